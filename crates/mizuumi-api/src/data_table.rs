@@ -1,0 +1,352 @@
+//! `DataTable`: a table of the Glue Data Catalog over data in S3.
+
+pub mod freshness;
+pub mod status;
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+pub use freshness::{
+    Deadline, Freshness, FreshnessSource, FreshnessSourceType, Grain, MaxAge, PartitionValueSource,
+};
+pub use status::{
+    DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus, TableRef,
+};
+
+use crate::duration::ShortDuration;
+
+/// A table of the Glue Data Catalog: its definition, its partitions, and how recent its data has to be.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "mizuumi.dev",
+    version = "v1alpha1",
+    kind = "DataTable",
+    namespaced,
+    status = "DataTableStatus",
+    shortname = "dtbl",
+    category = "mizuumi",
+    derive = "PartialEq",
+    cel,
+    doc = "A table of the Glue Data Catalog over data in S3, readable from Athena and from Hive and Spark.",
+    selectable = ".spec.database",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("name must be no more than 63 characters"),
+    printcolumn(name = "Database", type_ = "string", json_path = ".spec.database"),
+    printcolumn(name = "Format", type_ = "string", json_path = ".spec.format"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Fresh", type_ = "string", json_path = r#".status.conditions[?(@.type=="Fresh")].reason"#),
+    printcolumn(name = "Age-of-data", type_ = "date", json_path = ".status.freshness.dataTime"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Table", type_ = "string", json_path = ".status.table.name", priority = 1),
+    printcolumn(name = "Location", type_ = "string", json_path = ".spec.location", priority = 1),
+    printcolumn(name = "Partitions", type_ = "integer", json_path = ".status.partitions.registered", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
+)]
+#[x_kube(
+    validation = Rule::new("has(self.name) == has(oldSelf.name)")
+        .message("`name` may not be added or removed after creation").reason(Reason::FieldValueForbidden).field_path(".name"),
+    validation = Rule::new("has(self.format) != has(self.storage)")
+        .message("exactly one of `format` and `storage` must be set").reason(Reason::FieldValueInvalid).field_path(".format"),
+    validation = Rule::new("!has(self.serdeParameters) || has(self.format)")
+        .message("`serdeParameters` goes with `format`; with `storage` use `storage.serde.parameters`").reason(Reason::FieldValueInvalid).field_path(".serdeParameters"),
+    validation = Rule::new("!has(self.partitions) || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
+        .message("`partitions` needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'PartitionValue') || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
+        .message("a freshness source of type 'PartitionValue' needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct DataTableSpec {
+    /// Glue database that the table is in. It must exist and the installation must allow it. It cannot be changed.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z0-9_][a-z0-9_-]*$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`database` is immutable").reason(Reason::FieldValueForbidden))]
+    pub database: String,
+    /// Name of the table in Glue. Without it, the object's own name with `-` and `.` written as `_`. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z0-9_][a-z0-9_-]*$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`name` is immutable").reason(Reason::FieldValueForbidden))]
+    pub name: Option<String>,
+    /// Profile of the installation's configuration whose role works on this table; without it, `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub profile: Option<String>,
+    /// What the table holds, for people who search the catalog. Left alone in Glue when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub description: Option<String>,
+    /// The team or person who answers for the table. Left alone in Glue when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub owner: Option<String>,
+    /// Layer of the lake; written to Glue as the parameter `mizuumi.layer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Layer>,
+    /// Where the columns come from.
+    pub schema: TableSchema,
+    /// Keys that the data is partitioned by, in the order of the directories. Their change would need a new table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub partition_keys: Option<Vec<PartitionKey>>,
+    /// Root of the table's data in S3. It must lie under a prefix that the installation allows.
+    #[schemars(
+        length(min = 6, max = 1024),
+        regex(pattern = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?#]*)?$")
+    )]
+    pub location: String,
+    /// File format; expands to input format, output format and serde that Athena, Hive and Spark all read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Parameters of the serde that `format` chose, such as `field.delim`; they win over the format's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "string_map")]
+    pub serde_parameters: Option<BTreeMap<String, String>>,
+    /// Input format, output format and serde by class name, where `format` has no word for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+    /// Table parameters that this resource owns. Parameters of others are kept and listed in `status.foreignParameters`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "string_map")]
+    #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('mizuumi.'))").message("keys must not start with 'mizuumi.'; those are written by the controller"))]
+    pub parameters: Option<BTreeMap<String, String>>,
+    /// How partitions get into the catalog. Without it, they are left to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<Partitions>,
+    /// How recent the data has to be, and how that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
+    /// What happens in Glue when this object is deleted. Data in S3 is never deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// Whether the controller writes to AWS.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+    /// Whether a table that exists already may be taken over.
+    #[serde(default)]
+    pub adoption_policy: AdoptionPolicy,
+    /// Stop writing to AWS for a while. Freshness goes on being told; deletion goes on working.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Layer of the lake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Layer {
+    /// Data as it came.
+    Lake,
+    /// Data that has been cleaned and joined.
+    Warehouse,
+    /// Data made for one use.
+    Mart,
+}
+
+impl Layer {
+    /// The value of the Glue parameter `mizuumi.layer`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lake => "Lake",
+            Self::Warehouse => "Warehouse",
+            Self::Mart => "Mart",
+        }
+    }
+}
+
+/// Where the columns come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("self.from != 'Declared' || (has(self.columns) && self.columns.size() > 0)")
+        .message("`columns` must be set when `from` is 'Declared'").reason(Reason::FieldValueRequired).field_path(".columns"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TableSchema {
+    /// The source of the columns.
+    pub from: SchemaSource,
+    /// The columns, in order, without the partition keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub columns: Option<Vec<Column>>,
+}
+
+/// The source of a table's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SchemaSource {
+    /// `columns` says them.
+    Declared,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Column {
+    /// Name; Glue, Athena and Hive do not tell upper from lower case.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// Hive type, such as `bigint`, `decimal(10,2)`, `array<string>` or `struct<a:int,b:string>`.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub type_: String,
+    /// What the column holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub comment: Option<String>,
+}
+
+/// A key that the data is partitioned by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionKey {
+    /// Name, as in the directories `name=value`.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// A primitive Hive type, such as `string`, `int` or `date`.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 64))]
+    pub type_: String,
+    /// What the key means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub comment: Option<String>,
+}
+
+/// A file format, by its `classification` word in Glue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet,
+    /// Apache ORC.
+    Orc,
+    /// Text with one delimiter, read by the `LazySimpleSerDe`.
+    Csv,
+    /// One JSON object a line, read by the hcatalog `JsonSerDe`.
+    Json,
+    /// Lines of text with `^A` between fields, Hive's own default.
+    Text,
+}
+
+/// Input format, output format and serde by class name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// Java class of the Hadoop `InputFormat`.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_$][A-Za-z0-9_.$]*$"))]
+    pub input_format: String,
+    /// Java class of the Hive `OutputFormat`.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_$][A-Za-z0-9_.$]*$"))]
+    pub output_format: String,
+    /// The serde.
+    pub serde: Serde,
+}
+
+/// A Hive serde.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Serde {
+    /// Java class of the serde.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_$][A-Za-z0-9_.$]*$"))]
+    pub library: String,
+    /// Parameters of the serde.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "string_map")]
+    pub parameters: Option<BTreeMap<String, String>>,
+}
+
+/// How partitions get into the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("(self.mode == 'Declared') == has(self.declared)")
+        .message("`declared` must be set when `mode` is 'Declared', and only then").reason(Reason::FieldValueInvalid).field_path(".declared"),
+    validation = Rule::new("self.mode == 'Discovered' || (!has(self.marker) && !has(self.quietPeriod))")
+        .message("`marker` and `quietPeriod` go with `mode` 'Discovered'").reason(Reason::FieldValueInvalid).field_path(".mode"),
+    validation = Rule::new("!(has(self.marker) && has(self.quietPeriod))")
+        .message("at most one of `marker` and `quietPeriod` may be set").reason(Reason::FieldValueInvalid).field_path(".quietPeriod"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Partitions {
+    /// Who says which partitions there are.
+    pub mode: PartitionMode,
+    /// With `Declared`: the partitions. Those that were declared before and are not any more leave the catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub declared: Option<Vec<DeclaredPartition>>,
+    /// With `Discovered`: the object, such as `_SUCCESS`, whose presence in a directory says that it is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[^/]+$"))]
+    pub marker: Option<String>,
+    /// With `Discovered`: how long nothing may have been written to a directory before it counts as complete.
+    /// Without this and without `marker`, the installation's `partitions.quietPeriod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_period: Option<ShortDuration>,
+}
+
+/// Who says which partitions there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PartitionMode {
+    /// The spec lists them.
+    Declared,
+    /// The directories `key=value/…` under `location` say them, each once it is complete.
+    Discovered,
+}
+
+/// A partition that the spec lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeclaredPartition {
+    /// One value for each partition key, in their order.
+    #[schemars(length(min = 1, max = 32), inner(length(max = 1024)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub values: Vec<String>,
+    /// Where its data is; without it, `key=value/…` under the table's location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 6, max = 1024),
+        regex(pattern = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?#]*)?$")
+    )]
+    pub location: Option<String>,
+}
+
+/// What happens to the external object when the resource is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It stays, without Mizuumi's marks.
+    #[default]
+    Retain,
+    /// It is deleted from the catalog. Data in S3 stays.
+    Delete,
+}
+
+/// Whether the controller writes to AWS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ManagementPolicy {
+    /// It creates, updates and deletes.
+    #[default]
+    Full,
+    /// It looks and tells, and never writes.
+    ObserveOnly,
+    /// It looks and shows in `status.plan` what it would do, and never writes.
+    Plan,
+}
+
+/// Whether an external object that exists already may be taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AdoptionPolicy {
+    /// It is refused, unless this very resource kept it before.
+    #[default]
+    Never,
+    /// It is taken if no other resource keeps it.
+    IfUnowned,
+}
+
+/// A map of at most 200 strings. Glue bounds keys at 255 characters and values at 512,000; a resource stays small.
+fn string_map(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 200,
+        "additionalProperties": { "type": "string", "maxLength": 8192 }
+    })
+}

@@ -1,0 +1,140 @@
+//! What a `DataTable` says back.
+
+use jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::freshness::FreshnessSourceType;
+use crate::condition::Condition;
+
+/// What was observed. Times, never ages, so that nothing changes while nothing happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DataTableStatus {
+    /// The generation of the spec that this status speaks of; 0 before the controller has seen the object.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub observed_generation: i64,
+    /// `Ready`, `Fresh`, and while True `Reconciling` or `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The Glue table that this resource speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableRef>,
+    /// The partitions in the catalog, when they were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<PartitionsStatus>,
+    /// How recent the data is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<FreshnessStatus>,
+    /// Table parameters that others wrote; they are kept. At most 50 names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 255)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub foreign_parameters: Vec<String>,
+    /// The latest changes of others that were put back, or are left alone because of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
+    /// With `managementPolicy: Plan`, what would be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanStatus>,
+    /// The value of the annotation `mizuumi.dev/requested-at` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// A Glue table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableRef {
+    /// Glue database.
+    #[schemars(length(max = 255))]
+    pub database: String,
+    /// Glue table.
+    #[schemars(length(max = 255))]
+    pub name: String,
+}
+
+/// The partitions in the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionsStatus {
+    /// How many are registered.
+    #[schemars(range(min = 0))]
+    pub registered: i64,
+    /// How many directories wait for their marker or their quiet period.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub incomplete: i64,
+    /// The last registered partition in the order of its values, `key=value/…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub newest: Option<String>,
+}
+
+/// How recent the data is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FreshnessStatus {
+    /// The verdict.
+    pub state: FreshnessState,
+    /// Where it was learnt from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<FreshnessSourceType>,
+    /// The exclusive end of the data that is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_time: Option<Timestamp>,
+    /// When that data landed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_at: Option<Timestamp>,
+    /// When the controller first saw that data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    /// When the table turns `Stale` unless newer data comes; in the past once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_until: Option<Timestamp>,
+}
+
+/// The verdict on a table's freshness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum FreshnessState {
+    /// As recent as asked.
+    Fresh,
+    /// Older than `maxAge.warn`.
+    Warn,
+    /// Late.
+    Stale,
+    /// The first deadline has not come yet.
+    NotDue,
+    /// Nothing is known yet.
+    Unknown,
+}
+
+/// Changes of others to the external object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftStatus {
+    /// When they were seen.
+    pub observed_at: Timestamp,
+    /// What was different, at most 20 lines.
+    #[schemars(length(max = 20), inner(length(max = 512)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub changes: Vec<String>,
+}
+
+/// What would be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStatus {
+    /// How many steps.
+    #[schemars(range(min = 0))]
+    pub steps: i64,
+    /// The steps, in the words of `mizuumi plan`; at most 50 lines.
+    #[schemars(length(max = 50), inner(length(max = 512)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub lines: Vec<String>,
+}

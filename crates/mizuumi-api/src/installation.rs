@@ -1,0 +1,341 @@
+//! The installation's configuration: what one controller may touch, how often it looks, how fast it calls.
+//!
+//! The platform team owns this file; no resource of a tenant can widen it. Unknown keys are errors, so that a
+//! misspelt limit never goes unnoticed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::ShortDuration;
+
+/// The configuration of one installation, `mizuumi.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Installation {
+    /// Name of this installation, unique among those that share an AWS account; a part of every owner key.
+    pub installation: String,
+    /// Which AWS.
+    pub aws: Aws,
+    /// Which Kubernetes namespaces.
+    #[serde(default)]
+    pub kubernetes: Kubernetes,
+    /// What may be touched.
+    pub allow: Allow,
+    /// Roles by the name that resources use. Without an entry `default`, the controller's own credentials are that profile.
+    #[serde(default)]
+    pub profiles: BTreeMap<String, Profile>,
+    /// How often to look.
+    #[serde(default)]
+    pub intervals: Intervals,
+    /// How fast to call.
+    #[serde(default)]
+    pub rates: Rates,
+    /// How discovered partitions count as complete when a resource does not say.
+    #[serde(default)]
+    pub partitions: PartitionDefaults,
+    /// Names of the Glue table parameters that tell freshness.
+    #[serde(default)]
+    pub freshness_parameters: FreshnessParameters,
+}
+
+/// Which AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Aws {
+    /// Region of the catalog, such as `ap-northeast-1`.
+    pub region: String,
+    /// Endpoint of all services, for a local stand or a proxy. Without it, AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+}
+
+/// Which Kubernetes namespaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Kubernetes {
+    /// Namespaces to watch; none means all.
+    pub namespaces: Vec<String>,
+    /// How many objects of one kind are worked on at once.
+    pub concurrency: u16,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self { namespaces: Vec::new(), concurrency: 16 }
+    }
+}
+
+/// What may be touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Allow {
+    /// Glue databases by name; a final `*` stands for any ending.
+    pub databases: Vec<String>,
+    /// Where data may lie: `s3://bucket/` or `s3://bucket/prefix/`, each ending in `/`.
+    pub s3_prefixes: Vec<String>,
+}
+
+/// A role that works on AWS for the resources that name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Profile {
+    /// Role to assume with the controller's own credentials; without it, those credentials themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    /// External id that the role's trust policy asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+}
+
+/// How often to look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Intervals {
+    /// Between two sweeps over a database's table definitions.
+    pub sweep_seconds: u32,
+    /// Between two looks at a table's partitions and directories.
+    pub data_seconds: u32,
+    /// First wait after a failure; doubled up to `retry_max_seconds`.
+    pub retry_seconds: u32,
+    /// Longest wait after failures that time may mend, such as throttling.
+    pub retry_max_seconds: u32,
+    /// Wait after failures that only a change mends, such as a denial.
+    pub blocked_seconds: u32,
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Self {
+            sweep_seconds: 300,
+            data_seconds: 300,
+            retry_seconds: 5,
+            retry_max_seconds: 300,
+            blocked_seconds: 600,
+        }
+    }
+}
+
+/// How fast to call, in calls a second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Rates {
+    /// Calls of each Glue operation. AWS publishes no figure; this one is meant to be safe.
+    pub glue_per_second: u32,
+    /// S3 list calls.
+    pub s3_per_second: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { glue_per_second: 10, s3_per_second: 50 }
+    }
+}
+
+/// How discovered partitions count as complete when a resource does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PartitionDefaults {
+    /// How long nothing may have been written to a directory.
+    pub quiet_period: ShortDuration,
+}
+
+impl Default for PartitionDefaults {
+    fn default() -> Self {
+        Self { quiet_period: ShortDuration("10m".to_owned()) }
+    }
+}
+
+/// Names of the Glue table parameters that tell freshness, for readers that know other names already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FreshnessParameters {
+    /// When the newest data landed.
+    pub loaded_at: String,
+    /// The exclusive end of the data.
+    pub data_time: String,
+    /// When the table turns stale unless newer data comes.
+    pub fresh_until: String,
+}
+
+impl Default for FreshnessParameters {
+    fn default() -> Self {
+        Self {
+            loaded_at: "mizuumi.loaded_at".to_owned(),
+            data_time: "mizuumi.data_time".to_owned(),
+            fresh_until: "mizuumi.fresh_until".to_owned(),
+        }
+    }
+}
+
+/// The part of an owner key that tells installations apart: short, and safe in names and tags.
+fn is_installation_id(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+impl Installation {
+    /// Reads the configuration and checks it.
+    ///
+    /// # Errors
+    /// Every problem at once: YAML that cannot be read, unknown keys, values out of bounds.
+    pub fn from_yaml(text: &str) -> Result<Self, InvalidInstallation> {
+        let installation: Self =
+            serde_saphyr::from_str(text).map_err(|error| InvalidInstallation(vec![error.to_string()]))?;
+        let problems = installation.problems();
+        if problems.is_empty() { Ok(installation) } else { Err(InvalidInstallation(problems)) }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !is_installation_id(&self.installation) {
+            problems.push(format!(
+                "installation: must be 1 to 32 of a-z, 0-9 and '-', not at an end; it is '{}'",
+                self.installation
+            ));
+        }
+        if self.aws.region.is_empty() {
+            problems.push("aws.region: must not be empty".to_owned());
+        }
+        if self.allow.databases.is_empty() {
+            problems.push(
+                "allow.databases: must list at least one database, such as 'sales' or 'sales_*'".to_owned(),
+            );
+        }
+        for (index, database) in self.allow.databases.iter().enumerate() {
+            let stem = database.strip_suffix('*').unwrap_or(database);
+            if database.is_empty() || stem.contains('*') || stem.chars().any(char::is_uppercase) {
+                problems.push(format!(
+                    "allow.databases[{index}]: must be a lower-case name with '*' only as its last character; it is '{database}'"
+                ));
+            }
+        }
+        if self.allow.s3_prefixes.is_empty() {
+            problems
+                .push("allow.s3Prefixes: must list at least one prefix, such as 's3://my-lake/'".to_owned());
+        }
+        for (index, prefix) in self.allow.s3_prefixes.iter().enumerate() {
+            let bucket =
+                prefix.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).map(|(bucket, _)| bucket);
+            if !prefix.ends_with('/') || bucket.is_none_or(str::is_empty) {
+                problems.push(format!(
+                    "allow.s3Prefixes[{index}]: must begin with 's3://BUCKET/' and end with '/'; it is '{prefix}'"
+                ));
+            }
+        }
+        for (name, seconds) in [
+            ("sweepSeconds", self.intervals.sweep_seconds),
+            ("dataSeconds", self.intervals.data_seconds),
+            ("retrySeconds", self.intervals.retry_seconds),
+            ("retryMaxSeconds", self.intervals.retry_max_seconds),
+            ("blockedSeconds", self.intervals.blocked_seconds),
+        ] {
+            if !(1..=86_400).contains(&seconds) {
+                problems.push(format!("intervals.{name}: must be from 1 to 86400; it is {seconds}"));
+            }
+        }
+        if self.intervals.retry_max_seconds < self.intervals.retry_seconds {
+            problems
+                .push("intervals.retryMaxSeconds: must not be less than intervals.retrySeconds".to_owned());
+        }
+        for (name, rate) in
+            [("gluePerSecond", self.rates.glue_per_second), ("s3PerSecond", self.rates.s3_per_second)]
+        {
+            if !(1..=10_000).contains(&rate) {
+                problems.push(format!("rates.{name}: must be from 1 to 10000; it is {rate}"));
+            }
+        }
+        if !(1..=1_000).contains(&self.kubernetes.concurrency) {
+            problems.push(format!(
+                "kubernetes.concurrency: must be from 1 to 1000; it is {}",
+                self.kubernetes.concurrency
+            ));
+        }
+        if let Err(error) = self.partitions.quiet_period.length() {
+            problems.push(format!("partitions.quietPeriod: {error}"));
+        }
+        let keys = &self.freshness_parameters;
+        let names = [&keys.loaded_at, &keys.data_time, &keys.fresh_until];
+        if names.iter().any(|name| name.is_empty() || name.len() > 255)
+            || names[0] == names[1]
+            || names[1] == names[2]
+            || names[0] == names[2]
+        {
+            problems
+                .push("freshnessParameters: must be three different names of 1 to 255 characters".to_owned());
+        }
+        problems
+    }
+
+    /// The profile of that name; `default` is always there.
+    #[must_use]
+    pub fn profile(&self, name: &str) -> Option<Profile> {
+        self.profiles.get(name).cloned().or_else(|| (name == DEFAULT_PROFILE).then(Profile::default))
+    }
+}
+
+/// The profile of resources that name none.
+pub const DEFAULT_PROFILE: &str = "default";
+
+/// What is wrong with a configuration: every problem, each with its path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration cannot be used:\n{}", .0.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]
+pub struct InvalidInstallation(pub Vec<String>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "
+installation: demo
+aws: { region: us-east-1 }
+allow: { databases: ['nyc_*'], s3Prefixes: ['s3://lake/'] }
+";
+
+    #[test]
+    fn the_smallest_configuration_has_sensible_defaults() {
+        let read = Installation::from_yaml(SMALLEST).expect("valid");
+        assert_eq!(read.intervals, Intervals::default());
+        assert_eq!(read.profile("default"), Some(Profile::default()));
+        assert_eq!(read.profile("other"), None);
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_path() {
+        let bad = "
+installation: Demo!
+aws: { region: '' }
+allow: { databases: ['a*b'], s3Prefixes: ['s3://lake', '/tmp/'] }
+intervals: { sweepSeconds: 0, retrySeconds: 9, retryMaxSeconds: 3 }
+rates: { gluePerSecond: 0 }
+kubernetes: { concurrency: 0 }
+partitions: { quietPeriod: 10 minutes }
+freshnessParameters: { loadedAt: a, dataTime: a }
+";
+        let InvalidInstallation(problems) = Installation::from_yaml(bad).expect_err("invalid");
+        for path in [
+            "installation:",
+            "aws.region:",
+            "allow.databases[0]:",
+            "allow.s3Prefixes[0]:",
+            "allow.s3Prefixes[1]:",
+            "intervals.sweepSeconds:",
+            "intervals.retryMaxSeconds:",
+            "rates.gluePerSecond:",
+            "kubernetes.concurrency:",
+            "partitions.quietPeriod:",
+            "freshnessParameters:",
+        ] {
+            assert!(problems.iter().any(|p| p.starts_with(path)), "no problem at {path} in {problems:#?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let InvalidInstallation(problems) =
+            Installation::from_yaml(&format!("{SMALLEST}intervalls: {{}}\n")).expect_err("unknown key");
+        assert!(problems[0].contains("intervalls"), "{problems:?}");
+    }
+}

@@ -1,0 +1,37 @@
+//! The shapes of Mizuumi: custom resources, conditions, reasons and the installation's configuration.
+//!
+//! No decisions live here, and no IO: what a shape means is said by `mizuumi-core`.
+
+pub mod condition;
+pub mod crd;
+pub mod data_table;
+pub mod duration;
+pub mod installation;
+pub mod reason;
+
+pub use condition::{Condition, ConditionStatus, ConditionType};
+pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
+pub use duration::ShortDuration;
+pub use installation::Installation;
+pub use reason::Reason;
+
+/// API group of every resource.
+pub const GROUP: &str = "mizuumi.dev";
+
+/// The finalizer that keeps an object until its external object is deleted or released.
+pub const FINALIZER: &str = "mizuumi.dev/cleanup";
+
+/// Field manager of every server-side apply that the controllers make.
+pub const FIELD_MANAGER: &str = "mizuumi-controller";
+
+/// Annotations that people and tools set on a resource.
+pub mod annotation {
+    /// Reconcile now: any new value; echoed in `status.lastHandledReconcileAt`.
+    pub const REQUESTED_AT: &str = "mizuumi.dev/requested-at";
+    /// Let a resource go without touching AWS, for when AWS cannot be reached any more. Only read while it is being deleted.
+    pub const ABANDON: &str = "mizuumi.dev/abandon";
+    /// A producer's report: the exclusive end of the data covered, RFC 3339.
+    pub const REPORTED_DATA_TIME: &str = "mizuumi.dev/reported-data-time";
+    /// A producer's report: when the data landed, RFC 3339.
+    pub const REPORTED_LOADED_AT: &str = "mizuumi.dev/reported-loaded-at";
+}

@@ -1,0 +1,97 @@
+//! The closed set of reasons a condition can carry, and what each one tells a reader.
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why a condition is what it is: one word for programs, documented for people.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The word in `status.conditions[].reason`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What the word means and what to do about it; the documentation is made from this.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc, "\n",)+),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// AWS matches the spec.
+    InSync,
+    /// The controller has seen the object and is looking at AWS for the first time.
+    Progressing,
+    /// The external object does not exist yet and is being created.
+    Creating,
+    /// The external object differs from a changed spec and is being updated.
+    Updating,
+    /// Somebody changed the external object; it is being put back to what the spec says.
+    CorrectingDrift,
+    /// Partitions are being registered, moved or removed in the catalog.
+    UpdatingPartitions,
+    /// Nothing is written because `spec.suspend` is true.
+    Suspended,
+    /// `managementPolicy: ObserveOnly`: the external object differs from the spec and is left alone.
+    Differs,
+    /// `managementPolicy: ObserveOnly`: the external object does not exist.
+    NotFound,
+    /// `managementPolicy: Plan`: there are changes; `status.plan` lists them, nothing is written.
+    PlanPending,
+    /// The spec says something that cannot be; the message names each path. Change the spec.
+    SpecInvalid,
+    /// The installation's configuration does not allow this database, location or profile. Ask the platform team.
+    NotAllowed,
+    /// The Glue database does not exist. Create it; it is looked for again by itself.
+    DatabaseNotFound,
+    /// The external object exists and nobody claims it. Set `adoptionPolicy: IfUnowned` to take it over.
+    NotAdopted,
+    /// The external object is kept by another resource. Only one may keep it; delete one of the two.
+    OwnedByAnother,
+    /// The external object is of a sort that this resource does not write, such as a view, a link or an Iceberg table.
+    UnsupportedTable,
+    /// The change cannot be made to the existing external object; it would have to be deleted and made anew.
+    ReplacementRequired,
+    /// The external object keeps being changed by somebody else as fast as it is put back. Find the other writer.
+    Fighting,
+    /// AWS says no. Check the role of the profile; it is tried again slowly.
+    Denied,
+    /// AWS does not accept the request. The message has its words; change the spec.
+    Invalid,
+    /// AWS asks to slow down. It is tried again by itself.
+    Throttled,
+    /// AWS cannot be reached or answers with a failure of its own. It is tried again by itself.
+    Unavailable,
+    /// Whether a write took effect is not known; the controller looks before it does anything else.
+    OutcomeUnknown,
+    /// The object is being deleted and its external object is still there.
+    Deleting,
+    /// The data is as recent as `spec.freshness` asks.
+    Fresh,
+    /// The data is older than `spec.freshness.maxAge.warn`, yet not than `error`.
+    Warn,
+    /// The data is late.
+    Stale,
+    /// The first deadline since the object was made has not come yet.
+    NotDue,
+    /// No source of `spec.freshness.sources` has said anything yet.
+    NeverObserved,
+    /// A report annotation cannot be read; the message says which and how to write it.
+    ReportInvalid,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

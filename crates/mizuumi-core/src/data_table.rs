@@ -1,0 +1,157 @@
+//! `DataTable`: what it wants, what was seen, what to do, what to say.
+
+pub mod clock;
+pub mod definition;
+pub mod desired;
+pub mod diff;
+pub mod merge;
+pub mod partitions;
+pub mod plan;
+pub mod report;
+pub mod simulate;
+pub mod storage;
+pub mod world;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use mizuumi_api::data_table::{DataTable, DataTableStatus, DeletionPolicy, ManagementPolicy};
+use mizuumi_api::{Installation, installation};
+
+pub use definition::{Column, Serde, TableDefinition};
+pub use desired::{DesiredTable, Mode};
+pub use plan::TableStep;
+pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
+
+use crate::kind::{Evidence, Kind};
+use crate::owner::OwnerKey;
+use crate::plan::{Goal, Plan};
+use crate::problem::Problem;
+
+/// The kind.
+#[derive(Debug)]
+pub struct Tables;
+
+/// Which Glue table, and with whose credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableKey {
+    /// Profile of the installation's configuration.
+    pub profile: String,
+    /// Glue database.
+    pub database: String,
+    /// Glue table.
+    pub table: String,
+}
+
+impl fmt::Display for TableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.database, self.table)
+    }
+}
+
+/// Who claims a table, and which parameters a release takes off it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableClaim {
+    /// The owner key.
+    pub owner: OwnerKey,
+    /// Names of the freshness parameters, which must not go on telling of a table that nobody keeps.
+    pub freshness_parameters: Vec<String>,
+    /// Whether the policy lets the controller write at all.
+    pub may_write: bool,
+}
+
+/// What a goal for a table is.
+pub type TableGoal = Goal<DesiredTable, TableClaim>;
+
+/// The name that a resource's table has in Glue.
+#[must_use]
+pub fn table_name(object: &DataTable) -> String {
+    object.spec.name.clone().unwrap_or_else(|| name_of(object).replace(['-', '.'], "_"))
+}
+
+fn name_of(object: &DataTable) -> &str {
+    object.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn owner_of(object: &DataTable, installation: &Installation) -> OwnerKey {
+    OwnerKey {
+        installation: installation.installation.clone(),
+        namespace: object.metadata.namespace.clone().unwrap_or_default(),
+        kind: "DataTable",
+        name: name_of(object).to_owned(),
+        external: Tables::key(object).to_string(),
+    }
+}
+
+impl Kind for Tables {
+    type Object = DataTable;
+    type Status = DataTableStatus;
+    type Key = TableKey;
+    type Desired = DesiredTable;
+    type Claim = TableClaim;
+    type Look = TableLook;
+    type World = TableWorld;
+    type Step = TableStep;
+
+    fn key(object: &DataTable) -> TableKey {
+        // Database and name are immutable, so the spec names what was claimed, whatever else is wrong with it.
+        TableKey {
+            profile: object.spec.profile.clone().unwrap_or_else(|| installation::DEFAULT_PROFILE.to_owned()),
+            database: object.spec.database.clone(),
+            table: table_name(object),
+        }
+    }
+
+    fn goal(object: &DataTable, installation: &Installation) -> Result<TableGoal, Vec<Problem>> {
+        let owner = owner_of(object, installation);
+        if object.metadata.deletion_timestamp.is_none() {
+            return DesiredTable::new(object, installation, owner).map(Goal::Present);
+        }
+        let parameters = &installation.freshness_parameters;
+        let claim = TableClaim {
+            owner,
+            freshness_parameters: vec![
+                parameters.loaded_at.clone(),
+                parameters.data_time.clone(),
+                parameters.fresh_until.clone(),
+            ],
+            may_write: object.spec.management_policy == ManagementPolicy::Full,
+        };
+        let gone = object.spec.deletion_policy == DeletionPolicy::Delete
+            && object.spec.management_policy == ManagementPolicy::Full;
+        Ok(if gone { Goal::Absent(claim) } else { Goal::Released(claim) })
+    }
+
+    fn look(goal: &TableGoal) -> TableLook {
+        match goal {
+            Goal::Present(desired) => desired.look(),
+            Goal::Absent(_) => TableLook::default(),
+            // Partitions carry the mark too.
+            Goal::Released(claim) => TableLook { partitions: claim.may_write, directories: None },
+        }
+    }
+
+    fn may_write(goal: &TableGoal) -> bool {
+        match goal {
+            Goal::Present(desired) => desired.mode == Mode::Full,
+            Goal::Absent(claim) | Goal::Released(claim) => claim.may_write,
+        }
+    }
+
+    fn plan(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
+        plan::plan(goal, world, now)
+    }
+
+    fn report(
+        object: &DataTable,
+        goal: Option<&TableGoal>,
+        evidence: &Evidence<TableWorld, TableStep>,
+        now: Timestamp,
+    ) -> DataTableStatus {
+        report::report(object, goal, evidence, now)
+    }
+
+    fn next_flip(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> Option<Timestamp> {
+        clock::next_flip(object, status, now)
+    }
+}

@@ -1,0 +1,88 @@
+//! How recent a table's data is, from its sources in their order.
+
+use jiff::Timestamp;
+use mizuumi_api::data_table::{DataTable, DataTableStatus, FreshnessSourceType};
+
+use super::desired::{DesiredTable, Report};
+use super::world::TableWorld;
+use crate::freshness::{Clock, Policy, Source, end_of_span};
+
+/// What the sources say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// A source said it.
+    Known(Clock),
+    /// All sources were asked; none knows.
+    Nothing,
+    /// A source that comes first could not be asked, so what is known already stands.
+    NotAsked,
+    /// A report cannot be read.
+    Invalid(String),
+}
+
+/// Asks the sources, first to last.
+#[must_use]
+pub fn read(policy: &Policy, desired: &DesiredTable, world: &TableWorld) -> Reading {
+    for source in &policy.sources {
+        match source {
+            Source::Reported => match &desired.report {
+                Report::NotAtHand => return Reading::NotAsked,
+                Report::Invalid(message) => return Reading::Invalid(message.clone()),
+                Report::None => {}
+                Report::Some { data_time, loaded_at } => {
+                    return Reading::Known(Clock {
+                        source: FreshnessSourceType::Reported,
+                        data_time: *data_time,
+                        loaded_at: *loaded_at,
+                    });
+                }
+            },
+            Source::PartitionValue { keys, grain } => {
+                let Some(partitions) = &world.partitions else { return Reading::NotAsked };
+                let newest = partitions
+                    .iter()
+                    .filter_map(|(values, partition)| {
+                        let named: Vec<&str> =
+                            keys.iter().map(|i| values.get(*i).map(String::as_str)).collect::<Option<_>>()?;
+                        Some((end_of_span(&named, *grain, &policy.zone)?, partition.created))
+                    })
+                    .max();
+                if let Some((data_time, loaded_at)) = newest {
+                    return Reading::Known(Clock {
+                        source: FreshnessSourceType::PartitionValue,
+                        data_time: Some(data_time),
+                        loaded_at,
+                    });
+                }
+            }
+        }
+    }
+    Reading::Nothing
+}
+
+/// The clock that a status tells.
+#[must_use]
+pub fn told(status: &DataTableStatus) -> Option<Clock> {
+    let freshness = status.freshness.as_ref()?;
+    Some(Clock { source: freshness.source?, data_time: freshness.data_time, loaded_at: freshness.loaded_at })
+}
+
+/// When the verdict that a status tells changes next with nothing new observed.
+#[must_use]
+pub fn next_flip(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> Option<Timestamp> {
+    let policy = policy_of(object)?;
+    policy.judge(told(status).as_ref(), created(object), now).flips_at
+}
+
+/// The freshness policy of a resource, if it has one that holds.
+#[must_use]
+pub fn policy_of(object: &DataTable) -> Option<Policy> {
+    let keys: Vec<String> = object.spec.partition_keys.iter().flatten().map(|key| key.name.clone()).collect();
+    Policy::new(object.spec.freshness.as_ref()?, &keys).ok()
+}
+
+/// When a resource was made.
+#[must_use]
+pub fn created(object: &DataTable) -> Timestamp {
+    object.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}

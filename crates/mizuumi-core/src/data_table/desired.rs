@@ -1,0 +1,394 @@
+//! What a `DataTable` asks for, checked against itself and against what the installation allows.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+use mizuumi_api::data_table::{self as api, AdoptionPolicy, DataTable, ManagementPolicy, PartitionMode};
+use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
+use mizuumi_api::{Installation, annotation};
+
+use super::definition::Column;
+use super::storage::StorageClasses;
+use super::world::{DirectoryLook, PartitionValues, TableLook};
+use crate::freshness::{Policy, Source};
+use crate::hive_type::HiveType;
+use crate::owner::OwnerKey;
+use crate::problem::Problem;
+use crate::s3_uri;
+
+/// A table as the spec wants it, every default filled in.
+#[derive(Clone, Debug)]
+pub struct DesiredTable {
+    /// Who keeps it.
+    pub owner: OwnerKey,
+    /// What it holds; not ours to set if none.
+    pub description: Option<String>,
+    /// Who answers for it; not ours to set if none.
+    pub team: Option<String>,
+    /// Layer of the lake.
+    pub layer: Option<api::Layer>,
+    /// Columns.
+    pub columns: Vec<Column>,
+    /// Partition keys.
+    pub partition_keys: Vec<Column>,
+    /// Root of the data.
+    pub location: String,
+    /// How files are read.
+    pub storage: StorageClasses,
+    /// The spec's parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// How partitions get into the catalog.
+    pub partitions: Option<PartitionPolicy>,
+    /// How recent the data has to be.
+    pub freshness: Option<Policy>,
+    /// Names of the parameters that tell freshness.
+    pub freshness_parameters: FreshnessParameters,
+    /// What producers reported.
+    pub report: Report,
+    /// Whether an existing table may be taken over.
+    pub adoption: AdoptionPolicy,
+    /// What the controller may do.
+    pub mode: Mode,
+    /// When the resource was made.
+    pub created: Timestamp,
+}
+
+/// What the controller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything.
+    Full,
+    /// Look and tell.
+    ObserveOnly,
+    /// Look and tell what it would do.
+    Plan,
+    /// Nothing for a while.
+    Suspended,
+}
+
+/// How partitions get into the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartitionPolicy {
+    /// These, and of ours no others.
+    Declared(BTreeMap<PartitionValues, String>),
+    /// Those that directories say.
+    Discovered(Completeness),
+}
+
+/// When a directory counts as complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Once the object of that name is there.
+    Marker(String),
+    /// Once nothing was written for so long.
+    Quiet(SignedDuration),
+}
+
+/// What producers reported of the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The resource as the cluster has it is not at hand, so nothing can be said.
+    NotAtHand,
+    /// Nobody reported.
+    None,
+    /// Somebody did.
+    Some {
+        /// The exclusive end of the data.
+        data_time: Option<Timestamp>,
+        /// When it landed.
+        loaded_at: Option<Timestamp>,
+    },
+    /// An annotation cannot be read.
+    Invalid(String),
+}
+
+impl DesiredTable {
+    /// Checks a resource; every problem at once.
+    pub(super) fn new(
+        object: &DataTable,
+        installation: &Installation,
+        owner: OwnerKey,
+    ) -> Result<Self, Vec<Problem>> {
+        let spec = &object.spec;
+        let mut problems = Vec::new();
+        check_allowed(spec, installation, &mut problems);
+        let declared = spec.schema.columns.as_deref().unwrap_or_default();
+        let columns = columns(
+            declared.iter().map(|c| (&c.name, &c.type_, &c.comment)),
+            "spec.schema.columns",
+            &mut problems,
+        );
+        let keys = spec.partition_keys.as_deref().unwrap_or_default();
+        let partition_keys = columns_of_keys(keys, &columns, &mut problems);
+        let storage = match (&spec.format, &spec.storage) {
+            (Some(format), _) => Some(StorageClasses::of_format(*format, spec.serde_parameters.as_ref())),
+            (None, Some(storage)) => Some(StorageClasses::explicit(storage)),
+            (None, None) => {
+                problems.push(Problem::invalid("spec.format", "must be set, or `spec.storage`"));
+                None
+            }
+        };
+        let partitions =
+            spec.partitions.as_ref().and_then(|p| partition_policy(p, spec, installation, &mut problems));
+        let names: Vec<String> = partition_keys.iter().map(|key| key.name.clone()).collect();
+        let freshness = spec
+            .freshness
+            .as_ref()
+            .and_then(|freshness| Policy::new(freshness, &names).map_err(|more| problems.extend(more)).ok());
+        let (true, Some(storage)) = (problems.is_empty(), storage) else { return Err(problems) };
+        Ok(Self {
+            owner,
+            description: spec.description.clone(),
+            team: spec.owner.clone(),
+            layer: spec.layer,
+            columns,
+            partition_keys,
+            location: spec.location.clone(),
+            storage,
+            parameters: spec.parameters.clone().unwrap_or_default(),
+            partitions,
+            freshness,
+            freshness_parameters: installation.freshness_parameters.clone(),
+            report: report(object),
+            adoption: spec.adoption_policy,
+            mode: match spec.management_policy {
+                ManagementPolicy::ObserveOnly => Mode::ObserveOnly,
+                ManagementPolicy::Plan => Mode::Plan,
+                ManagementPolicy::Full if spec.suspend => Mode::Suspended,
+                ManagementPolicy::Full => Mode::Full,
+            },
+            created: object.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        })
+    }
+
+    /// What has to be looked at besides the definition.
+    #[must_use]
+    pub fn look(&self) -> TableLook {
+        let by_partition = self
+            .freshness
+            .as_ref()
+            .is_some_and(|policy| policy.sources.iter().any(|s| matches!(s, Source::PartitionValue { .. })));
+        let directories = match &self.partitions {
+            Some(PartitionPolicy::Discovered(completeness)) => Some(DirectoryLook {
+                location: self.location.clone(),
+                keys: self.partition_keys.iter().map(|key| key.name.clone()).collect(),
+                marker: match completeness {
+                    Completeness::Marker(name) => Some(name.clone()),
+                    Completeness::Quiet(_) => None,
+                },
+            }),
+            _ => None,
+        };
+        TableLook { partitions: by_partition || self.partitions.is_some(), directories }
+    }
+}
+
+/// Refuses what the installation's configuration does not allow.
+fn check_allowed(spec: &api::DataTableSpec, installation: &Installation, problems: &mut Vec<Problem>) {
+    let database = &spec.database;
+    let allowed = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(stem) => database.starts_with(stem),
+        None => database == pattern,
+    };
+    if !installation.allow.databases.iter().any(allowed) {
+        problems.push(Problem::not_allowed(
+            "spec.database",
+            format!(
+                "installation '{}' may not touch the database '{database}'; ask the platform team",
+                installation.installation
+            ),
+        ));
+    }
+    check_location("spec.location", &spec.location, installation, problems);
+    let profile = spec.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+    if installation.profile(profile).is_none() {
+        problems.push(Problem::not_allowed(
+            "spec.profile",
+            format!(
+                "installation '{}' has no profile '{profile}'; ask the platform team",
+                installation.installation
+            ),
+        ));
+    }
+}
+
+fn check_location(path: &str, location: &str, installation: &Installation, problems: &mut Vec<Problem>) {
+    let prefixes = &installation.allow.s3_prefixes;
+    if !prefixes.iter().any(|prefix| s3_uri::lies_under(location, prefix)) {
+        problems.push(Problem::not_allowed(
+            path,
+            format!(
+                "'{location}' must lie under one of {} and have no empty, '.' or '..' segment",
+                prefixes.join(", ")
+            ),
+        ));
+    }
+}
+
+/// Columns with their names and types checked. Glue folds names to lower case, so that is how they are compared.
+fn columns<'a>(
+    declared: impl Iterator<Item = (&'a String, &'a String, &'a Option<String>)>,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<Column> {
+    let mut seen = HashSet::new();
+    let mut columns = Vec::new();
+    for (index, (name, type_, comment)) in declared.enumerate() {
+        // Names go into DDL and into comma-separated lists of Hive's table properties.
+        if name.trim() != name || name.contains([',', ':', ';', '`', '\n', '\r', '\t']) {
+            problems.push(Problem::invalid(
+                format!("{path}[{index}].name"),
+                format!("must not begin or end with a space or contain any of , : ; ` or a line break; it is '{name}'"),
+            ));
+        }
+        if !seen.insert(name.to_lowercase()) {
+            problems.push(Problem::invalid(
+                format!("{path}[{index}].name"),
+                format!("'{name}' is there twice; Glue, Athena and Hive do not tell upper from lower case"),
+            ));
+        }
+        if let Err(message) = HiveType::parse(type_) {
+            problems.push(Problem::invalid(format!("{path}[{index}].type"), format!("'{type_}' {message}")));
+        }
+        columns.push(Column {
+            name: name.clone(),
+            type_: Some(type_.clone()),
+            comment: comment.clone(),
+            parameters: BTreeMap::new(),
+        });
+    }
+    columns
+}
+
+/// Partition keys: columns of their own, of primitive types.
+fn columns_of_keys(
+    keys: &[api::PartitionKey],
+    columns: &[Column],
+    problems: &mut Vec<Problem>,
+) -> Vec<Column> {
+    let path = "spec.partitionKeys";
+    let checked = self::columns(keys.iter().map(|k| (&k.name, &k.type_, &k.comment)), path, problems);
+    for (index, key) in checked.iter().enumerate() {
+        if let Some(position) = columns.iter().position(|c| c.name.to_lowercase() == key.name.to_lowercase())
+        {
+            problems.push(Problem::invalid(
+                format!("{path}[{index}].name"),
+                format!(
+                    "'{}' is also spec.schema.columns[{position}]; a partition key must not be a column",
+                    key.name
+                ),
+            ));
+        }
+        if key.name.contains(['=', '/']) {
+            problems.push(Problem::invalid(format!("{path}[{index}].name"), "must not contain '=' or '/'"));
+        }
+        if HiveType::parse(&keys[index].type_).is_ok_and(|type_| !type_.is_primitive()) {
+            problems.push(Problem::invalid(
+                format!("{path}[{index}].type"),
+                format!("'{}' is not a primitive type; only those can be partition keys", keys[index].type_),
+            ));
+        }
+    }
+    checked
+}
+
+fn partition_policy(
+    partitions: &api::Partitions,
+    spec: &api::DataTableSpec,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) -> Option<PartitionPolicy> {
+    match partitions.mode {
+        PartitionMode::Declared => {
+            Some(PartitionPolicy::Declared(declared(partitions, spec, installation, problems)))
+        }
+        PartitionMode::Discovered => {
+            if let Some(marker) = &partitions.marker {
+                return Some(PartitionPolicy::Discovered(Completeness::Marker(marker.clone())));
+            }
+            let quiet = partitions.quiet_period.as_ref().unwrap_or(&installation.partitions.quiet_period);
+            match quiet.length() {
+                Ok(length) => Some(PartitionPolicy::Discovered(Completeness::Quiet(length))),
+                Err(error) => {
+                    problems.push(Problem::invalid("spec.partitions.quietPeriod", error.to_string()));
+                    None
+                }
+            }
+        }
+    }
+}
+
+fn declared(
+    partitions: &api::Partitions,
+    spec: &api::DataTableSpec,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<PartitionValues, String> {
+    let keys = spec.partition_keys.as_deref().unwrap_or_default();
+    let mut declared = BTreeMap::new();
+    for (index, partition) in partitions.declared.iter().flatten().enumerate() {
+        let path = format!("spec.partitions.declared[{index}]");
+        if partition.values.len() != keys.len() {
+            problems.push(Problem::invalid(
+                format!("{path}.values"),
+                format!(
+                    "must have {} values, one for each partition key; it has {}",
+                    keys.len(),
+                    partition.values.len()
+                ),
+            ));
+            continue;
+        }
+        if let Some(empty) = partition.values.iter().position(String::is_empty) {
+            problems.push(Problem::invalid(format!("{path}.values[{empty}]"), "must not be empty"));
+        }
+        let location = if let Some(location) = &partition.location {
+            check_location(&format!("{path}.location"), location, installation, problems);
+            location.clone()
+        } else {
+            let names = keys.iter().map(|key| key.name.as_str());
+            format!("{}{}", s3_uri::canonical(&spec.location), hive_path(names, &partition.values))
+        };
+        if declared.insert(partition.values.clone(), location).is_some() {
+            problems.push(Problem::invalid(format!("{path}.values"), "the same values are there twice"));
+        }
+    }
+    declared
+}
+
+/// `key=value/…`, with the characters escaped that Hive escapes in paths.
+#[must_use]
+pub fn hive_path<'a>(keys: impl Iterator<Item = &'a str>, values: &[String]) -> String {
+    let mut path = String::new();
+    for (key, value) in keys.zip(values) {
+        path.push_str(&key.to_lowercase());
+        path.push('=');
+        for character in value.chars() {
+            // Hive's FileUtils.escapePathName: control characters and those that paths or URIs give a meaning.
+            if character.is_ascii_control() || "\"#%'*/:=?\\{[]^".contains(character) {
+                path.extend(format!("%{:02X}", u32::from(character)).chars());
+            } else {
+                path.push(character);
+            }
+        }
+        path.push('/');
+    }
+    path
+}
+
+/// What the resource's annotations report.
+fn report(object: &DataTable) -> Report {
+    let read = |key: &str| -> Result<Option<Timestamp>, String> {
+        let Some(text) = object.metadata.annotations.as_ref().and_then(|all| all.get(key)) else {
+            return Ok(None);
+        };
+        text.trim().parse().map(Some).map_err(|_| {
+            format!("annotation '{key}' must be a time such as '2026-11-22T00:00:00Z' or with '+09:00'; it is '{text}'")
+        })
+    };
+    match (read(annotation::REPORTED_DATA_TIME), read(annotation::REPORTED_LOADED_AT)) {
+        (Err(message), _) | (_, Err(message)) => Report::Invalid(message),
+        (Ok(None), Ok(None)) => Report::None,
+        (Ok(data_time), Ok(loaded_at)) => Report::Some { data_time, loaded_at },
+    }
+}

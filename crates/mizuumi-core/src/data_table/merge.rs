@@ -1,0 +1,215 @@
+//! A spec laid over what Glue has: ours is set, what was ours and is no more is taken off, everything else stays.
+//!
+//! What was ours is remembered in the table itself, in the parameter `mizuumi.applied`, so that it survives a lost
+//! cluster and a restored one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::TableClaim;
+use super::clock;
+use super::definition::{
+    APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, OWNER_PARAMETER, TableDefinition,
+};
+use super::desired::DesiredTable;
+use super::world::TableWorld;
+use crate::hive_type;
+use crate::s3_uri;
+
+/// What the owner wrote last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Applied {
+    /// Hash of all that the spec says of the definition; differs once the spec does.
+    hash: String,
+    /// The fields and parameters that are ours: `description`, `parameters.<key>`, `serde.<key>`.
+    owned: BTreeSet<String>,
+}
+
+impl Applied {
+    fn read(definition: &TableDefinition) -> Self {
+        definition
+            .parameters
+            .get(APPLIED_PARAMETER)
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
+    }
+}
+
+/// The definition that Glue is to have.
+#[must_use]
+pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
+    let have = world.table.as_ref().map(|table| &table.definition);
+    let mut to = have.cloned().unwrap_or_default();
+    let before = have.map(Applied::read).unwrap_or_default();
+    let now_owned = owned(desired);
+    for path in before.owned.difference(&now_owned) {
+        take_off(&mut to, path);
+    }
+    lay_over(&mut to, desired);
+    let marks = &mut to.parameters;
+    marks.insert(OWNER_PARAMETER.to_owned(), desired.owner.to_string());
+    let applied = Applied { hash: hash(desired), owned: now_owned };
+    if let Ok(text) = serde_json::to_string(&applied) {
+        marks.insert(APPLIED_PARAMETER.to_owned(), text);
+    }
+    tell_freshness(marks, desired, world);
+    to
+}
+
+/// The same without the marks and without freshness: what an observer compares.
+#[must_use]
+pub fn overlaid(desired: &DesiredTable, have: &TableDefinition) -> TableDefinition {
+    let mut to = have.clone();
+    lay_over(&mut to, desired);
+    to
+}
+
+/// Whether somebody else changed what the spec, unchanged since our last write, had set.
+#[must_use]
+pub fn is_drift(desired: &DesiredTable, have: &TableDefinition) -> bool {
+    Applied::read(have).hash == hash(desired)
+}
+
+/// The definition without our marks and without what was ours to keep up to date.
+#[must_use]
+pub fn released(have: &TableDefinition, claim: &TableClaim) -> TableDefinition {
+    let mut to = have.clone();
+    to.parameters.retain(|key, _| !key.starts_with(OUR_PREFIX) && !claim.freshness_parameters.contains(key));
+    to
+}
+
+/// Names of parameters that are neither ours nor the spec's.
+pub fn foreign<'a>(desired: &'a DesiredTable, have: &'a TableDefinition) -> impl Iterator<Item = &'a String> {
+    let owned = owned(desired);
+    have.parameters
+        .keys()
+        .filter(move |key| !key.starts_with(OUR_PREFIX) && !owned.contains(&format!("parameters.{key}")))
+}
+
+fn lay_over(to: &mut TableDefinition, desired: &DesiredTable) {
+    if let Some(description) = &desired.description {
+        to.description = Some(description.clone());
+    }
+    if let Some(team) = &desired.team {
+        to.owner = Some(team.clone());
+    }
+    to.table_type = Some("EXTERNAL_TABLE".to_owned());
+    to.columns = columns(&desired.columns, &to.columns);
+    to.partition_keys = columns(&desired.partition_keys, &to.partition_keys);
+    if !to.location.as_deref().is_some_and(|location| s3_uri::same(location, &desired.location)) {
+        to.location = Some(desired.location.clone());
+    }
+    to.input_format = Some(desired.storage.input_format.clone());
+    to.output_format = Some(desired.storage.output_format.clone());
+    let want = &desired.storage.serde;
+    // Parameters of another serde mean nothing to this one.
+    let mut serde = to.serde.take().filter(|have| have.library == want.library).unwrap_or_default();
+    serde.library.clone_from(&want.library);
+    serde.parameters.extend(want.parameters.clone());
+    to.serde = Some(serde);
+    to.parameters.extend(parameters(desired));
+}
+
+/// Parameters that the spec says, and those that every reader needs: Hive drops the data of a table without EXTERNAL.
+fn parameters(desired: &DesiredTable) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::from([("EXTERNAL".to_owned(), "TRUE".to_owned())]);
+    if let Some(classification) = desired.storage.classification {
+        all.insert("classification".to_owned(), classification.to_owned());
+    }
+    if let Some(layer) = desired.layer {
+        all.insert(LAYER_PARAMETER.to_owned(), layer.name().to_owned());
+    }
+    all.extend(desired.parameters.clone());
+    all
+}
+
+/// Wanted columns; those that Glue has already keep its spelling where the difference means nothing.
+fn columns(want: &[Column], have: &[Column]) -> Vec<Column> {
+    let by_name: BTreeMap<String, &Column> = have.iter().map(|c| (c.name.to_lowercase(), c)).collect();
+    want.iter()
+        .map(|want| {
+            let Some(have) = by_name.get(&want.name.to_lowercase()) else { return want.clone() };
+            let same_type = matches!((&want.type_, &have.type_), (Some(a), Some(b)) if hive_type::same(a, b));
+            Column {
+                name: have.name.clone(),
+                type_: if same_type { have.type_.clone() } else { want.type_.clone() },
+                comment: want.comment.clone().or_else(|| have.comment.clone()),
+                parameters: have.parameters.clone(),
+            }
+        })
+        .collect()
+}
+
+/// The paths of what is ours beyond the fields that every spec sets.
+fn owned(desired: &DesiredTable) -> BTreeSet<String> {
+    let mut owned = BTreeSet::new();
+    if desired.description.is_some() {
+        owned.insert("description".to_owned());
+    }
+    if desired.team.is_some() {
+        owned.insert("owner".to_owned());
+    }
+    owned.extend(parameters(desired).into_keys().map(|key| format!("parameters.{key}")));
+    owned.extend(desired.storage.serde.parameters.keys().map(|key| format!("serde.{key}")));
+    if desired.freshness.is_some() {
+        let names = &desired.freshness_parameters;
+        owned.extend(
+            [&names.loaded_at, &names.data_time, &names.fresh_until].map(|key| format!("parameters.{key}")),
+        );
+    }
+    owned
+}
+
+fn take_off(definition: &mut TableDefinition, path: &str) {
+    match path {
+        "description" => definition.description = None,
+        "owner" => definition.owner = None,
+        _ => {
+            if let Some(key) = path.strip_prefix("parameters.") {
+                definition.parameters.remove(key);
+            } else if let (Some(key), Some(serde)) = (path.strip_prefix("serde."), &mut definition.serde) {
+                serde.parameters.remove(key);
+            }
+        }
+    }
+}
+
+/// Writes what the sources say. Where they could not be asked, what stands in Glue stands.
+fn tell_freshness(parameters: &mut BTreeMap<String, String>, desired: &DesiredTable, world: &TableWorld) {
+    let Some(policy) = &desired.freshness else { return };
+    let clock = match clock::read(policy, desired, world) {
+        clock::Reading::Known(clock) => Some(clock),
+        clock::Reading::Nothing => None,
+        clock::Reading::NotAsked | clock::Reading::Invalid(_) => return,
+    };
+    // `fresh_until` does not depend on now: it changes with the data and with the policy, never by itself.
+    let until = policy.judge(clock.as_ref(), desired.created, desired.created).fresh_until;
+    let names = &desired.freshness_parameters;
+    for (name, moment) in [
+        (&names.data_time, clock.as_ref().and_then(|c| c.data_time)),
+        (&names.loaded_at, clock.as_ref().and_then(|c| c.loaded_at)),
+        (&names.fresh_until, until),
+    ] {
+        match moment {
+            Some(moment) => parameters.insert(name.clone(), in_seconds(moment)),
+            None => parameters.remove(name),
+        };
+    }
+}
+
+fn in_seconds(moment: Timestamp) -> String {
+    format!("{moment:.0}")
+}
+
+/// A hash of all that the spec says of the definition, and of nothing that changes by itself.
+fn hash(desired: &DesiredTable) -> String {
+    let mut bare = TableDefinition::default();
+    lay_over(&mut bare, desired);
+    let canonical = serde_json::to_vec(&bare).unwrap_or_default();
+    let digest = Sha256::digest(&canonical);
+    let first = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{first:016x}")
+}

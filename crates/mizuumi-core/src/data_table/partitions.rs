@@ -1,0 +1,148 @@
+//! Which partitions to register, move or remove, in batches as large as Glue takes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::desired::{Completeness, DesiredTable, PartitionPolicy};
+use super::plan::TableStep;
+use super::world::{Directory, ObservedPartition, PartitionValues, TableWorld};
+use crate::s3_uri;
+
+/// BatchCreatePartition and BatchUpdatePartition take 100 entries (AWS Glue API reference).
+pub const LARGEST_WRITE: usize = 100;
+/// BatchDeletePartition takes 25.
+pub const LARGEST_DELETE: usize = 25;
+
+/// A partition to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionEntry {
+    /// Its values.
+    pub values: PartitionValues,
+    /// Where its data is.
+    pub location: String,
+    /// The mark to leave on it; none takes the mark off.
+    pub owner: Option<String>,
+}
+
+/// What to do, and when a directory that is not complete yet may be.
+#[must_use]
+pub fn steps(
+    desired: &DesiredTable,
+    world: &TableWorld,
+    now: Timestamp,
+) -> (Vec<TableStep>, Option<Timestamp>) {
+    let (Some(policy), Some(have)) = (&desired.partitions, &world.partitions) else {
+        return (Vec::new(), None);
+    };
+    let owner = desired.owner.to_string();
+    match policy {
+        PartitionPolicy::Declared(want) => (declared(want, have, &owner), None),
+        PartitionPolicy::Discovered(completeness) => {
+            let directories = world.directories.as_deref().unwrap_or_default();
+            discovered(completeness, directories, have, &owner, now)
+        }
+    }
+}
+
+/// Takes the marks off.
+#[must_use]
+pub fn release(have: &BTreeMap<PartitionValues, ObservedPartition>, owner: &str) -> Vec<TableStep> {
+    let marked = have.iter().filter(|(_, partition)| partition.owner.as_deref() == Some(owner));
+    let entries: Vec<PartitionEntry> = marked
+        .map(|(values, partition)| PartitionEntry {
+            values: values.clone(),
+            location: partition.location.clone().unwrap_or_default(),
+            owner: None,
+        })
+        .collect();
+    batches(&entries, LARGEST_WRITE, TableStep::UpdatePartitions)
+}
+
+/// Whether a directory's data is all there; if only time is missing, when it will be.
+pub fn is_complete(
+    directory: &Directory,
+    completeness: &Completeness,
+    now: Timestamp,
+) -> Result<(), Option<Timestamp>> {
+    match completeness {
+        Completeness::Marker(_) => {
+            if directory.has_marker {
+                Ok(())
+            } else {
+                Err(None)
+            }
+        }
+        Completeness::Quiet(length) => {
+            match directory.newest.and_then(|newest| newest.checked_add(*length).ok()) {
+                Some(quiet_at) if quiet_at <= now => Ok(()),
+                quiet_at => Err(quiet_at),
+            }
+        }
+    }
+}
+
+fn declared(
+    want: &BTreeMap<PartitionValues, String>,
+    have: &BTreeMap<PartitionValues, ObservedPartition>,
+    owner: &str,
+) -> Vec<TableStep> {
+    let entry = |(values, location): (&PartitionValues, &String)| PartitionEntry {
+        values: values.clone(),
+        location: location.clone(),
+        owner: Some(owner.to_owned()),
+    };
+    let missing: Vec<_> = want.iter().filter(|(values, _)| !have.contains_key(*values)).map(entry).collect();
+    let moved: Vec<_> = want
+        .iter()
+        .filter(|(values, location)| {
+            have.get(*values).is_some_and(|partition| {
+                partition.owner.as_deref() != Some(owner)
+                    || !partition.location.as_deref().is_some_and(|there| s3_uri::same(there, location))
+            })
+        })
+        .map(entry)
+        .collect();
+    let dropped: Vec<PartitionValues> = have
+        .iter()
+        .filter(|(values, partition)| {
+            !want.contains_key(*values) && partition.owner.as_deref() == Some(owner)
+        })
+        .map(|(values, _)| values.clone())
+        .collect();
+    let mut steps = batches(&missing, LARGEST_WRITE, TableStep::CreatePartitions);
+    steps.extend(batches(&moved, LARGEST_WRITE, TableStep::UpdatePartitions));
+    steps.extend(batches(&dropped, LARGEST_DELETE, TableStep::DeletePartitions));
+    steps
+}
+
+fn discovered(
+    completeness: &Completeness,
+    directories: &[Directory],
+    have: &BTreeMap<PartitionValues, ObservedPartition>,
+    owner: &str,
+    now: Timestamp,
+) -> (Vec<TableStep>, Option<Timestamp>) {
+    let mut wake_at: Option<Timestamp> = None;
+    let mut complete: BTreeMap<&PartitionValues, PartitionEntry> = BTreeMap::new();
+    for directory in directories.iter().filter(|d| !have.contains_key(&d.values)) {
+        match is_complete(directory, completeness, now) {
+            Ok(()) => {
+                complete.entry(&directory.values).or_insert_with(|| PartitionEntry {
+                    values: directory.values.clone(),
+                    location: directory.location.clone(),
+                    owner: Some(owner.to_owned()),
+                });
+            }
+            Err(quiet_at) => wake_at = [wake_at, quiet_at].into_iter().flatten().min(),
+        }
+    }
+    (
+        batches(&complete.into_values().collect::<Vec<_>>(), LARGEST_WRITE, TableStep::CreatePartitions),
+        wake_at,
+    )
+}
+
+fn batches<T: Clone>(items: &[T], largest: usize, step: fn(Vec<T>) -> TableStep) -> Vec<TableStep> {
+    items.chunks(largest).map(|batch| step(batch.to_vec())).collect()
+}

@@ -1,0 +1,313 @@
+//! What to do about a table. No IO, no clock: everything it needs is an argument.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use mizuumi_api::Reason;
+use mizuumi_api::data_table::AdoptionPolicy;
+
+use super::definition::TableDefinition;
+use super::desired::{DesiredTable, Mode};
+use super::diff::{self, Change};
+use super::partitions::{self, PartitionEntry};
+use super::world::{ObservedTable, PartitionValues, TableWorld};
+use super::{TableClaim, TableGoal, merge};
+use crate::owner;
+use crate::plan::{Goal, Plan, Verdict};
+
+/// One write to the catalog.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableStep {
+    /// Make the table.
+    CreateTable(Box<TableDefinition>),
+    /// Replace the table's definition.
+    UpdateTable {
+        /// The version that the definition was made from; Glue refuses the update if there is another by now.
+        from_version: Option<String>,
+        /// The whole definition.
+        to: Box<TableDefinition>,
+        /// What differs.
+        changes: Vec<Change>,
+        /// Whether Glue keeps the old version.
+        archive: bool,
+        /// Why.
+        why: Why,
+    },
+    /// Delete the table from the catalog. Its data stays.
+    DeleteTable {
+        /// The mark that the table must still carry. Glue's DeleteTable takes no version, so it is read once more
+        /// just before; a change in between is not seen.
+        owner: String,
+    },
+    /// Register partitions.
+    CreatePartitions(Vec<PartitionEntry>),
+    /// Write partitions anew.
+    UpdatePartitions(Vec<PartitionEntry>),
+    /// Remove partitions from the catalog. Their data stays.
+    DeletePartitions(Vec<PartitionValues>),
+}
+
+/// Why a table is updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The spec is new.
+    Spec,
+    /// Somebody else changed what the spec says.
+    Drift,
+    /// The data is newer.
+    Freshness,
+    /// Nobody's table becomes ours.
+    Adoption,
+    /// Ours becomes nobody's.
+    Release,
+}
+
+impl fmt::Display for TableStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateTable(definition) => write!(
+                f,
+                "create table: {}, {}, at {}",
+                count(definition.columns.len(), "column"),
+                count(definition.partition_keys.len(), "partition key"),
+                definition.location.as_deref().unwrap_or("no location"),
+            ),
+            Self::UpdateTable { changes, why, .. } => {
+                let why = match why {
+                    Why::Spec => "update table",
+                    Why::Drift => "put table back as the spec says",
+                    Why::Freshness => "tell freshness",
+                    Why::Adoption => "take table over",
+                    Why::Release => "release table",
+                };
+                let lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                write!(f, "{why}: {}", lines.join("; "))
+            }
+            Self::DeleteTable { .. } => f.write_str("delete table from the catalog (data stays)"),
+            Self::CreatePartitions(batch) => {
+                write!(
+                    f,
+                    "register {}: {}",
+                    count(batch.len(), "partition"),
+                    some(batch.iter().map(|e| &e.values))
+                )
+            }
+            Self::UpdatePartitions(batch) => {
+                write!(
+                    f,
+                    "update {}: {}",
+                    count(batch.len(), "partition"),
+                    some(batch.iter().map(|e| &e.values))
+                )
+            }
+            Self::DeletePartitions(batch) => {
+                let listed = some(batch.iter());
+                write!(
+                    f,
+                    "remove {} from the catalog (data stays): {listed}",
+                    count(batch.len(), "partition")
+                )
+            }
+        }
+    }
+}
+
+fn count(number: usize, of: &str) -> String {
+    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The first three partitions, by their values.
+fn some<'a>(partitions: impl ExactSizeIterator<Item = &'a PartitionValues>) -> String {
+    let more = partitions.len().saturating_sub(3);
+    let mut listed: Vec<String> =
+        partitions.take(3).map(|values| format!("[{}]", values.join(", "))).collect();
+    if more > 0 {
+        listed.push(format!("and {more} more"));
+    }
+    listed.join(", ")
+}
+
+/// What to do about a table.
+#[must_use]
+pub fn plan(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
+    match goal {
+        Goal::Present(desired) => presence(desired, world, now),
+        Goal::Absent(claim) => absence(claim, world),
+        Goal::Released(claim) => release(claim, world),
+    }
+}
+
+fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
+    let external = &desired.owner.external;
+    if !world.database_exists {
+        let database = external.split('.').next().unwrap_or_default();
+        return Plan::blocked(
+            Reason::DatabaseNotFound,
+            format!("Glue database '{database}' does not exist; create it, and the table follows by itself"),
+        );
+    }
+    let Some(have) = &world.table else {
+        let to = merge::merged(desired, world);
+        return Plan::converge(
+            Reason::Creating,
+            format!("Glue table '{external}' does not exist yet"),
+            vec![TableStep::CreateTable(Box::new(to))],
+        );
+    };
+    if let Some(what) = have.definition.unsupported() {
+        return Plan::blocked(
+            Reason::UnsupportedTable,
+            format!(
+                "Glue table '{external}' is {what}, which a DataTable does not write; nothing was changed"
+            ),
+        );
+    }
+    if desired.mode == Mode::ObserveOnly {
+        return observed_only(desired, have);
+    }
+    if let Some(refusal) = refusal(desired, have) {
+        return refusal;
+    }
+    let (mut steps, reason) = definition_steps(desired, have, world);
+    if let Err(message) = same_partition_keys(desired, have) {
+        return Plan::blocked(Reason::ReplacementRequired, message);
+    }
+    let (partition_steps, wake_at) = partitions::steps(desired, world, now);
+    let reason = reason.or_else(|| (!partition_steps.is_empty()).then_some(Reason::UpdatingPartitions));
+    steps.extend(partition_steps);
+    let verdict = match reason {
+        None => Verdict::InSync,
+        Some(reason) => {
+            let listed: Vec<String> = steps.iter().map(ToString::to_string).collect();
+            Verdict::Converging(reason, listed.join("; "))
+        }
+    };
+    Plan { steps, verdict, wake_at }
+}
+
+/// The difference that an observer sees: fields of the spec only, no marks.
+fn observed_only(desired: &DesiredTable, have: &ObservedTable) -> Plan<TableStep> {
+    let to = merge::overlaid(desired, &have.definition);
+    let changes = diff::changes(&have.definition, &to);
+    if changes.is_empty() {
+        return Plan::in_sync(None);
+    }
+    let listed: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let step = TableStep::UpdateTable {
+        from_version: have.version.clone(),
+        to: Box::new(to),
+        changes,
+        archive: true,
+        why: Why::Spec,
+    };
+    Plan::converge(Reason::Differs, listed.join("; "), vec![step])
+}
+
+/// Whether the table is somebody else's, or nobody's and not to be taken.
+fn refusal(desired: &DesiredTable, have: &ObservedTable) -> Option<Plan<TableStep>> {
+    let external = &desired.owner.external;
+    match have.definition.owner_mark() {
+        Some(mark) if mark == desired.owner.to_string() => None,
+        Some(mark) => Some(Plan::blocked(
+            Reason::OwnedByAnother,
+            format!(
+                "Glue table '{external}' is kept by {}; delete that resource or this one, nothing was changed",
+                owner::in_words(mark)
+            ),
+        )),
+        None if desired.adoption == AdoptionPolicy::IfUnowned => None,
+        None => Some(Plan::blocked(
+            Reason::NotAdopted,
+            format!(
+                "Glue table '{external}' exists and was not made by this resource; to take it over set \
+                 `spec.adoptionPolicy: IfUnowned`, nothing was changed"
+            ),
+        )),
+    }
+}
+
+/// The update that the definition needs, and why.
+fn definition_steps(
+    desired: &DesiredTable,
+    have: &ObservedTable,
+    world: &TableWorld,
+) -> (Vec<TableStep>, Option<Reason>) {
+    let to = merge::merged(desired, world);
+    let changes = diff::changes(&have.definition, &to);
+    if changes.is_empty() {
+        return (Vec::new(), None);
+    }
+    let bookkeeping = diff::is_bookkeeping(&changes, desired);
+    let (why, reason) = if have.definition.owner_mark().is_none() {
+        (Why::Adoption, Reason::Updating)
+    } else if bookkeeping {
+        (Why::Freshness, Reason::Updating)
+    } else if merge::is_drift(desired, &have.definition) {
+        (Why::Drift, Reason::CorrectingDrift)
+    } else {
+        (Why::Spec, Reason::Updating)
+    };
+    let step = TableStep::UpdateTable {
+        from_version: have.version.clone(),
+        to: Box::new(to),
+        changes,
+        archive: !bookkeeping,
+        why,
+    };
+    (vec![step], Some(reason))
+}
+
+/// Other partition keys would orphan every partition; Glue does not convert them.
+fn same_partition_keys(desired: &DesiredTable, have: &ObservedTable) -> Result<(), String> {
+    let names = |columns: &[super::Column]| -> Vec<String> {
+        columns.iter().map(|c| c.name.to_lowercase()).collect()
+    };
+    let (want, there) = (names(&desired.partition_keys), names(&have.definition.partition_keys));
+    if want == there {
+        return Ok(());
+    }
+    let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Err(format!(
+        "`spec.partitionKeys` are {} and the Glue table has {}; partition keys cannot be changed in place. Make a new \
+         table under another name, or delete this one first with `spec.deletionPolicy: Delete`",
+        listed(&want),
+        listed(&there),
+    ))
+}
+
+fn absence(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
+    let owner = claim.owner.to_string();
+    match &world.table {
+        Some(table) if table.definition.owner_mark() == Some(owner.as_str()) => Plan::converge(
+            Reason::Deleting,
+            format!("Glue table '{}' is being deleted", claim.owner.external),
+            vec![TableStep::DeleteTable { owner }],
+        ),
+        // Not there, or not ours: nothing of ours is left.
+        _ => Plan::in_sync(None),
+    }
+}
+
+fn release(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
+    let owner = claim.owner.to_string();
+    let Some(have) =
+        world.table.as_ref().filter(|table| table.definition.owner_mark() == Some(owner.as_str()))
+    else {
+        return Plan::in_sync(None);
+    };
+    // Partitions first: once the table's mark is gone, this resource has no say over them any more.
+    let mut steps = world.partitions.as_ref().map(|all| partitions::release(all, &owner)).unwrap_or_default();
+    let to = merge::released(&have.definition, claim);
+    steps.push(TableStep::UpdateTable {
+        from_version: have.version.clone(),
+        changes: diff::changes(&have.definition, &to),
+        to: Box::new(to),
+        archive: false,
+        why: Why::Release,
+    });
+    Plan::converge(
+        Reason::Deleting,
+        format!("Glue table '{}' is being released", claim.owner.external),
+        steps,
+    )
+}

@@ -1,0 +1,380 @@
+//! What to say of a table: the status, made from what was observed and acknowledged, never from intent.
+
+use jiff::Timestamp;
+use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType};
+use mizuumi_api::data_table::{
+    DataTable, DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus,
+    TableRef,
+};
+use mizuumi_api::{Reason, annotation};
+
+use super::clock;
+use super::definition::Column;
+use super::desired::{DesiredTable, Mode, PartitionPolicy, hive_path};
+use super::partitions;
+use super::plan::{TableStep, Why};
+use super::world::TableWorld;
+use super::{TableGoal, Tables, merge};
+use crate::freshness::{Clock, Judgement, Policy};
+use crate::kind::{Evidence, Kind};
+use crate::plan::{Goal, Plan, Verdict};
+use crate::problem::Problem;
+
+/// Most lines of a plan in a status.
+const PLAN_LINES: usize = 50;
+/// Most lines of drift in a status.
+const DRIFT_LINES: usize = 20;
+/// Longest line of either.
+const LINE_LENGTH: usize = 512;
+/// Most names of foreign parameters in a status.
+const FOREIGN_NAMES: usize = 50;
+
+/// `Ready`, and the one of `Reconciling` and `Stalled` that goes with it.
+struct Readiness {
+    ready: ConditionStatus,
+    beside: Option<ConditionType>,
+    reason: Reason,
+    message: String,
+}
+
+impl Readiness {
+    fn in_sync(message: &str) -> Self {
+        Self {
+            ready: ConditionStatus::True,
+            beside: None,
+            reason: Reason::InSync,
+            message: message.to_owned(),
+        }
+    }
+
+    fn working(ready: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
+        Self { ready, beside: Some(ConditionType::Reconciling), reason, message: message.into() }
+    }
+
+    fn stalled(ready: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
+        Self { ready, beside: Some(ConditionType::Stalled), reason, message: message.into() }
+    }
+
+    fn told(ready: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
+        Self { ready, beside: None, reason, message: message.into() }
+    }
+}
+
+/// The status of a table.
+#[must_use]
+pub fn report(
+    object: &DataTable,
+    goal: Option<&TableGoal>,
+    evidence: &Evidence<TableWorld, TableStep>,
+    now: Timestamp,
+) -> DataTableStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let generation = object.metadata.generation.unwrap_or_default();
+    let key = Tables::key(object);
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    let desired = match goal {
+        Some(Goal::Present(desired)) => Some(desired),
+        _ => None,
+    };
+    let mut status = DataTableStatus {
+        observed_generation: generation,
+        conditions: Vec::new(),
+        table: Some(TableRef { database: key.database, name: key.table }),
+        last_handled_reconcile_at: handled_request(object, evidence, &before),
+        ..before.clone()
+    };
+    let readiness = readiness(desired, evidence, &before, deleting);
+    if let (Some(desired), Evidence::Observed { world, plan, done, .. }) = (desired, evidence) {
+        status.partitions = partitions_status(desired, world, now);
+        status.foreign_parameters = world
+            .table
+            .as_ref()
+            .map(|table| merge::foreign(desired, &table.definition).take(FOREIGN_NAMES).cloned().collect())
+            .unwrap_or_default();
+        status.drift = drift(done, now).or(before.drift);
+        status.plan = (desired.mode == Mode::Plan).then(|| plan_status(plan));
+    }
+    let (fresh, freshness) = freshness(object, desired, evidence, before.freshness.as_ref(), now);
+    status.freshness = freshness;
+    let condition = |type_, status, reason, message: &str| {
+        Condition::new(type_, status, reason, message, generation, now)
+    };
+    let mut conditions = Vec::new();
+    if let Some(beside) = readiness.beside {
+        conditions.push(condition(beside, ConditionStatus::True, readiness.reason, &readiness.message));
+    }
+    conditions.push(condition(ConditionType::Ready, readiness.ready, readiness.reason, &readiness.message));
+    if let Some((status, reason, message)) = fresh {
+        conditions.push(condition(ConditionType::Fresh, status, reason, &message));
+    }
+    status.conditions = keeping_times(conditions, &before.conditions);
+    status
+}
+
+/// A condition's time moves only with its status.
+fn keeping_times(mut conditions: Vec<Condition>, before: &[Condition]) -> Vec<Condition> {
+    for condition in &mut conditions {
+        if let Some(earlier) =
+            before.iter().find(|c| c.type_ == condition.type_ && c.status == condition.status)
+        {
+            condition.last_transition_time = earlier.last_transition_time;
+        }
+    }
+    conditions
+}
+
+fn readiness(
+    desired: Option<&DesiredTable>,
+    evidence: &Evidence<TableWorld, TableStep>,
+    before: &DataTableStatus,
+    deleting: bool,
+) -> Readiness {
+    let readiness = match evidence {
+        Evidence::FirstSight => {
+            Readiness::working(ConditionStatus::Unknown, Reason::Progressing, "looking at the Glue catalog")
+        }
+        Evidence::Invalid(problems) => invalid(problems),
+        Evidence::NotObserved(failure) if failure.class.is_transient() => {
+            Readiness::working(ConditionStatus::Unknown, failure.class.reason(), failure.to_string())
+        }
+        Evidence::NotObserved(failure) => {
+            Readiness::stalled(ConditionStatus::False, failure.class.reason(), failure.to_string())
+        }
+        Evidence::Observed { plan, failure, endless, .. } => match (&plan.verdict, failure) {
+            (_, Some(failure)) if failure.class.is_transient() => {
+                Readiness::working(ConditionStatus::False, failure.class.reason(), failure.to_string())
+            }
+            (_, Some(failure)) => {
+                Readiness::stalled(ConditionStatus::False, failure.class.reason(), failure.to_string())
+            }
+            (Verdict::Blocked(reason, message), None) => {
+                Readiness::stalled(ConditionStatus::False, *reason, message)
+            }
+            (Verdict::InSync, None) if plan.steps.is_empty() => {
+                Readiness::in_sync("the Glue table is as the spec says")
+            }
+            (Verdict::InSync, None) => Readiness::working(ConditionStatus::False, Reason::Updating, ""),
+            (Verdict::Converging(reason, message), None) => {
+                converging(desired, before, *reason, message, *endless)
+            }
+        },
+    };
+    if deleting && readiness.ready == ConditionStatus::True {
+        return Readiness::working(ConditionStatus::False, Reason::Deleting, "the resource is being deleted");
+    }
+    if deleting && matches!(evidence, Evidence::NotObserved(_) | Evidence::Observed { failure: Some(_), .. })
+    {
+        let message = format!(
+            "{}; to let the resource go without touching AWS, set the annotation '{}' to 'true'",
+            readiness.message,
+            annotation::ABANDON
+        );
+        return Readiness { message, ..readiness };
+    }
+    readiness
+}
+
+fn converging(
+    desired: Option<&DesiredTable>,
+    before: &DataTableStatus,
+    reason: Reason,
+    message: &str,
+    endless: bool,
+) -> Readiness {
+    match desired.map(|desired| desired.mode) {
+        Some(Mode::Suspended) => {
+            let kept = condition::find(&before.conditions, ConditionType::Ready);
+            Readiness::told(
+                kept.map_or(ConditionStatus::Unknown, |c| c.status),
+                Reason::Suspended,
+                format!("suspended; left undone: {message}"),
+            )
+        }
+        Some(Mode::Plan) => Readiness::told(
+            ConditionStatus::False,
+            Reason::PlanPending,
+            format!("would {message}; set `spec.managementPolicy: Full` to do it"),
+        ),
+        Some(Mode::ObserveOnly) if reason == Reason::Creating => {
+            Readiness::told(ConditionStatus::False, Reason::NotFound, message)
+        }
+        Some(Mode::ObserveOnly) => Readiness::told(
+            ConditionStatus::False,
+            Reason::Differs,
+            format!("the Glue table differs from the spec: {message}"),
+        ),
+        _ if endless => Readiness::working(
+            ConditionStatus::False,
+            Reason::Fighting,
+            format!("somebody else keeps changing the table; still to do: {message}"),
+        ),
+        _ => Readiness::working(ConditionStatus::False, reason, message),
+    }
+}
+
+fn invalid(problems: &[Problem]) -> Readiness {
+    let reason = if problems.iter().all(|p| p.reason == Reason::NotAllowed) {
+        Reason::NotAllowed
+    } else {
+        Reason::SpecInvalid
+    };
+    let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Readiness::stalled(ConditionStatus::False, reason, listed.join("; "))
+}
+
+/// A request counts as handled once AWS was looked at after it.
+fn handled_request(
+    object: &DataTable,
+    evidence: &Evidence<TableWorld, TableStep>,
+    before: &DataTableStatus,
+) -> Option<String> {
+    let asked = object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
+    match evidence {
+        Evidence::Observed { .. } | Evidence::Invalid(_) => {
+            asked.map(|text| text.chars().take(256).collect())
+        }
+        Evidence::FirstSight | Evidence::NotObserved(_) => before.last_handled_reconcile_at.clone(),
+    }
+}
+
+fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Option<PartitionsStatus> {
+    let partitions = world.partitions.as_ref()?;
+    let incomplete = match &desired.partitions {
+        Some(PartitionPolicy::Discovered(completeness)) => world
+            .directories
+            .iter()
+            .flatten()
+            .filter(|directory| partitions::is_complete(directory, completeness, now).is_err())
+            .count(),
+        _ => 0,
+    };
+    let keys = || desired.partition_keys.iter().map(|key: &Column| key.name.as_str());
+    // Values are strings; numbers among them must not sort as text ("9" after "10").
+    let by_value = |values: &&Vec<String>| -> Vec<(u64, String)> {
+        values.iter().map(|v| (v.parse().unwrap_or(u64::MAX), v.clone())).collect()
+    };
+    let newest = partitions.keys().max_by_key(by_value).map(|values| {
+        let path = hive_path(keys(), values);
+        path.trim_end_matches('/').chars().take(1024).collect()
+    });
+    Some(PartitionsStatus {
+        registered: i64::try_from(partitions.len()).unwrap_or(i64::MAX),
+        incomplete: i64::try_from(incomplete).unwrap_or(i64::MAX),
+        newest,
+    })
+}
+
+/// The drift that was put right on the way, if any.
+fn drift(done: &[TableStep], now: Timestamp) -> Option<DriftStatus> {
+    let changes: Vec<String> = done
+        .iter()
+        .filter_map(|step| match step {
+            TableStep::UpdateTable { changes, why: Why::Drift, .. } => Some(changes),
+            _ => None,
+        })
+        .flatten()
+        .map(|change| line(&change.to_string()))
+        .take(DRIFT_LINES)
+        .collect();
+    (!changes.is_empty()).then_some(DriftStatus { observed_at: now, changes })
+}
+
+fn plan_status(plan: &Plan<TableStep>) -> PlanStatus {
+    PlanStatus {
+        steps: i64::try_from(plan.steps.len()).unwrap_or(i64::MAX),
+        lines: plan.steps.iter().map(|step| line(&step.to_string())).take(PLAN_LINES).collect(),
+    }
+}
+
+fn line(text: &str) -> String {
+    if text.len() <= LINE_LENGTH {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(LINE_LENGTH - '…'.len_utf8())])
+}
+
+type FreshCondition = (ConditionStatus, Reason, String);
+
+/// The `Fresh` condition and what stands behind it. With nothing new observed, the clock known so far goes on ticking.
+fn freshness(
+    object: &DataTable,
+    desired: Option<&DesiredTable>,
+    evidence: &Evidence<TableWorld, TableStep>,
+    before: Option<&FreshnessStatus>,
+    now: Timestamp,
+) -> (Option<FreshCondition>, Option<FreshnessStatus>) {
+    let Some(policy) = clock::policy_of(object) else { return (None, None) };
+    let known = object.status.as_ref().and_then(clock::told);
+    let (clock, invalid) = match (desired, evidence) {
+        (Some(desired), Evidence::Observed { world, .. }) => match clock::read(&policy, desired, world) {
+            clock::Reading::Known(clock) => (Some(clock), None),
+            clock::Reading::Nothing => (None, None),
+            clock::Reading::NotAsked => (known, None),
+            clock::Reading::Invalid(message) => (known, Some(message)),
+        },
+        _ => (known, None),
+    };
+    let judgement = policy.judge(clock.as_ref(), clock::created(object), now);
+    let condition = match invalid {
+        Some(message) => (ConditionStatus::Unknown, Reason::ReportInvalid, message),
+        None => fresh_condition(&policy, clock.as_ref(), &judgement),
+    };
+    let same_data = before.is_some_and(|b| {
+        clock.as_ref().is_some_and(|c| b.data_time == c.data_time && b.loaded_at == c.loaded_at)
+    });
+    let observed_at =
+        if same_data { before.and_then(|b| b.observed_at) } else { clock.as_ref().map(|_| now) };
+    let status = FreshnessStatus {
+        state: judgement.state,
+        source: clock.as_ref().map(|c| c.source),
+        data_time: clock.as_ref().and_then(|c| c.data_time),
+        loaded_at: clock.as_ref().and_then(|c| c.loaded_at),
+        observed_at,
+        fresh_until: judgement.fresh_until,
+    };
+    (Some(condition), Some(status))
+}
+
+fn fresh_condition(policy: &Policy, clock: Option<&Clock>, judgement: &Judgement) -> FreshCondition {
+    let at = |moment: Option<Timestamp>| {
+        moment.map_or_else(
+            || "never".to_owned(),
+            |m| format!("{}", m.to_zoned(policy.zone.clone()).strftime("%Y-%m-%d %H:%M %Z")),
+        )
+    };
+    let reaches = match clock {
+        Some(Clock { data_time: Some(time), .. }) => format!("the data reaches up to {}", at(Some(*time))),
+        Some(Clock { loaded_at, .. }) => format!("the data was loaded at {}", at(*loaded_at)),
+        None => String::new(),
+    };
+    match judgement.state {
+        FreshnessState::Fresh => (
+            ConditionStatus::True,
+            Reason::Fresh,
+            match judgement.fresh_until {
+                Some(until) => format!("{reaches}; fresh until {}", at(Some(until))),
+                None => reaches,
+            },
+        ),
+        FreshnessState::Warn => (
+            ConditionStatus::True,
+            Reason::Warn,
+            format!("{reaches}, which is older than `maxAge.warn`; stale from {}", at(judgement.fresh_until)),
+        ),
+        FreshnessState::NotDue => (
+            ConditionStatus::True,
+            Reason::NotDue,
+            format!("{reaches}; the first deadline of this resource is {}", at(judgement.fresh_until)),
+        ),
+        FreshnessState::Stale => (
+            ConditionStatus::False,
+            Reason::Stale,
+            format!("{reaches}; stale since {}", at(judgement.fresh_until)),
+        ),
+        FreshnessState::Unknown => (
+            ConditionStatus::Unknown,
+            Reason::NeverObserved,
+            "no source of `spec.freshness.sources` has said anything yet".to_owned(),
+        ),
+    }
+}

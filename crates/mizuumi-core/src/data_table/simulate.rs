@@ -1,0 +1,68 @@
+//! What a step does to the world, as a pure function.
+//!
+//! Convergence is proven on this model; a conformance test holds the model against a real endpoint.
+
+use jiff::Timestamp;
+
+use super::plan::TableStep;
+use super::world::{ObservedPartition, ObservedTable, TableWorld};
+
+/// The world after a step.
+#[must_use]
+pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWorld {
+    let mut after = world.clone();
+    match step {
+        TableStep::CreateTable(definition) => {
+            if after.table.is_none() && after.database_exists {
+                after.table =
+                    Some(ObservedTable { definition: (**definition).clone(), version: Some("0".to_owned()) });
+            }
+        }
+        TableStep::UpdateTable { from_version, to, .. } => {
+            if let Some(table) = after.table.as_mut().filter(|table| table.version == *from_version) {
+                table.definition = (**to).clone();
+                table.version = Some(next(table.version.as_deref()));
+            }
+        }
+        TableStep::DeleteTable { owner } => {
+            if after.table.as_ref().is_some_and(|t| t.definition.owner_mark() == Some(owner.as_str())) {
+                after.table = None;
+                after.partitions = after.partitions.map(|_| std::collections::BTreeMap::new());
+            }
+        }
+        TableStep::CreatePartitions(batch) => {
+            if let Some(partitions) = &mut after.partitions {
+                for entry in batch {
+                    partitions.entry(entry.values.clone()).or_insert_with(|| ObservedPartition {
+                        location: Some(entry.location.clone()),
+                        owner: entry.owner.clone(),
+                        created: Some(now),
+                    });
+                }
+            }
+            if let Some(directories) = &mut after.directories {
+                directories.retain(|d| !batch.iter().any(|entry| entry.values == d.values));
+            }
+        }
+        TableStep::UpdatePartitions(batch) => {
+            for entry in batch {
+                if let Some(partition) = after.partitions.as_mut().and_then(|all| all.get_mut(&entry.values))
+                {
+                    partition.location = Some(entry.location.clone());
+                    partition.owner.clone_from(&entry.owner);
+                }
+            }
+        }
+        TableStep::DeletePartitions(batch) => {
+            if let Some(partitions) = &mut after.partitions {
+                partitions.retain(|values, _| !batch.contains(values));
+            }
+        }
+    }
+    after
+}
+
+/// Glue counts versions; "0" is the first.
+fn next(version: Option<&str>) -> String {
+    version.and_then(|text| text.parse::<u64>().ok()).map_or_else(|| "1".to_owned(), |n| (n + 1).to_string())
+}

@@ -1,0 +1,76 @@
+//! What is observed of a table.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::definition::TableDefinition;
+
+/// Values of a partition, one for each key.
+pub type PartitionValues = Vec<String>;
+
+/// What has to be looked at besides the table's definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableLook {
+    /// The partitions in the catalog.
+    pub partitions: bool,
+    /// The directories in S3.
+    pub directories: Option<DirectoryLook>,
+}
+
+/// Which directories to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryLook {
+    /// The table's root.
+    pub location: String,
+    /// Names of the partition keys, in the order of the directories.
+    pub keys: Vec<String>,
+    /// Name of the object that says a directory is complete.
+    pub marker: Option<String>,
+}
+
+/// A table as it was seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableWorld {
+    /// Whether the Glue database exists.
+    pub database_exists: bool,
+    /// The table, if it exists.
+    pub table: Option<ObservedTable>,
+    /// The partitions in the catalog, if they were looked at.
+    pub partitions: Option<BTreeMap<PartitionValues, ObservedPartition>>,
+    /// The directories that no partition stands for yet, if they were looked at.
+    pub directories: Option<Vec<Directory>>,
+}
+
+/// A table of the catalog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedTable {
+    /// What it says.
+    pub definition: TableDefinition,
+    /// Its version, which an update must name.
+    pub version: Option<String>,
+}
+
+/// A partition of the catalog.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedPartition {
+    /// Where its data is.
+    pub location: Option<String>,
+    /// The mark of whoever registered it.
+    pub owner: Option<String>,
+    /// When it was registered.
+    pub created: Option<Timestamp>,
+}
+
+/// A directory under the table's root that names a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// The values that its path says.
+    pub values: PartitionValues,
+    /// Where it is.
+    pub location: String,
+    /// Whether the marker is there.
+    pub has_marker: bool,
+    /// When the newest object that is data was written; none if there is no data.
+    pub newest: Option<Timestamp>,
+}

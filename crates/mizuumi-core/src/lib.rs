@@ -1,0 +1,20 @@
+//! The decisions of Mizuumi: what to do about each resource, and what to say of it.
+//!
+//! Everything here is a pure function of its arguments: no IO, no clock, no Kubernetes client, no AWS SDK. Time comes
+//! in as `now`, the world comes in as what was observed, and what has to be done goes out as data.
+
+pub mod data_table;
+pub mod failure;
+pub mod freshness;
+pub mod hive_type;
+pub mod kind;
+pub mod owner;
+pub mod plan;
+pub mod problem;
+pub mod s3_uri;
+
+pub use failure::{Class, Failure};
+pub use kind::{Evidence, Kind, Port, Reading};
+pub use owner::OwnerKey;
+pub use plan::{Goal, Plan, Verdict};
+pub use problem::Problem;

@@ -1,0 +1,140 @@
+//! The admin API under `/_localaws/`: faults, quotas, counts, audit, reset.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::audit;
+use crate::faults::Rule;
+use crate::quotas::Quota;
+use crate::requests::Endpoint;
+
+/// The routes.
+pub(crate) fn router() -> Router<Arc<Endpoint>> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/calls", get(calls).delete(forget_calls))
+        .route("/faults", get(faults).post(add_faults).delete(clear_faults))
+        .route("/quotas", get(quotas).post(add_quotas).delete(clear_quotas))
+        .route("/audit", get(audit))
+        .route("/reset", post(reset))
+}
+
+/// Query parameters; each route uses some.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Selection {
+    account: Option<String>,
+    since: Option<u64>,
+    id: Option<u64>,
+    user_agent: Option<String>,
+    #[serde(default)]
+    log: bool,
+}
+
+type Shared = State<Arc<Endpoint>>;
+
+async fn health(State(endpoint): Shared) -> Json<Value> {
+    Json(json!({"status": "ok", "moto": endpoint.upstream.is_some(), "seq": endpoint.last_seq()}))
+}
+
+async fn calls(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
+    let account = selection.account.as_deref();
+    let seq = endpoint.last_seq();
+    let mut answer = json!({"seq": seq, "counts": endpoint.calls.counts(account, selection.since)});
+    if selection.log {
+        answer["log"] = json!(endpoint.calls.log(account, selection.since.unwrap_or(0)));
+    }
+    Json(answer)
+}
+
+async fn forget_calls(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
+    endpoint.calls.reset(selection.account.as_deref());
+    Json(json!({}))
+}
+
+/// One item or a list of items.
+fn read_items<T: DeserializeOwned>(body: &Value) -> Result<Vec<T>, (StatusCode, Json<Value>)> {
+    let items = match body {
+        Value::Array(items) => items.clone(),
+        item => vec![item.clone()],
+    };
+    let items: Result<Vec<T>, _> = items.into_iter().map(serde_json::from_value).collect();
+    items.map_err(|error| (StatusCode::BAD_REQUEST, Json(json!({"error": error.to_string()}))))
+}
+
+async fn add_faults(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    match read_items::<Rule>(&body) {
+        Ok(rules) => {
+            let ids: Vec<u64> = rules.into_iter().map(|rule| endpoint.faults.add(rule)).collect();
+            Json(json!({"ids": ids})).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn faults(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
+    Json(json!({"faults": endpoint.faults.list(selection.account.as_deref())}))
+}
+
+async fn clear_faults(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
+    endpoint.faults.clear(selection.account.as_deref(), selection.id);
+    Json(json!({}))
+}
+
+async fn add_quotas(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    match read_items::<Quota>(&body) {
+        Ok(quotas) => {
+            for quota in quotas {
+                endpoint.quotas.add(quota);
+            }
+            Json(json!({})).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn quotas(State(endpoint): Shared) -> Json<Value> {
+    Json(json!({"quotas": endpoint.quotas.list()}))
+}
+
+async fn clear_quotas(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
+    endpoint.quotas.clear(selection.account.as_deref());
+    Json(json!({}))
+}
+
+async fn audit(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
+    let account = selection.account.as_deref();
+    let seq = endpoint.last_seq();
+    let entries = endpoint.audit.entries(&audit::Selection {
+        account,
+        since: selection.since.unwrap_or(0),
+        user_agent: selection.user_agent.as_deref(),
+    });
+    Json(json!({"seq": seq, "entries": entries, "witness": endpoint.audit.witness(account)}))
+}
+
+/// Forgets state, faults, quotas, calls and audit of an account, or of all. moto can only forget everything, so its
+/// state stays when an account is named.
+async fn reset(State(endpoint): Shared, Query(selection): Query<Selection>) -> Response {
+    let account = selection.account.as_deref();
+    endpoint.glue.reset(account);
+    endpoint.faults.clear(account, None);
+    endpoint.quotas.clear(account);
+    endpoint.calls.reset(account);
+    endpoint.audit.reset(account);
+    if let (None, Some(upstream)) = (account, &endpoint.upstream)
+        && let Err(error) = upstream.ask("POST", "/moto-api/reset").await
+    {
+        let body = json!({"error": format!("moto was not reset: {error:#}")});
+        return (StatusCode::BAD_GATEWAY, Json(body)).into_response();
+    }
+    Json(json!({})).into_response()
+}

@@ -1,0 +1,248 @@
+//! AWS Glue Data Catalog: databases, tables with versions, partitions. State is kept per (account, region).
+
+mod answer;
+mod databases;
+mod expression;
+mod input;
+mod paging;
+mod partition_batches;
+mod partitions;
+mod tables;
+mod tags;
+mod versions;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::audit::Effect;
+use crate::lock::Lock;
+use crate::protocol::ApiError;
+
+/// A JSON object, as requests and definitions are.
+pub(crate) type Object = Map<String, Value>;
+
+/// What an operation answers: the JSON text of its output.
+type Answer = Result<String, ApiError>;
+
+/// Quotas that tests may shrink.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Archived versions of one table (Service Quotas "Number of table versions per table": 100,000).
+    pub(crate) versions_per_table: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { versions_per_table: 100_000 }
+    }
+}
+
+/// One call, and what it did for the audit.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// The request's JSON.
+    pub(crate) input: &'a Object,
+    /// Account of the caller.
+    pub(crate) account: &'a str,
+    /// Region of the caller.
+    pub(crate) region: &'a str,
+    /// ARN of the caller.
+    pub(crate) caller: &'a str,
+    /// Time of the call, in whole seconds.
+    pub(crate) now: i64,
+    /// Effective writes, for the audit.
+    pub(crate) effects: Vec<Effect>,
+    /// Invariant I7: `UpdateTable` came without a `VersionId`.
+    pub(crate) update_without_version: bool,
+    /// Invariant I7: `UpdateTable` came with a stale `VersionId` (and was refused).
+    pub(crate) update_with_stale_version: bool,
+    limits: Limits,
+}
+
+impl<'a> Call<'a> {
+    /// A call that has done nothing yet.
+    pub(crate) fn new(
+        input: &'a Object,
+        account: &'a str,
+        region: &'a str,
+        caller: &'a str,
+        now: i64,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            input,
+            account,
+            region,
+            caller,
+            now,
+            effects: Vec::new(),
+            update_without_version: false,
+            update_with_stale_version: false,
+            limits,
+        }
+    }
+
+    /// An epoch time as Glue writes it: a JSON number of seconds.
+    fn time(seconds: i64) -> Value {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit in 53 bits")]
+        let seconds = seconds as f64;
+        Value::from(seconds)
+    }
+}
+
+/// The catalog of one account in one region.
+#[derive(Debug, Default)]
+struct Catalog {
+    databases: BTreeMap<String, Database>,
+    tags: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Catalog {
+    // The messages are those that AWS is known to send: "Database x not found." and "Entity Not Found".
+    fn database(&mut self, name: &str) -> Result<&mut Database, ApiError> {
+        self.databases.get_mut(name).ok_or_else(|| not_found(format!("Database {name} not found.")))
+    }
+
+    fn table(&mut self, database: &str, table: &str) -> Result<&mut Table, ApiError> {
+        self.database(database)?.tables.get_mut(table).ok_or_else(|| not_found("Entity Not Found"))
+    }
+}
+
+#[derive(Debug)]
+struct Database {
+    record: Object,
+    tables: BTreeMap<String, Table>,
+}
+
+/// A partition key's name and Hive type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PartitionKey {
+    name: String,
+    kind: String,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// The `Table` structure as answered, as text: 100,000 of these must fit in memory and be read fast.
+    text: Box<RawValue>,
+    version: u64,
+    archived: BTreeMap<u64, Box<RawValue>>,
+    created: i64,
+    created_by: String,
+    owner: Option<String>,
+    kind: Option<String>,
+    keys: Vec<PartitionKey>,
+    partitions: BTreeMap<Vec<String>, Partition>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    text: Box<RawValue>,
+    created: i64,
+}
+
+fn not_found(message: impl Into<String>) -> ApiError {
+    ApiError::refused("EntityNotFoundException", message)
+}
+
+fn already_exists(message: impl Into<String>) -> ApiError {
+    ApiError::refused("AlreadyExistsException", message)
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::refused("InvalidInputException", message)
+}
+
+fn text_of(object: &Object) -> Result<Box<RawValue>, ApiError> {
+    serde_json::value::to_raw_value(object).map_err(|error| invalid(error.to_string()))
+}
+
+type Handler = fn(&mut Catalog, &mut Call<'_>) -> Answer;
+
+fn handler(operation: &str) -> Option<Handler> {
+    Some(match operation {
+        "CreateDatabase" => databases::create,
+        "GetDatabase" => databases::get,
+        "GetDatabases" => databases::list,
+        "UpdateDatabase" => databases::update,
+        "DeleteDatabase" => databases::delete,
+        "CreateTable" => tables::create,
+        "GetTable" => tables::get,
+        "GetTables" => tables::list,
+        "UpdateTable" => tables::update,
+        "DeleteTable" => tables::delete,
+        "BatchDeleteTable" => tables::batch_delete,
+        "GetTableVersion" => versions::get,
+        "GetTableVersions" => versions::list,
+        "DeleteTableVersion" => versions::delete,
+        "BatchDeleteTableVersion" => versions::batch_delete,
+        "CreatePartition" => partitions::create,
+        "GetPartition" => partitions::get,
+        "GetPartitions" => partitions::list,
+        "UpdatePartition" => partitions::update,
+        "DeletePartition" => partitions::delete,
+        "BatchCreatePartition" => partition_batches::create,
+        "BatchGetPartition" => partition_batches::get,
+        "BatchUpdatePartition" => partition_batches::update,
+        "BatchDeletePartition" => partition_batches::delete,
+        "GetPartitionIndexes" => partitions::indexes,
+        "GetTags" => tags::get,
+        "TagResource" => tags::tag,
+        "UntagResource" => tags::untag,
+        _ => return None,
+    })
+}
+
+/// Account and region.
+type Place = (String, String);
+
+/// All catalogs of the endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Glue {
+    catalogs: Lock<HashMap<Place, Arc<Lock<Catalog>>>>,
+}
+
+impl Glue {
+    /// Carries out one operation.
+    pub(crate) fn call(&self, operation: &str, call: &mut Call<'_>) -> Result<String, ApiError> {
+        let Some(handler) = handler(operation) else {
+            let message = format!("Glue operation {operation} is not implemented by the local endpoint");
+            return Err(ApiError::refused("UnknownOperationException", message));
+        };
+        input::check_catalog(call)?;
+        let place = (call.account.to_owned(), call.region.to_owned());
+        let catalog = Arc::clone(self.catalogs.hold().entry(place).or_default());
+        let mut catalog = catalog.hold();
+        handler(&mut catalog, call)
+    }
+
+    /// Forgets an account's catalogs, or all.
+    pub(crate) fn reset(&self, account: Option<&str>) {
+        self.catalogs.hold().retain(|(owner, _), _| account.is_some_and(|account| account != owner));
+    }
+}
+
+/// `db.table` (or `db`) that a request is about, for logs and fault rules.
+pub(crate) fn resource(input: &Object) -> String {
+    let text = |object: &Object, member: &str| object.get(member).and_then(Value::as_str).map(str::to_owned);
+    let nested =
+        |member: &str| input.get(member).and_then(Value::as_object).and_then(|object| text(object, "Name"));
+    let name = || text(input, "Name");
+    let resource = match text(input, "DatabaseName") {
+        Some(database) => match text(input, "TableName").or_else(|| nested("TableInput")).or_else(name) {
+            Some(table) => format!("{database}.{table}"),
+            None => database,
+        },
+        None => name()
+            .or_else(|| nested("DatabaseInput"))
+            .or_else(|| text(input, "ResourceArn"))
+            .unwrap_or_default(),
+    };
+    resource.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! Tables: create, read, replace with optimistic locking, delete.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use regex::{Regex, RegexBuilder};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{
+    Answer, Call, Catalog, Object, PartitionKey, Table, already_exists, answer, input, invalid, paging,
+    text_of,
+};
+use crate::audit::{Effect, OWNER_PARAMETER};
+use crate::protocol::ApiError;
+
+/// What the rest of the module needs to know of a definition, next to its text.
+struct Definition {
+    text: Box<RawValue>,
+    owner: Option<String>,
+    kind: Option<String>,
+    keys: Vec<PartitionKey>,
+}
+
+/// When and by whom a table was first made; `UpdateTable` keeps it.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    created: i64,
+    created_by: &'a str,
+}
+
+fn define(
+    call: &Call<'_>,
+    database: &str,
+    name: &str,
+    given: &Object,
+    origin: Origin<'_>,
+    version: u64,
+) -> Result<Definition, ApiError> {
+    let mut table = input::without_nulls(given);
+    fold_columns(table.get_mut("PartitionKeys"))?;
+    if let Some(storage) = table.get_mut("StorageDescriptor").and_then(Value::as_object_mut) {
+        fold_columns(storage.get_mut("Columns"))?;
+        storage_defaults(storage);
+    }
+    check_parameters(table.get("Parameters"))?;
+    for (member, value) in [
+        ("Name", json!(name)),
+        ("DatabaseName", json!(database)),
+        ("CatalogId", json!(call.account)),
+        ("CreateTime", Call::time(origin.created)),
+        ("UpdateTime", Call::time(call.now)),
+        ("CreatedBy", json!(origin.created_by)),
+        ("IsRegisteredWithLakeFormation", json!(false)),
+        // "0" after creation, one more with each update: measured on AWS in floci-io/floci#1205.
+        ("VersionId", json!(version.to_string())),
+    ] {
+        table.insert(member.to_owned(), value);
+    }
+    table.entry("Retention").or_insert(json!(0));
+    let text_at =
+        |object: &Object, member: &str| object.get(member).and_then(Value::as_str).map(str::to_owned);
+    let keys = table.get("PartitionKeys").and_then(Value::as_array).into_iter().flatten();
+    let keys = keys
+        .filter_map(Value::as_object)
+        .map(|key| PartitionKey {
+            name: text_at(key, "Name").unwrap_or_default(),
+            kind: text_at(key, "Type").unwrap_or_default(),
+        })
+        .collect();
+    Ok(Definition { owner: owner(&table), kind: text_at(&table, "TableType"), keys, text: text_of(&table)? })
+}
+
+fn owner(table: &Object) -> Option<String> {
+    table.get("Parameters")?.get(OWNER_PARAMETER)?.as_str().map(str::to_owned)
+}
+
+/// Top-level column names are stored in lower case (measured on AWS in apache/flink-connector-aws#206: `userId`
+/// comes back as `userid`); names inside struct types are kept (awslabs/aws-athena-query-federation#245).
+fn fold_columns(columns: Option<&mut Value>) -> Result<(), ApiError> {
+    for column in columns.and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(column) = column.as_object_mut() else {
+            return Err(invalid("A column must be a structure"));
+        };
+        let name = input::name(column, "Name")?;
+        column.insert("Name".to_owned(), json!(name));
+    }
+    Ok(())
+}
+
+/// These are plain (not nullable) in the model, so they come back even when they were not sent. From memory of
+/// published answers, not measured.
+pub(super) fn storage_defaults(storage: &mut Object) {
+    for (member, value) in [
+        ("Compressed", json!(false)),
+        ("NumberOfBuckets", json!(0)),
+        ("SortColumns", json!([])),
+        ("StoredAsSubDirectories", json!(false)),
+    ] {
+        storage.entry(member).or_insert(value);
+    }
+}
+
+/// Keys of 1 to 255 bytes, values of text up to 512,000 bytes (`KeyString`, `ParametersMapValue` in the model).
+fn check_parameters(parameters: Option<&Value>) -> Result<(), ApiError> {
+    let Some(parameters) = parameters else { return Ok(()) };
+    let Some(parameters) = parameters.as_object() else {
+        return Err(ApiError::refused("SerializationException", "Parameters must be a map"));
+    };
+    for (key, value) in parameters {
+        let fits = value.as_str().is_some_and(|value| value.len() <= 512_000);
+        if !fits || !(1..=255).contains(&key.len()) {
+            return Err(invalid(format!("Invalid table parameter {key}")));
+        }
+    }
+    Ok(())
+}
+
+/// The table definition and its name. `Name` next to `TableInput` is only for open table formats.
+fn named_input<'a>(call: &Call<'a>) -> Result<(&'a Object, String), ApiError> {
+    for unsupported in ["OpenTableFormatInput", "UpdateOpenTableFormatInput"] {
+        if call.input.get(unsupported).is_some_and(|value| !value.is_null()) {
+            return Err(invalid(format!(
+                "The local endpoint does not write Iceberg metadata ({unsupported})"
+            )));
+        }
+    }
+    let given = input::object(call.input, "TableInput")?;
+    Ok((given, input::name(given, "Name")?))
+}
+
+pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
+    let database = input::name(call.input, "DatabaseName")?;
+    let (given, name) = named_input(call)?;
+    let tables = &mut catalog.database(&database)?.tables;
+    if tables.contains_key(&name) {
+        return Err(already_exists("Table already exists."));
+    }
+    let origin = Origin { created: call.now, created_by: call.caller };
+    let definition = define(call, &database, &name, given, origin, 0)?;
+    call.effects.push(Effect {
+        version_after: Some(0),
+        owner_after: definition.owner.clone(),
+        ..Effect::on(format!("{database}.{name}"))
+    });
+    tables.insert(
+        name,
+        Table {
+            text: definition.text,
+            version: 0,
+            archived: BTreeMap::new(),
+            created: call.now,
+            created_by: call.caller.to_owned(),
+            owner: definition.owner,
+            kind: definition.kind,
+            keys: definition.keys,
+            partitions: BTreeMap::new(),
+        },
+    );
+    Ok(answer::nothing())
+}
+
+pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
+    let database = input::name(call.input, "DatabaseName")?;
+    let name = input::name(call.input, "Name")?;
+    Ok(answer::one("Table", catalog.table(&database, &name)?.text.get()))
+}
+
+/// Replaces the whole definition; nothing of the old one is merged in. `SkipArchive` drops the old version instead of
+/// archiving it, but the version number moves on all the same.
+pub(super) fn update(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
+    let database = input::name(call.input, "DatabaseName")?;
+    let (given, name) = named_input(call)?;
+    let wanted = input::optional_text(call.input, "VersionId")?.map(str::to_owned);
+    let skip_archive = input::flag(call.input, "SkipArchive")?;
+    let most = call.limits.versions_per_table;
+    let table = catalog.table(&database, &name)?;
+    match &wanted {
+        None => call.update_without_version = true,
+        // Code and message measured on AWS in floci-io/floci#1205 and apache/iceberg#8636.
+        Some(version) if *version != table.version.to_string() => {
+            call.update_with_stale_version = true;
+            let message = "Update table failed due to concurrent modifications.";
+            return Err(ApiError::refused("ConcurrentModificationException", message));
+        }
+        Some(_) => {}
+    }
+    if !skip_archive && table.archived.len() + 1 >= most {
+        // The quota counts the current version as well; the wording is ours.
+        let message = format!("Number of versions of table {name} exceeds the limit {most}.");
+        return Err(ApiError::refused("ResourceNumberLimitExceededException", message));
+    }
+    let version = table.version + 1;
+    let origin = Origin { created: table.created, created_by: &table.created_by };
+    let definition = define(call, &database, &name, given, origin, version)?;
+    call.effects.push(Effect {
+        version_given: wanted,
+        version_before: Some(table.version),
+        version_after: Some(version),
+        owner_before: table.owner.take(),
+        owner_after: definition.owner.clone(),
+        existed: true,
+        ..Effect::on(format!("{database}.{name}"))
+    });
+    let old = std::mem::replace(&mut table.text, definition.text);
+    if !skip_archive {
+        table.archived.insert(table.version, old);
+    }
+    table.version = version;
+    table.owner = definition.owner;
+    table.kind = definition.kind;
+    table.keys = definition.keys;
+    Ok(answer::nothing())
+}
+
+/// Which members `AttributesToGet` leaves (the model allows NAME alone, or NAME with `TABLE_TYPE`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attributes {
+    All,
+    Name,
+    NameAndType,
+}
+
+fn attributes(input: &Object) -> Result<Attributes, ApiError> {
+    let wanted = match input.get("AttributesToGet") {
+        None | Some(Value::Null) => return Ok(Attributes::All),
+        Some(_) => input::texts(input, "AttributesToGet", 4)?,
+    };
+    if wanted.iter().any(|name| matches!(name.as_str(), "DEFAULT" | "LATEST_ICEBERG_METADATA")) {
+        return Ok(Attributes::All);
+    }
+    let has = |name: &str| wanted.iter().any(|wanted| wanted == name);
+    match (has("NAME"), has("TABLE_TYPE")) {
+        (true, true) => Ok(Attributes::NameAndType),
+        (true, false) => Ok(Attributes::Name),
+        // "This parameter doesn't accept an empty list. The request must include NAME" (model).
+        (false, _) => Err(invalid("AttributesToGet must include NAME")),
+    }
+}
+
+/// The model calls `Expression` a regular expression, at most 2,048 characters. Clients also send Hive's globs
+/// (awswrangler: `*part*`), which are no regular expressions: a star that repeats nothing is read as `.*`. That the
+/// whole name has to match is an assumption.
+fn pattern(expression: &str) -> Result<Regex, ApiError> {
+    if expression.chars().count() > 2048 {
+        return Err(invalid("Expression is longer than 2048 characters"));
+    }
+    let mut text = String::from("^(?:");
+    let mut before = None;
+    for c in expression.chars() {
+        if c == '*' && !matches!(before, Some('.' | ']' | ')' | '\\' | '}')) {
+            text.push('.');
+        }
+        text.push(c);
+        before = Some(c);
+    }
+    text.push_str(")$");
+    RegexBuilder::new(&text)
+        .case_insensitive(true)
+        .build()
+        .map_err(|_| invalid(format!("Invalid expression {expression}")))
+}
+
+pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
+    let name = input::name(call.input, "DatabaseName")?;
+    let size = input::page_size(call.input, 100)?;
+    let attributes = attributes(call.input)?;
+    let expression = input::optional_text(call.input, "Expression")?.filter(|text| !text.is_empty());
+    let pattern = expression.map(pattern).transpose()?;
+    let kind = format!("tables:{name}");
+    let start = match paging::after(call.input, &kind)? {
+        Some(last) => Bound::Excluded(last),
+        None => Bound::Unbounded,
+    };
+    let tables = &catalog.database(&name)?.tables;
+    let mut rest = tables
+        .range::<String, _>((start, Bound::Unbounded))
+        .filter(|(name, _)| pattern.as_ref().is_none_or(|pattern| pattern.is_match(name)));
+    let page: Vec<(&String, &Table)> = rest.by_ref().take(size).collect();
+    let next = rest.next().and(page.last()).map(|(name, _)| paging::token(&kind, name));
+    if attributes == Attributes::All {
+        return Ok(answer::page("TableList", page.iter().map(|(_, table)| table.text.get()), next));
+    }
+    let short = page.iter().map(|(name, table)| match (&table.kind, attributes) {
+        (Some(kind), Attributes::NameAndType) => json!({"Name": name, "TableType": kind}).to_string(),
+        _ => json!({"Name": name}).to_string(),
+    });
+    let short: Vec<String> = short.collect();
+    Ok(answer::page("TableList", short.iter().map(String::as_str), next))
+}
+
+fn remove(catalog: &mut Catalog, call: &mut Call<'_>, database: &str, name: &str) -> Result<(), ApiError> {
+    catalog.table(database, name)?;
+    if let Some(table) = catalog.database(database)?.tables.remove(name) {
+        call.effects.push(Effect {
+            version_before: Some(table.version),
+            owner_before: table.owner,
+            existed: true,
+            ..Effect::on(format!("{database}.{name}"))
+        });
+    }
+    Ok(())
+}
+
+/// Versions and partitions go with the table at once; AWS removes them "asynchronously in a timely manner" (model).
+pub(super) fn delete(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
+    let database = input::name(call.input, "DatabaseName")?;
+    let name = input::name(call.input, "Name")?;
+    remove(catalog, call, &database, &name)?;
+    Ok(answer::nothing())
+}
+
+pub(super) fn batch_delete(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
+    let database = input::name(call.input, "DatabaseName")?;
+    let names = input::texts(call.input, "TablesToDelete", 100)?;
+    catalog.database(&database)?;
+    let mut errors = Vec::new();
+    for name in names {
+        if let Err(error) = remove(catalog, call, &database, &name.to_lowercase()) {
+            errors.push(json!({"TableName": name, "ErrorDetail": answer::detail(&error)}));
+        }
+    }
+    Ok(answer::errors(&errors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_a_regular_expression_or_a_glob() {
+        for (expression, name, matches) in [
+            ("tbl_.*", "tbl_1", true),
+            ("tbl", "tbl_1", false),
+            ("tbl*", "tbl_1", true),
+            ("*bl*", "tbl_1", true),
+            ("TBL_[0-9]*", "tbl_12", true),
+            ("a|b", "b", true),
+        ] {
+            assert_eq!(pattern(expression).unwrap().is_match(name), matches, "{expression} on {name}");
+        }
+        assert_eq!(pattern("(").unwrap_err().code, "InvalidInputException");
+    }
+}

@@ -1,0 +1,24 @@
+//! The local AWS endpoint: Glue answered here, everything else by moto behind it, with faults, counts and an audit.
+//!
+//! Never a part of the product: it shares no type with the crates that it helps to test.
+
+mod admin;
+mod audit;
+mod calls;
+pub mod cli;
+mod clock;
+mod faults;
+mod forward;
+mod glue;
+mod lock;
+mod moto;
+mod operation;
+mod protocol;
+mod quotas;
+mod requests;
+mod server;
+mod sigv4;
+
+pub use faults::{Action, Rule};
+pub use quotas::Quota;
+pub use server::{Options, Server};

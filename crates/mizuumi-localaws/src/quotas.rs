@@ -1,0 +1,118 @@
+//! Token buckets per operation: AWS's request quotas, as far as a test sets them (Glue publishes no rates).
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::lock::Lock;
+
+/// A bucket for each account, refilled at `rate` a second up to `burst`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quota {
+    /// Calls a second in the long run.
+    #[arg(long)]
+    pub rate: f64,
+    /// Calls at once.
+    #[arg(long)]
+    pub burst: f64,
+    /// Only this account; each account has a bucket of its own anyway.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Only this service.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Only this operation; `*` or nothing: all operations share the bucket.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    filled: Timestamp,
+}
+
+#[derive(Debug)]
+struct Metered {
+    quota: Quota,
+    buckets: HashMap<String, Bucket>,
+}
+
+/// All quotas.
+#[derive(Debug, Default)]
+pub(crate) struct Quotas(Lock<Vec<Metered>>);
+
+impl Quotas {
+    /// Adds a quota.
+    pub(crate) fn add(&self, quota: Quota) {
+        self.0.hold().push(Metered { quota, buckets: HashMap::new() });
+    }
+
+    /// All quotas.
+    pub(crate) fn list(&self) -> Vec<Quota> {
+        self.0.hold().iter().map(|metered| metered.quota.clone()).collect()
+    }
+
+    /// Removes the quotas set for one account, or all.
+    pub(crate) fn clear(&self, account: Option<&str>) {
+        self.0.hold().retain(|metered| {
+            account.is_some_and(|account| metered.quota.account.as_deref() != Some(account))
+        });
+    }
+
+    /// Takes a token from each bucket that the call falls under; false when one was empty.
+    pub(crate) fn allow(&self, account: &str, service: &str, operation: &str, now: Timestamp) -> bool {
+        let is = |wanted: &Option<String>, actual: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == "*" || wanted.eq_ignore_ascii_case(actual))
+        };
+        let mut allowed = true;
+        for metered in self.0.hold().iter_mut() {
+            let quota = &metered.quota;
+            if !is(&quota.account, account)
+                || !is(&quota.service, service)
+                || !is(&quota.operation, operation)
+            {
+                continue;
+            }
+            let full = Bucket { tokens: quota.burst, filled: now };
+            let bucket = metered.buckets.entry(account.to_owned()).or_insert(full);
+            let elapsed = now.duration_since(bucket.filled).as_secs_f64().max(0.0);
+            bucket.tokens = (bucket.tokens + elapsed * quota.rate).min(quota.burst);
+            bucket.filled = now;
+            if bucket.tokens >= 1.0 {
+                bucket.tokens -= 1.0;
+            } else {
+                allowed = false;
+            }
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_empties_and_refills_for_each_account() {
+        let quotas = Quotas::default();
+        quotas.add(Quota {
+            rate: 2.0,
+            burst: 3.0,
+            account: None,
+            service: Some("glue".to_owned()),
+            operation: Some("GetTable".to_owned()),
+        });
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
+        let allow = |account, millis| quotas.allow(account, "glue", "GetTable", at(millis));
+        assert_eq!([0, 0, 0, 0].map(|millis| allow("a", millis)), [true, true, true, false]);
+        assert!(allow("b", 0));
+        assert!(quotas.allow("a", "glue", "GetTables", at(0)));
+        assert_eq!([500, 500].map(|millis| allow("a", millis)), [true, false]);
+    }
+}

@@ -1,0 +1,314 @@
+//! One request from its arrival to its answer: naming, faults, the effect (here or in moto), counting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+
+use crate::audit::{Audit, Effect, Writer};
+use crate::calls::{Calls, Entry};
+use crate::clock;
+use crate::faults::{Action, Faults, Plan, Target};
+use crate::forward::Upstream;
+use crate::glue::{self, Call, Glue, Limits, Object};
+use crate::operation::{self, Operation};
+use crate::protocol::{ApiError, Protocol};
+use crate::quotas::Quotas;
+use crate::sigv4::{Accounts, Principal, Signed};
+
+/// Small bodies (`X-Amz-Target`, forms) are read whole, up to this size.
+const LARGEST_DOCUMENT: usize = 64 << 20;
+
+/// Marks an answer that must not be sent: the connection is closed instead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dropped;
+
+/// All that the endpoint knows.
+#[derive(Debug, Default)]
+pub(crate) struct Endpoint {
+    pub(crate) accounts: Accounts,
+    pub(crate) audit: Audit,
+    pub(crate) calls: Calls,
+    pub(crate) faults: Faults,
+    pub(crate) glue: Glue,
+    pub(crate) limits: Limits,
+    pub(crate) quotas: Quotas,
+    pub(crate) upstream: Option<Upstream>,
+    seq: AtomicU64,
+}
+
+impl Endpoint {
+    /// An endpoint that knows nothing yet.
+    pub(crate) fn new(limits: Limits, upstream: Option<Upstream>) -> Self {
+        Self { limits, upstream, ..Self::default() }
+    }
+
+    /// The number of the last call.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.seq.load(Ordering::Relaxed)
+    }
+}
+
+enum Content {
+    Whole(Bytes),
+    Stream(Body),
+}
+
+/// A request that has been understood.
+struct Arrived {
+    parts: Parts,
+    signed: Signed,
+    principal: Principal,
+    operation: Operation,
+    input: Option<Object>,
+    resource: String,
+    plan: Plan,
+    seq: u64,
+}
+
+/// What came out of the effect.
+struct Done {
+    answer: Response<Body>,
+    outcome: String,
+    effects: Vec<Effect>,
+    update_without_version: bool,
+    update_with_stale_version: bool,
+}
+
+impl Done {
+    fn of(answer: Response<Body>, outcome: impl Into<String>) -> Self {
+        Self {
+            answer,
+            outcome: outcome.into(),
+            effects: Vec::new(),
+            update_without_version: false,
+            update_with_stale_version: false,
+        }
+    }
+
+    fn refused(error: &ApiError, protocol: Protocol) -> Self {
+        Self::of(error.answer(protocol), error.code.clone())
+    }
+}
+
+/// Answers any AWS request.
+pub(crate) async fn answer(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let content = if operation::has_small_body(&parts) {
+        match axum::body::to_bytes(body, LARGEST_DOCUMENT).await {
+            Ok(bytes) => Content::Whole(bytes),
+            Err(error) => {
+                let error = ApiError::refused("SerializationException", error.to_string());
+                return error.answer(Protocol::Json);
+            }
+        }
+    } else {
+        Content::Stream(body)
+    };
+    let arrived = arrive(&endpoint, parts, &content);
+    if arrived.plan.delay.is_zero() {
+        return carry_out(&endpoint, arrived, content).await;
+    }
+    // In a task of its own: a client that gives up waiting does not undo what the service goes on to do.
+    let task = tokio::spawn(async move {
+        tokio::time::sleep(arrived.plan.delay).await;
+        carry_out(&endpoint, arrived, content).await
+    });
+    task.await.unwrap_or_else(|_| dropped())
+}
+
+fn arrive(endpoint: &Endpoint, parts: Parts, content: &Content) -> Arrived {
+    let signed = Signed::of(&parts);
+    let principal = endpoint.accounts.principal(&signed.access_key);
+    let whole = match content {
+        Content::Whole(bytes) => Some(&bytes[..]),
+        Content::Stream(_) => None,
+    };
+    let operation = Operation::of(&parts, &signed, whole);
+    let input: Option<Object> = match (operation.protocol, whole) {
+        (Protocol::Json, Some(bytes)) => serde_json::from_slice(bytes).ok(),
+        _ => None,
+    };
+    let resource = match operation.protocol {
+        Protocol::S3Xml => operation::s3_resource(&parts),
+        Protocol::Json => input.as_ref().map(glue::resource).unwrap_or_default(),
+        Protocol::Query | Protocol::RestJson => String::new(),
+    };
+    let place = format!("{resource} {}", parts.uri);
+    let target = Target {
+        account: &principal.account,
+        service: &operation.service,
+        operation: &operation.name,
+        place: &place,
+        body: whole.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default(),
+    };
+    let mut plan = endpoint.faults.plan(&target);
+    let allowed =
+        endpoint.quotas.allow(&principal.account, &operation.service, &operation.name, clock::now());
+    if !allowed && plan.action.is_none() {
+        plan.action = Some(Action::Throttle);
+    }
+    let seq = endpoint.seq.fetch_add(1, Ordering::Relaxed) + 1;
+    Arrived { parts, signed, principal, operation, input, resource, plan, seq }
+}
+
+async fn carry_out(endpoint: &Endpoint, arrived: Arrived, content: Content) -> Response<Body> {
+    let protocol = arrived.operation.protocol;
+    let action = arrived.plan.action;
+    let mut done = match action {
+        None => effect(endpoint, &arrived, content).await,
+        Some(Action::ErrorAfter | Action::DropAfter) => {
+            let mut done = effect(endpoint, &arrived, content).await;
+            // The upstream's answer is read to its end, so that its effect is complete.
+            let answer = std::mem::replace(&mut done.answer, dropped());
+            let _ = answer.into_body().collect().await;
+            if let Some(error) = action.and_then(|action| action.error(protocol)) {
+                done.answer = error.answer(protocol);
+            }
+            done
+        }
+        Some(Action::Hang) => {
+            record(endpoint, &arrived, &mut Done::of(dropped(), "hang"));
+            return std::future::pending().await;
+        }
+        Some(Action::DropBefore | Action::Delay) => Done::of(dropped(), "dropped"),
+        Some(action) => {
+            // Clients that are still sending would see a reset instead of the answer.
+            if let Content::Stream(body) = content {
+                let _ = body.collect().await;
+            }
+            match action.error(protocol) {
+                Some(error) => Done::refused(&error, protocol),
+                None => Done::of(dropped(), "dropped"),
+            }
+        }
+    };
+    record(endpoint, &arrived, &mut done);
+    let headers = done.answer.headers_mut();
+    if !headers.contains_key("x-amzn-requestid")
+        && let Ok(id) = HeaderValue::from_str(&format!("00000000-0000-4000-8000-{:012x}", arrived.seq))
+    {
+        headers.insert("x-amzn-requestid", id);
+    }
+    done.answer
+}
+
+async fn effect(endpoint: &Endpoint, arrived: &Arrived, content: Content) -> Done {
+    if arrived.operation.service == "glue" {
+        return glue_effect(endpoint, arrived);
+    }
+    let Some(upstream) = &endpoint.upstream else {
+        let message = format!(
+            "The local endpoint answers Glue only; start it with --moto-python to have {}",
+            arrived.operation.service
+        );
+        let error = ApiError::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message);
+        return Done::refused(&error, arrived.operation.protocol);
+    };
+    let body = match content {
+        Content::Whole(bytes) => Body::from(bytes),
+        Content::Stream(body) => body,
+    };
+    let mut answer = match upstream.send(&arrived.parts, body, &arrived.principal.account).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let message = format!("moto did not answer: {error:#}");
+            let error = ApiError::new(StatusCode::BAD_GATEWAY, "BadGateway", message);
+            return Done::refused(&error, arrived.operation.protocol);
+        }
+    };
+    if arrived.operation.name.starts_with("AssumeRole") {
+        answer = learn(endpoint, answer).await;
+    }
+    let status = answer.status();
+    if !status.is_success() && !status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        return Done::of(answer, format!("http-{}", status.as_u16()));
+    }
+    let mut done = Done::of(answer, "ok");
+    let reads = matches!(arrived.parts.method, Method::GET | Method::HEAD);
+    if arrived.operation.protocol == Protocol::S3Xml && !reads {
+        done.effects.push(Effect::on(arrived.resource.clone()));
+    }
+    done
+}
+
+/// Reads the keys that STS hands out, so that their account is known when they come back.
+async fn learn(endpoint: &Endpoint, answer: Response<Body>) -> Response<Body> {
+    let (parts, body) = answer.into_parts();
+    let bytes = axum::body::to_bytes(body, LARGEST_DOCUMENT).await.unwrap_or_default();
+    endpoint.accounts.learn(&String::from_utf8_lossy(&bytes));
+    Response::from_parts(parts, Body::from(bytes))
+}
+
+fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
+    let Some(input) = &arrived.input else {
+        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
+        return Done::refused(&error, Protocol::Json);
+    };
+    let principal = &arrived.principal;
+    let now = clock::now().as_second();
+    let mut call =
+        Call::new(input, &principal.account, &arrived.signed.region, &principal.arn, now, endpoint.limits);
+    let result = endpoint.glue.call(&arrived.operation.name, &mut call);
+    let mut done = match result {
+        Ok(text) => {
+            let mut answer = Response::new(Body::from(text));
+            let kind = HeaderValue::from_static("application/x-amz-json-1.1");
+            answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+            Done::of(answer, "ok")
+        }
+        Err(error) => Done::refused(&error, Protocol::Json),
+    };
+    done.effects = call.effects;
+    done.update_without_version = call.update_without_version;
+    done.update_with_stale_version = call.update_with_stale_version;
+    done
+}
+
+fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {
+    let fault = arrived.plan.name();
+    let time = clock::now().to_string();
+    let agent = arrived.parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let outcome = match arrived.plan.action {
+        // What the service did is in the audit; the log says what the client saw.
+        Some(Action::DropAfter) => format!("dropped-after-{}", done.outcome),
+        Some(Action::ErrorAfter) => format!("error-after-{}", done.outcome),
+        _ => std::mem::take(&mut done.outcome),
+    };
+    if !done.effects.is_empty() || done.update_without_version || done.update_with_stale_version {
+        let writer = Writer {
+            seq: arrived.seq,
+            time: time.clone(),
+            account: arrived.principal.account.clone(),
+            region: arrived.signed.region.clone(),
+            service: arrived.operation.service.clone(),
+            operation: arrived.operation.name.clone(),
+            access_key: arrived.signed.access_key.clone(),
+            user_agent: agent.unwrap_or_default().to_owned(),
+            fault: fault.clone(),
+        };
+        let effects = std::mem::take(&mut done.effects);
+        endpoint.audit.record(&writer, effects, done.update_without_version, done.update_with_stale_version);
+    }
+    endpoint.calls.record(Entry {
+        seq: arrived.seq,
+        time,
+        account: arrived.principal.account.clone(),
+        service: arrived.operation.service.clone(),
+        operation: arrived.operation.name.clone(),
+        resource: arrived.resource.clone(),
+        outcome,
+        fault,
+    });
+}
+
+/// An answer that stands for a closed connection.
+fn dropped() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    answer.extensions_mut().insert(Dropped);
+    answer
+}

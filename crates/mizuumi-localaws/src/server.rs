@@ -1,0 +1,136 @@
+//! The listener: connections, and the means to close one without an answer.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use axum::Router;
+use axum::routing::any;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::admin;
+use crate::glue::Limits;
+use crate::moto::Moto;
+use crate::requests::{self, Dropped, Endpoint};
+
+/// How to start an endpoint.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// A Python that has moto; without it only Glue answers.
+    pub moto_python: Option<PathBuf>,
+    /// The quota of versions of one Glue table.
+    pub versions_per_table: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            moto_python: None,
+            versions_per_table: Limits::default().versions_per_table,
+        }
+    }
+}
+
+/// A running endpoint; stops, with its moto, when dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts an endpoint within the current Tokio runtime.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        ensure!(
+            options.listen.ip().is_loopback(),
+            "the local endpoint guards nothing: listen on loopback only"
+        );
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        let address = listener.local_addr()?;
+        let moto = match &options.moto_python {
+            Some(python) => Some(Moto::start(python).await?),
+            None => None,
+        };
+        let limits = Limits { versions_per_table: options.versions_per_table };
+        let upstream = moto.as_ref().map(|moto| moto.upstream.clone());
+        let endpoint = Arc::new(Endpoint::new(limits, upstream));
+        let router = Router::new()
+            .nest("/_localaws", admin::router())
+            .fallback(any(requests::answer))
+            .with_state(endpoint);
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = accept(listener, router) => {}
+                _ = stopped => {}
+            }
+            drop(moto);
+        });
+        Ok(Self { address, stop: Some(stop), task })
+    }
+
+    /// The URL for clients, without a trailing slash.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops and waits until that is done.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let _ = (&mut self.task).await;
+    }
+}
+
+/// Connections live in the set, so that they end with the listener.
+async fn accept(listener: TcpListener, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, router.clone()));
+            }
+            // Out of file descriptors, mostly: wait for connections to end rather than spin.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Serves one connection. hyper closes it without a word when the service fails, which is what `Dropped` is for.
+async fn serve(stream: TcpStream, router: Router) {
+    let _ = stream.set_nodelay(true);
+    let inner = TowerToHyperService::new(router);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let answer = inner.call(request);
+        async move {
+            let Ok(answer) = answer.await;
+            if answer.extensions().get::<Dropped>().is_some() {
+                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted));
+            }
+            Ok(answer)
+        }
+    });
+    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
