@@ -75,29 +75,49 @@ impl ConditionType {
 const LONGEST_MESSAGE: usize = 2048;
 
 impl Condition {
-    /// A condition that began at `since`; a message over 2,048 bytes is cut at a character.
+    /// A condition that began at `since`; a message that JSON takes over 2,048 bytes for is cut.
     #[must_use]
     pub fn new(
         type_: ConditionType,
         status: ConditionStatus,
         reason: Reason,
-        message: impl Into<String>,
+        message: &str,
         observed_generation: i64,
         since: Timestamp,
     ) -> Self {
-        let mut message: String = message.into();
-        if message.len() > LONGEST_MESSAGE {
-            message.truncate(message.floor_char_boundary(LONGEST_MESSAGE - '…'.len_utf8()));
-            message.push('…');
-        }
         Self {
             type_: type_.name().to_owned(),
             status,
             observed_generation,
             last_transition_time: since,
             reason: reason.name().to_owned(),
-            message,
+            message: cut(message, LONGEST_MESSAGE),
         }
+    }
+}
+
+/// A text that JSON takes at most so many bytes for, cut at a character and ended by `…` if it was longer.
+#[must_use]
+pub fn cut(text: &str, longest: usize) -> String {
+    if text.chars().map(bytes_in_json).sum::<usize>() <= longest {
+        return text.to_owned();
+    }
+    let mut left = longest.saturating_sub('…'.len_utf8());
+    let fits = |c: &char| {
+        let size = bytes_in_json(*c);
+        left.checked_sub(size).inspect(|rest| left = *rest).is_some()
+    };
+    let mut short: String = text.chars().take_while(fits).collect();
+    short.push('…');
+    short
+}
+
+/// Quotes, backslashes and control characters are escaped.
+const fn bytes_in_json(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => character.len_utf8(),
     }
 }
 
@@ -105,4 +125,21 @@ impl Condition {
 #[must_use]
 pub fn find(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|c| c.type_ == type_.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_to_the_bytes_that_json_takes_for_it() {
+        for text in ["short", "", "x".repeat(64).as_str(), "\u{1}\"\\\n\u{7f}湖é".repeat(20).as_str()] {
+            for longest in [3, 8, 64] {
+                let short = cut(text, longest);
+                let length = serde_json::to_string(&short).expect("json").len() - 2;
+                assert!(length <= longest, "{length} of {longest}: {short:?}");
+                assert_eq!(short == text, serde_json::to_string(text).expect("json").len() - 2 <= longest);
+            }
+        }
+    }
 }

@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The facts and effects of Mizuumi on AWS: what is there, and one write at a time.
+//!
+//! The only crate that names an AWS SDK. It decides nothing: what to look at and what to write comes from
+//! `mizuumi-core`, and what came of it goes back in its words.
+
+pub mod catalog;
+pub mod clients;
+pub mod data_table;
+pub mod error;
+pub mod glue;
+pub mod s3;
+
+pub use clients::Clients;
+pub use data_table::TablePort;

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The loop of Mizuumi: watches resources, has the decisions made, has them done, and writes down what came of it.
+//!
+//! The only crate that makes a Kubernetes client. One generic driver serves every kind.
+
+mod backoff;
+mod clock;
+mod driver;
+mod error;
+mod events;
+mod gate;
+mod index;
+mod run;
+mod status;
+mod sweep;
+
+pub use clock::now;
+pub use error::Error;
+pub use run::run;

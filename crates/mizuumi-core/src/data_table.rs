@@ -16,7 +16,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use mizuumi_api::data_table::{DataTable, DataTableStatus, DeletionPolicy, ManagementPolicy};
-use mizuumi_api::{Installation, installation};
+use mizuumi_api::{Condition, Installation, installation};
 
 pub use definition::{Column, Serde, TableDefinition};
 pub use desired::{DesiredTable, Mode};
@@ -149,6 +149,14 @@ impl Kind for Tables {
         now: Timestamp,
     ) -> DataTableStatus {
         report::report(object, goal, evidence, now)
+    }
+
+    fn conditions(status: &DataTableStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn event_reason(step: &TableStep) -> &'static str {
+        step.event_reason()
     }
 
     fn next_flip(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> Option<Timestamp> {

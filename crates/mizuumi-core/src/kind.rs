@@ -2,9 +2,11 @@
 
 use std::fmt::{Debug, Display};
 use std::future::Future;
+use std::hash::Hash;
 
 use jiff::Timestamp;
-use mizuumi_api::Installation;
+use mizuumi_api::{Condition, Installation};
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::plan::{Goal, Plan};
@@ -15,15 +17,15 @@ pub trait Kind: Send + Sync + 'static {
     /// The custom resource.
     type Object: Send + Sync;
     /// The resource's status.
-    type Status: Clone + PartialEq + Debug + Send + Sync;
+    type Status: Clone + PartialEq + Debug + Serialize + Send + Sync;
     /// Which external object.
-    type Key: Clone + Display + Send + Sync;
+    type Key: Clone + Debug + Display + Eq + Hash + Send + Sync;
     /// What the spec asks for, checked and with every default filled in.
     type Desired: Clone + Debug + Send + Sync;
     /// Who claims the external object: enough to let it go.
     type Claim: Clone + Debug + Send + Sync;
     /// What has to be looked at.
-    type Look: Clone + Default + Send + Sync;
+    type Look: Clone + Default + PartialEq + Send + Sync;
     /// What was observed.
     type World: Clone + Debug + Send + Sync;
     /// One write. Its `Display` is the line in the log, the Event and the plan.
@@ -50,6 +52,10 @@ pub trait Kind: Send + Sync + 'static {
         evidence: &Evidence<Self::World, Self::Step>,
         now: Timestamp,
     ) -> Self::Status;
+    /// The conditions of a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+    /// The reason that the Event about a step carries.
+    fn event_reason(step: &Self::Step) -> &'static str;
     /// The first moment at which the report would be another one with nothing in the world changed.
     fn next_flip(object: &Self::Object, status: &Self::Status, now: Timestamp) -> Option<Timestamp>;
 }
@@ -99,4 +105,7 @@ pub trait Port<K: Kind>: Send + Sync + 'static {
 
     /// Does one step; never chooses. After a failure of class `Unknown` the step may have taken effect.
     fn execute(&self, key: &K::Key, step: &K::Step) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Nobody asks for this object any more; what is known of it may go.
+    fn forget(&self, key: &K::Key);
 }

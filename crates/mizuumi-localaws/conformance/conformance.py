@@ -46,7 +46,7 @@ def normal(value):
             and not (name in DEFAULTS and member == DEFAULTS[name])
             and not (name == "Errors" and not member)
         }
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [normal(member) for member in value]
     if isinstance(value, (str, int, float, bool)) or value is None:
         return value

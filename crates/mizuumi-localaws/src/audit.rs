@@ -72,7 +72,7 @@ pub(crate) struct Entry {
     effect: Effect,
 }
 
-/// Counters of one user agent in one account.
+/// Counters of one client in one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counters {
@@ -84,6 +84,14 @@ pub(crate) struct Counters {
     pub(crate) update_table_with_stale_version: u64,
     /// I5: writes to existing tables whose stored definition had no marker.
     pub(crate) writes_to_unmarked_tables: u64,
+}
+
+/// The client behind a user agent: the application's name if it gives one (`app/NAME` in the AWS SDKs' format), else the
+/// first product. The rest of the text differs from call to call (features in use).
+fn client(user_agent: &str) -> &str {
+    let mut words = user_agent.split_whitespace();
+    let first = words.clone().next().unwrap_or_default();
+    words.find(|word| word.starts_with("app/")).unwrap_or(first)
 }
 
 type Witness = BTreeMap<String, BTreeMap<String, Counters>>;
@@ -114,7 +122,7 @@ impl Audit {
         }
         let mut witness = self.witness.hold();
         let account = witness.entry(writer.account.clone()).or_default();
-        let counters = account.entry(writer.user_agent.clone()).or_default();
+        let counters = account.entry(client(&writer.user_agent).to_owned()).or_default();
         counters.update_table_without_version += u64::from(without_version);
         counters.update_table_with_stale_version += u64::from(stale);
         let mut entries = self.entries.hold();
@@ -138,7 +146,7 @@ impl Audit {
         self.entries.hold().iter().filter(wanted).cloned().collect()
     }
 
-    /// Counters by account and user agent.
+    /// Counters by account and client.
     pub(crate) fn witness(&self, account: Option<&str>) -> Witness {
         let mut witness = self.witness.hold().clone();
         witness.retain(|owner, _| account.is_none_or(|account| account == owner));
@@ -150,5 +158,17 @@ impl Audit {
         let keep = |owner: &str| account.is_some_and(|account| account != owner);
         self.entries.hold().retain(|entry| keep(&entry.writer.account));
         self.witness.hold().retain(|owner, _| keep(owner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_named_by_its_application_or_first_product() {
+        assert_eq!(client("aws-sdk-rust/1.3 ua/2.1 api/glue/1.184 m/E,b app/mizuumi"), "app/mizuumi");
+        assert_eq!(client("Boto3/1.44.5 md/Botocore#1.44.5 m/N"), "Boto3/1.44.5");
+        assert_eq!(client(""), "");
     }
 }

@@ -303,6 +303,7 @@ fn counts(counts: &Value) -> String {
     let mut text = String::new();
     for (operation, outcomes) in counts.as_object().into_iter().flatten() {
         for (outcome, count) in outcomes.as_object().into_iter().flatten() {
+            let count = count.as_u64().unwrap_or(0);
             let _ = writeln!(text, "{count:>8}  {operation}  {outcome}");
         }
     }

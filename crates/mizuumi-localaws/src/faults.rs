@@ -32,6 +32,8 @@ pub enum Action {
     Unavailable,
     /// `ExpiredTokenException`. No effect.
     ExpiredToken,
+    /// A page of a Glue list has one item only, and a token when there are more.
+    ShortPage,
 }
 
 impl Action {
@@ -49,6 +51,7 @@ impl Action {
             Self::Hang => "hang",
             Self::Unavailable => "unavailable",
             Self::ExpiredToken => "expired-token",
+            Self::ShortPage => "short-page",
         }
     }
 
@@ -98,7 +101,9 @@ impl Action {
                 "ExpiredToken",
                 "The security token included in the request is expired",
             ),
-            (Self::DropBefore | Self::DropAfter | Self::Delay | Self::Hang, _) => return None,
+            (Self::DropBefore | Self::DropAfter | Self::Delay | Self::Hang | Self::ShortPage, _) => {
+                return None;
+            }
         };
         Some(ApiError::new(status, code, message))
     }

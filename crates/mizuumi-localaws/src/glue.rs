@@ -53,6 +53,8 @@ pub(crate) struct Call<'a> {
     pub(crate) caller: &'a str,
     /// Time of the call, in whole seconds.
     pub(crate) now: i64,
+    /// Fault: pages hold one item only.
+    pub(crate) short_pages: bool,
     /// Effective writes, for the audit.
     pub(crate) effects: Vec<Effect>,
     /// Invariant I7: `UpdateTable` came without a `VersionId`.
@@ -78,6 +80,7 @@ impl<'a> Call<'a> {
             region,
             caller,
             now,
+            short_pages: false,
             effects: Vec::new(),
             update_without_version: false,
             update_with_stale_version: false,
@@ -85,7 +88,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// An epoch time as Glue writes it: a JSON number of seconds.
+    /// An epoch time as Glue writes it: a JSON number of whole seconds, such as 1602730539.0 (AWS CLI reference, example
+    /// of get-tables).
     fn time(seconds: i64) -> Value {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit in 53 bits")]
         let seconds = seconds as f64;

@@ -36,7 +36,7 @@ impl Moto {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut child = Command::new(python)
             .args(["-c", LAUNCHER, "-H", "127.0.0.1", "-p", &port.to_string()])
-            // Older clients of moto set this for all; it would win over the account of the request.
+            // Set in our environment, it would win over the account of each request.
             .env_remove("MOTO_ACCOUNT_ID")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

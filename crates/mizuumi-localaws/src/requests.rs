@@ -160,7 +160,7 @@ async fn carry_out(endpoint: &Endpoint, arrived: Arrived, content: Content) -> R
     let protocol = arrived.operation.protocol;
     let action = arrived.plan.action;
     let mut done = match action {
-        None => effect(endpoint, &arrived, content).await,
+        None | Some(Action::ShortPage) => effect(endpoint, &arrived, content).await,
         Some(Action::ErrorAfter | Action::DropAfter) => {
             let mut done = effect(endpoint, &arrived, content).await;
             // The upstream's answer is read to its end, so that its effect is complete.
@@ -253,6 +253,7 @@ fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
     let now = clock::now().as_second();
     let mut call =
         Call::new(input, &principal.account, &arrived.signed.region, &principal.arn, now, endpoint.limits);
+    call.short_pages = arrived.plan.action == Some(Action::ShortPage);
     let result = endpoint.glue.call(&arrived.operation.name, &mut call);
     let mut done = match result {
         Ok(text) => {

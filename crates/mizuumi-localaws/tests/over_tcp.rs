@@ -269,6 +269,27 @@ async fn a_quota_throttles_what_exceeds_it() {
 }
 
 #[tokio::test]
+async fn a_short_page_still_leads_to_the_rest() {
+    with_server(|server| {
+        let mut client = Client::to(server);
+        for name in ["a", "b", "c"] {
+            client.glue("CreateDatabase", &database(name)).unwrap();
+        }
+        client.admin(
+            "POST",
+            "faults",
+            &json!({"action": "short-page", "operation": "GetDatabases", "times": 1}),
+        );
+        let first = client.glue("GetDatabases", &json!({"MaxResults": 2})).unwrap().body;
+        assert_eq!(first["DatabaseList"].as_array().unwrap().len(), 1);
+        let rest = client.glue("GetDatabases", &json!({"NextToken": first["NextToken"]})).unwrap().body;
+        assert_eq!(rest["DatabaseList"].as_array().unwrap().len(), 2);
+        assert!(rest.get("NextToken").is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn only_loopback_is_listened_on() {
     let listen = "0.0.0.0:0".parse().unwrap();
     assert!(Server::start(Options { listen, ..Options::default() }).await.is_err());

@@ -180,10 +180,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             return Err(tail.exec()).context("cannot start tail");
         }
         Action::Start { part } => Stand::load(&cli.dir)?.start_saying(*part, say)?,
-        Action::Stop { part } => Stand::load(&cli.dir)?.stop(part.name())?,
+        Action::Stop { part } => Stand::load(&cli.dir)?.stop_saying(*part, say)?,
         Action::Restart { part } => {
             let stand = Stand::load(&cli.dir)?;
-            stand.stop(part.name())?;
+            stand.stop_saying(*part, say)?;
             stand.start_saying(*part, say)?;
         }
         Action::Kubectl { arguments } => {

@@ -12,6 +12,9 @@ use crate::process::Record;
 use crate::say::{Say, seconds};
 use crate::start;
 
+/// The order of stopping.
+const ORDER: [Part; 4] = [Part::ControllerManager, Part::Localaws, Part::Apiserver, Part::Etcd];
+
 /// Stops all parts of a stand; with `purge`, removes all that it has written too.
 pub fn down(layout: &Layout, purge: bool, say: Say) -> Result<()> {
     if !layout.root().exists() {
@@ -35,15 +38,18 @@ pub fn down(layout: &Layout, purge: bool, say: Say) -> Result<()> {
 pub fn stop_all(layout: &Layout, say: Say) {
     let start = Instant::now();
     let running: Vec<Part> =
-        Part::ALL.into_iter().filter(|part| start::running(*part, layout).is_some()).collect();
+        ORDER.into_iter().filter(|part| start::running(*part, layout).is_some()).collect();
+    // These two do not need each other.
     for part in [Part::ControllerManager, Part::Localaws] {
-        // Both at once; they do not need each other.
         if let Some(record) = start::running(part, layout) {
             record.terminate();
         }
     }
-    for part in [Part::ControllerManager, Part::Localaws, Part::Apiserver, Part::Etcd] {
-        stop(part, layout, say);
+    for part in ORDER {
+        let how = end(part, layout);
+        if running.contains(&part) {
+            say.line(format_args!("  {part:<24} {how}"));
+        }
     }
     if running.is_empty() {
         say.line(format_args!("nothing was running in {}", layout.root().display()));
@@ -54,15 +60,21 @@ pub fn stop_all(layout: &Layout, say: Say) {
 
 /// Stops one part; the caller holds the lock.
 pub fn stop(part: Part, layout: &Layout, say: Say) {
-    let Some(record) = Record::read(&layout.record(part)) else { return };
-    let was_running = start::running(part, layout).is_some();
-    let gentle = record.stop(part.patience());
-    if !gentle {
-        say.line(format_args!("  {part:<24} killed, as it did not end within {}", seconds(part.patience())));
-    } else if was_running {
-        say.line(format_args!("  {part:<24} stopped"));
+    if start::running(part, layout).is_none() {
+        say.line(format_args!("  {part:<24} was not running"));
+        end(part, layout);
+    } else {
+        say.line(format_args!("  {part:<24} {}", end(part, layout)));
     }
+}
+
+/// Ends a part, and what a crash of it may have left; says how it went.
+fn end(part: Part, layout: &Layout) -> String {
+    let start = Instant::now();
+    let gentle = Record::read(&layout.record(part)).is_none_or(|record| record.stop(part.patience()));
     for file in [layout.record(part), layout.pid(part)] {
         let _ = fs::remove_file(file);
     }
+    let word = if gentle { "stopped in" } else { "did not stop by itself; killed after" };
+    format!("{word} {}", seconds(start.elapsed()))
 }

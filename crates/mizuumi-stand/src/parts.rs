@@ -61,9 +61,9 @@ impl Part {
     #[must_use]
     pub fn patience(self) -> Duration {
         match self {
-            // These wait for their clients, whose watches never end. Killing them loses nothing: the apiserver
-            // keeps nothing, and what etcd has written is with the system.
-            Self::Etcd | Self::Apiserver => Duration::from_secs(1),
+            // While they have clients they wait much longer than anybody who restarts them wants to. Killing them
+            // loses nothing: the apiserver keeps nothing, and what etcd has written is with the system.
+            Self::Etcd | Self::Apiserver => Duration::from_secs(2),
             Self::ControllerManager | Self::Localaws => Duration::from_secs(5),
         }
     }

@@ -103,15 +103,12 @@ impl Stand {
 
     /// Stops a part by name (`kube-apiserver`), as an orderly shutdown would.
     pub fn stop(&self, part: &str) -> Result<()> {
-        let part = self.part(part)?;
-        let _lock = Lock::take(self.layout.root(), Say::Nothing)?;
-        down::stop(part, &self.layout, Say::Nothing);
-        Ok(())
+        self.stop_saying(named(part)?, Say::Nothing)
     }
 
     /// Ends a part at once, as a crash would.
     pub fn kill(&self, part: &str) -> Result<()> {
-        let part = self.part(part)?;
+        let part = named(part)?;
         let _lock = Lock::take(self.layout.root(), Say::Nothing)?;
         if let Some(record) = Record::read(&self.layout.record(part)) {
             record.kill();
@@ -121,7 +118,7 @@ impl Stand {
 
     /// Starts a part unless it runs, and waits until it answers. Its address is the same as before.
     pub fn start(&self, part: &str) -> Result<()> {
-        self.start_saying(self.part(part)?, Say::Nothing)
+        self.start_saying(named(part)?, Say::Nothing)
     }
 
     /// Stops a part, starts it, and waits until it answers.
@@ -130,16 +127,27 @@ impl Stand {
         self.start(part)
     }
 
+    pub(crate) fn stop_saying(&self, part: Part, say: Say) -> Result<()> {
+        self.check_has(part)?;
+        let _lock = Lock::take(self.layout.root(), say)?;
+        down::stop(part, &self.layout, say);
+        Ok(())
+    }
+
     pub(crate) fn start_saying(&self, part: Part, say: Say) -> Result<()> {
+        self.check_has(part)?;
         let _lock = Lock::take(self.layout.root(), say)?;
         start::begin(part, &self.layout, &self.state)?.finish(&self.layout, &self.state, say)
     }
 
-    fn part(&self, name: &str) -> Result<Part> {
-        let part: Part = name.parse().map_err(anyhow::Error::msg)?;
-        if !self.state.parts().contains(&part) {
-            bail!("{part} is not a part of the stand in {}", self.folder().display());
+    fn check_has(&self, part: Part) -> Result<()> {
+        if self.parts().contains(&part) {
+            return Ok(());
         }
-        Ok(part)
+        bail!("{part} is not a part of the stand in {}", self.folder().display())
     }
+}
+
+fn named(part: &str) -> Result<Part> {
+    part.parse().map_err(anyhow::Error::msg)
 }

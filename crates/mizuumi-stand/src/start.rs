@@ -79,10 +79,13 @@ impl Starting {
             }
             sleep(Duration::from_millis(50));
         }
-        let what = if self.child.is_some() { "ready in" } else { "was up" };
-        let time = if self.child.is_some() { seconds(self.since.elapsed()) } else { String::new() };
+        let how = match self.child {
+            Some(_) => format!("ready in {}", seconds(self.since.elapsed())),
+            None => "was up".to_owned(),
+        };
         let url = self.part.url(state).unwrap_or_default();
-        say.line(format_args!("  {:<24} {what} {time:<8} {url}", self.part));
+        let line = format!("  {:<24} {how:<16} {url}", self.part);
+        say.line(format_args!("{}", line.trim_end()));
         Ok(())
     }
 }

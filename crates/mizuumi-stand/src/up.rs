@@ -16,7 +16,7 @@ use crate::kubeconfig;
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::parts::Part;
-use crate::ports::{self, Choice};
+use crate::ports::{self, Choice, Ports};
 use crate::probe;
 use crate::process::write_private;
 use crate::say::{Say, seconds};
@@ -89,9 +89,9 @@ pub fn up(layout: &Layout, options: &Options, say: Say) -> Result<()> {
     }
     start_parts(layout, &state, say)?;
     say.line(format_args!(
-        "up in {}; `eval \"$(mizuumi-stand env --dir {})\"` points a shell at it",
+        "up in {}; `source {}` points a shell at it",
         seconds(begin.elapsed()),
-        layout.root().display()
+        layout.env().display()
     ));
     Ok(())
 }
@@ -131,7 +131,12 @@ fn is_whole(layout: &Layout, state: &State, options: &Options, running: &[Part])
             .is_some_and(|record| probe::is_ready(part, layout, state, &record, Duration::ZERO))
     };
     let wanted = state.parts();
-    !wanted.is_empty()
+    let on_these_ports = match options.ports {
+        Choice::Auto => true,
+        Choice::Base(base) => state.ports == Ports::from_base(base),
+    };
+    on_these_ports
+        && !wanted.is_empty()
         && (!options.with_aws || wanted.contains(&Part::Localaws))
         && wanted.iter().all(|part| running.contains(part) && !outdated(*part) && fine(*part))
 }

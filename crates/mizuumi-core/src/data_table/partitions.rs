@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::desired::{Completeness, DesiredTable, PartitionPolicy};
+use super::desired::{Completeness, DesiredTable, Mode, PartitionPolicy};
 use super::plan::TableStep;
 use super::world::{Directory, ObservedPartition, PartitionValues, TableWorld};
 use crate::s3_uri;
@@ -37,7 +37,9 @@ pub fn steps(
     };
     let owner = desired.owner.to_string();
     match policy {
-        PartitionPolicy::Declared(want) => (declared(want, have, &owner), None),
+        PartitionPolicy::Declared(want) => {
+            (declared(want, have, &owner, desired.mode != Mode::ObserveOnly), None)
+        }
         PartitionPolicy::Discovered(completeness) => {
             let directories = world.directories.as_deref().unwrap_or_default();
             discovered(completeness, directories, have, &owner, now)
@@ -45,15 +47,17 @@ pub fn steps(
     }
 }
 
-/// Takes the marks off.
+/// Takes the marks off. A partition without a location was written anew by somebody else, and stays as it is.
 #[must_use]
 pub fn release(have: &BTreeMap<PartitionValues, ObservedPartition>, owner: &str) -> Vec<TableStep> {
     let marked = have.iter().filter(|(_, partition)| partition.owner.as_deref() == Some(owner));
     let entries: Vec<PartitionEntry> = marked
-        .map(|(values, partition)| PartitionEntry {
-            values: values.clone(),
-            location: partition.location.clone().unwrap_or_default(),
-            owner: None,
+        .filter_map(|(values, partition)| {
+            Some(PartitionEntry {
+                values: values.clone(),
+                location: partition.location.clone()?,
+                owner: None,
+            })
         })
         .collect();
     batches(&entries, LARGEST_WRITE, TableStep::UpdatePartitions)
@@ -82,10 +86,12 @@ pub fn is_complete(
     }
 }
 
+/// An observer sets no marks, so it misses none.
 fn declared(
     want: &BTreeMap<PartitionValues, String>,
     have: &BTreeMap<PartitionValues, ObservedPartition>,
     owner: &str,
+    with_mark: bool,
 ) -> Vec<TableStep> {
     let entry = |(values, location): (&PartitionValues, &String)| PartitionEntry {
         values: values.clone(),
@@ -97,7 +103,7 @@ fn declared(
         .iter()
         .filter(|(values, location)| {
             have.get(*values).is_some_and(|partition| {
-                partition.owner.as_deref() != Some(owner)
+                (with_mark && partition.owner.as_deref() != Some(owner))
                     || !partition.location.as_deref().is_some_and(|there| s3_uri::same(there, location))
             })
         })

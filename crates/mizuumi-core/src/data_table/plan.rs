@@ -62,6 +62,27 @@ pub enum Why {
     Release,
 }
 
+impl TableStep {
+    /// The reason that the Event about this step carries.
+    #[must_use]
+    pub const fn event_reason(&self) -> &'static str {
+        match self {
+            Self::CreateTable(_) => "TableCreated",
+            Self::UpdateTable { why, .. } => match why {
+                Why::Spec => "TableUpdated",
+                Why::Drift => "DriftCorrected",
+                Why::Freshness => "FreshnessTold",
+                Why::Adoption => "TableAdopted",
+                Why::Release => "TableReleased",
+            },
+            Self::DeleteTable { .. } => "TableDeleted",
+            Self::CreatePartitions(_) => "PartitionsRegistered",
+            Self::UpdatePartitions(_) => "PartitionsUpdated",
+            Self::DeletePartitions(_) => "PartitionsRemoved",
+        }
+    }
+}
+
 impl fmt::Display for TableStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -163,7 +184,7 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         );
     }
     if desired.mode == Mode::ObserveOnly {
-        return observed_only(desired, have);
+        return observed_only(desired, have, world, now);
     }
     if let Some(refusal) = refusal(desired, have) {
         return refusal;
@@ -185,22 +206,33 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     Plan { steps, verdict, wake_at }
 }
 
-/// The difference that an observer sees: fields of the spec only, no marks.
-fn observed_only(desired: &DesiredTable, have: &ObservedTable) -> Plan<TableStep> {
+/// The difference that an observer sees: fields of the spec and partitions, no marks.
+fn observed_only(
+    desired: &DesiredTable,
+    have: &ObservedTable,
+    world: &TableWorld,
+    now: Timestamp,
+) -> Plan<TableStep> {
     let to = merge::overlaid(desired, &have.definition);
     let changes = diff::changes(&have.definition, &to);
-    if changes.is_empty() {
-        return Plan::in_sync(None);
+    let mut listed: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let mut steps = Vec::new();
+    if !changes.is_empty() {
+        steps.push(TableStep::UpdateTable {
+            from_version: have.version.clone(),
+            to: Box::new(to),
+            changes,
+            archive: true,
+            why: Why::Spec,
+        });
     }
-    let listed: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    let step = TableStep::UpdateTable {
-        from_version: have.version.clone(),
-        to: Box::new(to),
-        changes,
-        archive: true,
-        why: Why::Spec,
-    };
-    Plan::converge(Reason::Differs, listed.join("; "), vec![step])
+    let (partition_steps, wake_at) = partitions::steps(desired, world, now);
+    listed.extend(partition_steps.iter().map(ToString::to_string));
+    steps.extend(partition_steps);
+    if steps.is_empty() {
+        return Plan::in_sync(wake_at);
+    }
+    Plan { wake_at, ..Plan::converge(Reason::Differs, listed.join("; "), steps) }
 }
 
 /// Whether the table is somebody else's, or nobody's and not to be taken.
@@ -289,6 +321,10 @@ fn absence(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
 }
 
 fn release(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
+    if !claim.may_write {
+        // Marks of a time when the policy was another stay; to wait for their end would be to wait forever.
+        return Plan::in_sync(None);
+    }
     let owner = claim.owner.to_string();
     let Some(have) =
         world.table.as_ref().filter(|table| table.definition.owner_mark() == Some(owner.as_str()))

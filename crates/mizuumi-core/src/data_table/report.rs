@@ -1,7 +1,7 @@
 //! What to say of a table: the status, made from what was observed and acknowledged, never from intent.
 
 use jiff::Timestamp;
-use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType};
+use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType, cut};
 use mizuumi_api::data_table::{
     DataTable, DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus,
     TableRef,
@@ -20,14 +20,40 @@ use crate::kind::{Evidence, Kind};
 use crate::plan::{Goal, Plan, Verdict};
 use crate::problem::Problem;
 
-/// Most lines of a plan in a status.
-const PLAN_LINES: usize = 50;
-/// Most lines of drift in a status.
-const DRIFT_LINES: usize = 20;
-/// Longest line of either.
-const LINE_LENGTH: usize = 512;
-/// Most names of foreign parameters in a status.
-const FOREIGN_NAMES: usize = 50;
+/// Bounds of a list in a status. The bytes are those of JSON; with three conditions and all else that a status
+/// holds the lists stay under 16 KiB together.
+struct Bounds {
+    items: usize,
+    longest: usize,
+    bytes: usize,
+}
+
+/// Of the lines of a plan.
+const PLAN: Bounds = Bounds { items: 50, longest: 512, bytes: 3_000 };
+/// Of the lines of drift.
+const DRIFT: Bounds = Bounds { items: 20, longest: 512, bytes: 2_000 };
+/// Of the names of foreign parameters.
+const FOREIGN: Bounds = Bounds { items: 50, longest: 255, bytes: 2_000 };
+/// Longest name of a partition.
+const LONGEST_PARTITION: usize = 1024;
+/// Longest value of the annotation that requests a reconciliation.
+const LONGEST_REQUEST: usize = 256;
+
+impl Bounds {
+    /// The first items, as many as the bounds let.
+    fn first(&self, items: impl Iterator<Item = String>) -> Vec<String> {
+        let mut left = self.bytes;
+        items
+            .take(self.items)
+            .map(|item| cut(&item, self.longest))
+            .take_while(|item| {
+                // Two quotes and a comma.
+                let size = serde_json::to_string(item).map_or(usize::MAX, |json| json.len() + 1);
+                left.checked_sub(size).inspect(|rest| left = *rest).is_some()
+            })
+            .collect()
+    }
+}
 
 /// `Ready`, and the one of `Reconciling` and `Stalled` that goes with it.
 struct Readiness {
@@ -89,7 +115,7 @@ pub fn report(
         status.foreign_parameters = world
             .table
             .as_ref()
-            .map(|table| merge::foreign(desired, &table.definition).take(FOREIGN_NAMES).cloned().collect())
+            .map(|table| FOREIGN.first(merge::foreign(desired, &table.definition).cloned()))
             .unwrap_or_default();
         status.drift = drift(done, now).or(before.drift);
         status.plan = (desired.mode == Mode::Plan).then(|| plan_status(plan));
@@ -231,7 +257,7 @@ fn handled_request(
     let asked = object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
     match evidence {
         Evidence::Observed { .. } | Evidence::Invalid(_) => {
-            asked.map(|text| text.chars().take(256).collect())
+            asked.map(|text| cut(text, LONGEST_REQUEST))
         }
         Evidence::FirstSight | Evidence::NotObserved(_) => before.last_handled_reconcile_at.clone(),
     }
@@ -255,7 +281,7 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
     };
     let newest = partitions.keys().max_by_key(by_value).map(|values| {
         let path = hive_path(keys(), values);
-        path.trim_end_matches('/').chars().take(1024).collect()
+        cut(path.trim_end_matches('/'), LONGEST_PARTITION)
     });
     Some(PartitionsStatus {
         registered: i64::try_from(partitions.len()).unwrap_or(i64::MAX),
@@ -266,31 +292,19 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
 
 /// The drift that was put right on the way, if any.
 fn drift(done: &[TableStep], now: Timestamp) -> Option<DriftStatus> {
-    let changes: Vec<String> = done
-        .iter()
-        .filter_map(|step| match step {
-            TableStep::UpdateTable { changes, why: Why::Drift, .. } => Some(changes),
-            _ => None,
-        })
-        .flatten()
-        .map(|change| line(&change.to_string()))
-        .take(DRIFT_LINES)
-        .collect();
+    let changes = done.iter().filter_map(|step| match step {
+        TableStep::UpdateTable { changes, why: Why::Drift, .. } => Some(changes),
+        _ => None,
+    });
+    let changes = DRIFT.first(changes.flatten().map(ToString::to_string));
     (!changes.is_empty()).then_some(DriftStatus { observed_at: now, changes })
 }
 
 fn plan_status(plan: &Plan<TableStep>) -> PlanStatus {
     PlanStatus {
         steps: i64::try_from(plan.steps.len()).unwrap_or(i64::MAX),
-        lines: plan.steps.iter().map(|step| line(&step.to_string())).take(PLAN_LINES).collect(),
+        lines: PLAN.first(plan.steps.iter().map(ToString::to_string)),
     }
-}
-
-fn line(text: &str) -> String {
-    if text.len() <= LINE_LENGTH {
-        return text.to_owned();
-    }
-    format!("{}…", &text[..text.floor_char_boundary(LINE_LENGTH - '…'.len_utf8())])
 }
 
 type FreshCondition = (ConditionStatus, Reason, String);

@@ -44,7 +44,7 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
-    let size = input::page_size(call.input, 100)?;
+    let size = input::page_size(call, 100)?;
     let start = match paging::after(call.input, "databases")? {
         Some(last) => Bound::Excluded(last),
         None => Bound::Unbounded,

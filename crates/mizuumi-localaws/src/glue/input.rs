@@ -118,13 +118,14 @@ fn check_name(text: &str, member: &str) -> Result<(), ApiError> {
 }
 
 /// `MaxResults` between 1 and the model's maximum, which is also our default page (AWS documents no default).
-pub(super) fn page_size(input: &Object, most: usize) -> Result<usize, ApiError> {
-    match input.get("MaxResults") {
-        None | Some(Value::Null) => Ok(most),
+pub(super) fn page_size(call: &Call<'_>, most: usize) -> Result<usize, ApiError> {
+    let most_here = if call.short_pages { 1 } else { most };
+    match call.input.get("MaxResults") {
+        None | Some(Value::Null) => Ok(most_here),
         Some(value) => {
             let size = value.as_i64().ok_or_else(|| wrong_type("MaxResults", "NUMBER_VALUE"))?;
             match usize::try_from(size) {
-                Ok(size) if (1..=most).contains(&size) => Ok(size),
+                Ok(size) if (1..=most).contains(&size) => Ok(size.min(most_here)),
                 Ok(size) if size > most => Err(violation(
                     "MaxResults",
                     &format!("Member must have value less than or equal to {most}"),

@@ -202,7 +202,7 @@ fn without_columns(text: &str) -> String {
 
 pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let place = place(call.input)?;
-    let size = input::page_size(call.input, 1000)?;
+    let size = input::page_size(call, 1000)?;
     let segment = Segment::read(call.input)?;
     let exclude_columns = input::flag(call.input, "ExcludeColumnSchema")?;
     let expression = input::optional_text(call.input, "Expression")?.filter(|text| !text.trim().is_empty());

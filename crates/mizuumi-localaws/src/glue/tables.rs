@@ -88,8 +88,8 @@ fn fold_columns(columns: Option<&mut Value>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// These are plain (not nullable) in the model, so they come back even when they were not sent. From memory of
-/// published answers, not measured.
+/// These come back even when they were not sent: the model has them as plain members, and the AWS CLI reference shows
+/// these values in its example of get-tables. For partitions the same is assumed.
 pub(super) fn storage_defaults(storage: &mut Object) {
     for (member, value) in [
         ("Compressed", json!(false)),
@@ -263,7 +263,7 @@ fn pattern(expression: &str) -> Result<Regex, ApiError> {
 
 pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let name = input::name(call.input, "DatabaseName")?;
-    let size = input::page_size(call.input, 100)?;
+    let size = input::page_size(call, 100)?;
     let attributes = attributes(call.input)?;
     let expression = input::optional_text(call.input, "Expression")?.filter(|text| !text.is_empty());
     let pattern = expression.map(pattern).transpose()?;

@@ -32,7 +32,7 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
 pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let database = input::name(call.input, "DatabaseName")?;
     let name = input::name(call.input, "TableName")?;
-    let size = input::page_size(call.input, 100)?;
+    let size = input::page_size(call, 100)?;
     let kind = format!("versions:{database}.{name}");
     let before = paging::after(call.input, &kind)?.map(|version| number(&version)).transpose()?;
     let table = catalog.table(&database, &name)?;

@@ -64,11 +64,11 @@ fn build(cache: &Cache, program: &Program, module: &Path, binary: &Path, say: Sa
     let _ = fs::remove_file(&log);
     let list = cache.logs().join(format!("{}.packages", program.name));
     let _ = fs::remove_file(&list);
-    // What `go list` writes on standard output would be mixed with what it says while it downloads modules.
+    // This also downloads the modules, and says so in between.
     let mut command = go(module);
     command.args(["list", "-deps", "-f", "{{.ImportPath}}", program.package]);
     long_run::run(&mut command, &list, say, |text| {
-        format!("{} lines about modules and packages", text.lines().count())
+        format!("{} modules downloaded", text.matches("go: downloading ").count())
     })?;
     let packages = lines_of_packages(&fs::read_to_string(&list)?);
 
@@ -79,7 +79,7 @@ fn build(cache: &Cache, program: &Program, module: &Path, binary: &Path, say: Sa
     command.args(["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", &flags, "-o"]);
     command.arg(&new).arg(program.package);
     let time = long_run::run(&mut command, &log, say, |text| {
-        format!("{} of {packages} packages, less those that Go has in its cache", lines_of_packages(text))
+        format!("{} of at most {packages} packages compiled", lines_of_packages(text))
     })?;
     fs::rename(&new, binary).with_context(|| format!("cannot write {}", binary.display()))?;
     say.line(format_args!("built {} in {}", program.name, seconds(time)));

@@ -1,5 +1,5 @@
-// Command kstatus reads one Kubernetes object as JSON from standard input and prints what the kstatus library
-// (which Flux, Helm 4 and kubectl-based tools wait by) makes of it: InProgress, Current, Failed or Terminating.
+// Command kstatus reads Kubernetes objects as JSON from standard input and prints what the kstatus library
+// (which Flux, Helm 4 and kubectl-based tools wait by) makes of each: InProgress, Current, Failed or Terminating.
 package main
 
 import (
@@ -14,9 +14,15 @@ import (
 func main() {
 	decoder := json.NewDecoder(os.Stdin)
 	for decoder.More() {
+		var text json.RawMessage
 		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(&object.Object); err != nil {
-			fmt.Fprintf(os.Stderr, "kstatus: standard input is not a JSON object: %v\n", err)
+		err := decoder.Decode(&text)
+		if err == nil {
+			// Not json.Unmarshal, which makes a float64 of metadata.generation; kstatus wants an int64.
+			err = object.UnmarshalJSON(text)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "kstatus: standard input is not a Kubernetes object as JSON: %v\n", err)
 			os.Exit(2)
 		}
 		result, err := status.Compute(object)

@@ -1,0 +1,39 @@
+# Everything that is more than a line or two is a program or a script: crates/mizuumi-stand, stand/.
+
+export MIZUUMI_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mizuumi
+# Shared by all clones, so that a fresh one is quick.
+export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
+
+STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
+
+.DEFAULT_GOAL := help
+.PHONY: help up down demo test check crds controlplane-mod
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Start the local stand: Kubernetes and AWS on 127.0.0.1 (builds it the first time)
+	cargo build -p mizuumi-stand -p mizuumi-localaws
+	@$(STAND) up
+
+down: ## Stop the local stand; its data stays (`mizuumi-stand down --purge` removes it)
+	cargo build -q -p mizuumi-stand
+	@$(STAND) down
+
+demo: up ## Start the stand, run Mizuumi on it and show what it does
+	@stand/demo.sh
+
+test: ## Run all tests against a stand of their own, which is stopped afterwards
+	cargo build --workspace
+	cargo test --workspace --no-run
+	@$(STAND) --dir .stand/test with --fresh -- cargo test --workspace --no-fail-fast
+
+check: ## Check format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+crds: ## Write crds/ anew from the Rust types
+	cargo run -q -p mizuumi -- crds --out crds
+
+controlplane-mod: ## Pin the stand's Kubernetes modules anew: make controlplane-mod KUBERNETES=v1.36.3
+	stand/controlplane-mod.sh $(KUBERNETES)

@@ -1,0 +1,158 @@
+//! Every error of AWS in one of six classes: one table, so that one behaviour follows from each.
+
+use std::error::Error;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use mizuumi_core::{Class, Failure};
+
+/// Whether the call could have changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It only looks; without an answer nothing happened.
+    Read,
+    /// It writes; without an answer nobody knows.
+    Write,
+}
+
+impl Effect {
+    /// The class of a call whose answer never came, or came as the service's own failure.
+    const fn unanswered(self) -> Class {
+        match self {
+            Self::Read => Class::Unavailable,
+            Self::Write => Class::Unknown,
+        }
+    }
+}
+
+/// The class of an error code; none for codes that are not in the table.
+///
+/// The codes are those of the Glue, S3 and STS API references and of "Common Error Types".
+#[must_use]
+pub fn classify(code: &str) -> Option<Class> {
+    Some(match code {
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidAccessKeyId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "OptInRequired"
+        | "AllAccessDisabled" => Class::Denied,
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded"
+        | "ProvisionedThroughputExceededException" => Class::Throttled,
+        // AlreadyExists after our own create may be ours: the mark tells, at the next look. What was there a moment
+        // ago and is not any more was taken by somebody else.
+        "ConcurrentModificationException"
+        | "VersionMismatchException"
+        | "AlreadyExistsException"
+        | "ResourceNotReadyException"
+        | "ConflictException"
+        | "EntityNotFoundException" => Class::Conflict,
+        "InvalidInputException"
+        | "ValidationException"
+        | "InvalidParameterValue"
+        | "InvalidRequest"
+        | "GlueEncryptionException"
+        | "ResourceNumberLimitExceededException"
+        | "NoSuchBucket"
+        | "InvalidBucketName"
+        | "PermanentRedirect"
+        | "UnknownOperationException" => Class::Invalid,
+        _ => return None,
+    })
+}
+
+/// The failure that an SDK error is.
+pub fn failure<E>(operation: &'static str, effect: Effect, error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let Some(service) = error.as_service_error() else {
+        let class = match error {
+            // Not sent at all: the request could not be made.
+            SdkError::ConstructionFailure(_) => Class::Invalid,
+            _ => effect.unanswered(),
+        };
+        return Failure { operation, class, message: chain(error) };
+    };
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    let code = service.code().unwrap_or_default();
+    let class = classify(code).unwrap_or(match status {
+        429 | 503 => Class::Throttled,
+        500..=599 => effect.unanswered(),
+        401 | 403 => Class::Denied,
+        _ => Class::Invalid,
+    });
+    let message = match (code, service.message()) {
+        ("", None) => format!("HTTP status {status}"),
+        (code, message) => format!("{code}: {}", message.unwrap_or("no message")),
+    };
+    Failure { operation, class, message }
+}
+
+/// Whether Glue says that what the call speaks of is not there.
+pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.as_service_error().and_then(|service| service.code()) == Some("EntityNotFoundException")
+}
+
+/// The whole chain of causes, without the debug dump that the SDK's own display appends.
+fn chain<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let word = next.to_string();
+        if words.last() != Some(&word) {
+            words.push(word);
+        }
+        cause = next.source();
+    }
+    words.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_has_one_class() {
+        for (code, class) in [
+            ("AccessDeniedException", Class::Denied),
+            ("ExpiredTokenException", Class::Denied),
+            ("ThrottlingException", Class::Throttled),
+            ("SlowDown", Class::Throttled),
+            ("ConcurrentModificationException", Class::Conflict),
+            ("AlreadyExistsException", Class::Conflict),
+            ("InvalidInputException", Class::Invalid),
+            ("NoSuchBucket", Class::Invalid),
+        ] {
+            assert_eq!(classify(code), Some(class), "{code}");
+        }
+        assert_eq!(
+            classify("InternalServiceException"),
+            None,
+            "its class depends on whether the call writes"
+        );
+    }
+
+    #[test]
+    fn a_write_without_an_answer_is_unknown_and_a_read_is_not() {
+        assert_eq!(Effect::Write.unanswered(), Class::Unknown);
+        assert_eq!(Effect::Read.unanswered(), Class::Unavailable);
+    }
+}

@@ -1,0 +1,315 @@
+//! Glue's table to ours and back. Nothing that Glue's `TableInput` can hold gets lost on the way.
+
+use std::collections::HashMap;
+
+use aws_sdk_glue::types::{
+    Column as GlueColumn, Order, Partition, PartitionInput, SchemaId, SchemaReference as GlueSchemaReference,
+    SerDeInfo, SkewedInfo, StorageDescriptor, Table, TableInput,
+};
+use aws_smithy_types::DateTime;
+use jiff::Timestamp;
+use mizuumi_core::data_table::definition::{Kept, OWNER_PARAMETER, SchemaReference, Skewed};
+use mizuumi_core::data_table::partitions::PartitionEntry;
+use mizuumi_core::data_table::{
+    Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition,
+};
+use mizuumi_core::{Class, Failure};
+
+/// A table as Glue answered it.
+pub(super) fn observed_table(table: &Table) -> ObservedTable {
+    let storage = table.storage_descriptor();
+    let definition = TableDefinition {
+        description: text(table.description()),
+        owner: text(table.owner()),
+        table_type: text(table.table_type()),
+        retention: table.retention(),
+        columns: columns(storage.map(StorageDescriptor::columns).unwrap_or_default()),
+        partition_keys: columns(table.partition_keys()),
+        location: text(storage.and_then(|s| s.location())),
+        input_format: text(storage.and_then(|s| s.input_format())),
+        output_format: text(storage.and_then(|s| s.output_format())),
+        serde: storage.and_then(|s| s.serde_info()).map(|serde| Serde {
+            name: text(serde.name()),
+            library: text(serde.serialization_library()),
+            parameters: sorted(serde.parameters()),
+        }),
+        parameters: sorted(table.parameters()),
+        kept: kept(table),
+    };
+    ObservedTable { definition, version: text(table.version_id()) }
+}
+
+fn kept(table: &Table) -> Kept {
+    let view_or_link = if table.target_table().is_some() {
+        Some("a link to another table")
+    } else if table.view_definition().is_some() || table.view_original_text().is_some_and(|t| !t.is_empty()) {
+        Some("a view")
+    } else {
+        None
+    };
+    let mut kept = Kept {
+        last_access_time: table.last_access_time().and_then(timestamp),
+        last_analyzed_time: table.last_analyzed_time().and_then(timestamp),
+        view_or_link,
+        ..Kept::default()
+    };
+    let Some(storage) = table.storage_descriptor() else { return kept };
+    kept.additional_locations = storage.additional_locations().to_vec();
+    kept.compressed = storage.compressed();
+    kept.number_of_buckets = storage.number_of_buckets();
+    kept.bucket_columns = storage.bucket_columns().to_vec();
+    kept.sort_columns =
+        storage.sort_columns().iter().map(|order| (order.column().to_owned(), order.sort_order())).collect();
+    kept.storage_parameters = sorted(storage.parameters());
+    kept.skewed = storage.skewed_info().map(|skewed| Skewed {
+        columns: skewed.skewed_column_names().to_vec(),
+        values: skewed.skewed_column_values().to_vec(),
+        locations: sorted(skewed.skewed_column_value_location_maps()),
+    });
+    kept.stored_as_sub_directories = storage.stored_as_sub_directories();
+    kept.schema_reference = storage.schema_reference().map(|reference| SchemaReference {
+        schema_arn: text(reference.schema_id().and_then(|id| id.schema_arn())),
+        schema_name: text(reference.schema_id().and_then(|id| id.schema_name())),
+        registry_name: text(reference.schema_id().and_then(|id| id.registry_name())),
+        version_id: text(reference.schema_version_id()),
+        version_number: reference.schema_version_number(),
+    });
+    kept
+}
+
+/// A partition as Glue answered it.
+pub(super) fn observed_partition(partition: &Partition) -> (PartitionValues, ObservedPartition) {
+    let observed = ObservedPartition {
+        location: text(partition.storage_descriptor().and_then(|s| s.location())),
+        owner: partition.parameters().and_then(|all| all.get(OWNER_PARAMETER)).cloned(),
+        created: partition.creation_time().and_then(timestamp),
+    };
+    (partition.values().to_vec(), observed)
+}
+
+/// The input that makes a table so.
+pub(super) fn table_input(name: &str, definition: &TableDefinition) -> Result<TableInput, Failure> {
+    let kept = &definition.kept;
+    TableInput::builder()
+        .name(name)
+        .set_description(definition.description.clone())
+        .set_owner(definition.owner.clone())
+        .set_table_type(definition.table_type.clone())
+        .set_last_access_time(kept.last_access_time.map(date_time))
+        .set_last_analyzed_time(kept.last_analyzed_time.map(date_time))
+        .retention(definition.retention)
+        // Athena fails on a table without the list, even an empty one.
+        .set_partition_keys(Some(glue_columns(&definition.partition_keys)?))
+        .set_parameters(Some(hashed(&definition.parameters)))
+        .storage_descriptor(storage_descriptor(definition, definition.location.clone())?)
+        .build()
+        .map_err(|error| unbuilt(&error))
+}
+
+/// The input that makes a partition whose files are read as the table's are.
+pub(super) fn partition_input(
+    entry: &PartitionEntry,
+    like: &TableDefinition,
+) -> Result<PartitionInput, Failure> {
+    let parameters = entry.owner.iter().map(|owner| (OWNER_PARAMETER.to_owned(), owner.clone())).collect();
+    Ok(PartitionInput::builder()
+        .set_values(Some(entry.values.clone()))
+        .set_parameters(Some(parameters))
+        .storage_descriptor(storage_descriptor(like, Some(entry.location.clone()))?)
+        .build())
+}
+
+fn storage_descriptor(
+    definition: &TableDefinition,
+    location: Option<String>,
+) -> Result<StorageDescriptor, Failure> {
+    let kept = &definition.kept;
+    let mut orders = Vec::with_capacity(kept.sort_columns.len());
+    for (column, order) in &kept.sort_columns {
+        orders.push(
+            Order::builder().column(column).sort_order(*order).build().map_err(|error| unbuilt(&error))?,
+        );
+    }
+    let serde = definition.serde.as_ref().map(|serde| {
+        SerDeInfo::builder()
+            .set_name(serde.name.clone())
+            .set_serialization_library(serde.library.clone())
+            .set_parameters(Some(hashed(&serde.parameters)))
+            .build()
+    });
+    let skewed = kept.skewed.as_ref().map(|skewed| {
+        SkewedInfo::builder()
+            .set_skewed_column_names(Some(skewed.columns.clone()))
+            .set_skewed_column_values(Some(skewed.values.clone()))
+            .set_skewed_column_value_location_maps(Some(hashed(&skewed.locations)))
+            .build()
+    });
+    let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+    Ok(StorageDescriptor::builder()
+        .set_columns(Some(glue_columns(&definition.columns)?))
+        .set_location(location)
+        .set_additional_locations(some(&kept.additional_locations))
+        .set_input_format(definition.input_format.clone())
+        .set_output_format(definition.output_format.clone())
+        .compressed(kept.compressed)
+        .number_of_buckets(kept.number_of_buckets)
+        .set_serde_info(serde)
+        .set_bucket_columns(some(&kept.bucket_columns))
+        .set_sort_columns((!orders.is_empty()).then_some(orders))
+        .set_parameters((!kept.storage_parameters.is_empty()).then(|| hashed(&kept.storage_parameters)))
+        .set_skewed_info(skewed)
+        .stored_as_sub_directories(kept.stored_as_sub_directories)
+        .set_schema_reference(kept.schema_reference.as_ref().map(glue_schema_reference))
+        .build())
+}
+
+fn glue_schema_reference(reference: &SchemaReference) -> GlueSchemaReference {
+    let by_id = reference.schema_arn.is_some() || reference.schema_name.is_some();
+    let id = SchemaId::builder()
+        .set_schema_arn(reference.schema_arn.clone())
+        .set_schema_name(reference.schema_name.clone())
+        .set_registry_name(reference.registry_name.clone())
+        .build();
+    GlueSchemaReference::builder()
+        .set_schema_id(by_id.then_some(id))
+        .set_schema_version_id(reference.version_id.clone())
+        .set_schema_version_number(reference.version_number)
+        .build()
+}
+
+fn columns(columns: &[GlueColumn]) -> Vec<Column> {
+    columns
+        .iter()
+        .map(|column| Column {
+            name: column.name().to_owned(),
+            type_: text(column.r#type()),
+            comment: text(column.comment()),
+            parameters: sorted(column.parameters()),
+        })
+        .collect()
+}
+
+fn glue_columns(columns: &[Column]) -> Result<Vec<GlueColumn>, Failure> {
+    columns
+        .iter()
+        .map(|column| {
+            GlueColumn::builder()
+                .name(&column.name)
+                .set_type(column.type_.clone())
+                .set_comment(column.comment.clone())
+                .set_parameters((!column.parameters.is_empty()).then(|| hashed(&column.parameters)))
+                .build()
+                .map_err(|error| unbuilt(&error))
+        })
+        .collect()
+}
+
+fn text(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn sorted(map: Option<&HashMap<String, String>>) -> std::collections::BTreeMap<String, String> {
+    map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn hashed(map: &std::collections::BTreeMap<String, String>) -> HashMap<String, String> {
+    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    // Glue tells whole seconds; fractions that an endpoint adds would only make unequal what is equal.
+    Timestamp::from_second(time.secs()).ok()
+}
+
+fn date_time(time: Timestamp) -> DateTime {
+    DateTime::from_secs(time.as_second())
+}
+
+fn unbuilt(error: &dyn std::error::Error) -> Failure {
+    Failure { operation: "glue:TableInput", class: Class::Invalid, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a table back from the input that was made of it.
+    fn answered(input: &TableInput) -> Table {
+        Table::builder()
+            .name(input.name())
+            .set_description(input.description().map(str::to_owned))
+            .set_owner(input.owner().map(str::to_owned))
+            .set_table_type(input.table_type().map(str::to_owned))
+            .set_last_access_time(input.last_access_time().copied())
+            .set_last_analyzed_time(input.last_analyzed_time().copied())
+            .retention(input.retention())
+            .set_storage_descriptor(input.storage_descriptor().cloned())
+            .set_partition_keys(Some(input.partition_keys().to_vec()))
+            .set_parameters(input.parameters().cloned())
+            .version_id("7")
+            .build()
+            .expect("has a name")
+    }
+
+    #[test]
+    fn nothing_is_lost_between_reading_a_table_and_writing_it() {
+        let map = |key: &str| std::collections::BTreeMap::from([(key.to_owned(), "v".to_owned())]);
+        let column = |name: &str| Column {
+            name: name.into(),
+            type_: Some("int".into()),
+            comment: Some("c".into()),
+            parameters: map("col"),
+        };
+        let definition = TableDefinition {
+            description: Some("d".into()),
+            owner: Some("o".into()),
+            table_type: Some("EXTERNAL_TABLE".into()),
+            retention: 9,
+            columns: vec![column("a"), column("b")],
+            partition_keys: vec![column("p")],
+            location: Some("s3://lake/t/".into()),
+            input_format: Some("in".into()),
+            output_format: Some("out".into()),
+            serde: Some(Serde {
+                name: Some("n".into()),
+                library: Some("l".into()),
+                parameters: map("serde"),
+            }),
+            parameters: map("table"),
+            kept: Kept {
+                last_access_time: Timestamp::from_second(5).ok(),
+                last_analyzed_time: Timestamp::from_second(6).ok(),
+                additional_locations: vec!["s3://lake/u/".into()],
+                compressed: true,
+                number_of_buckets: 4,
+                bucket_columns: vec!["a".into()],
+                sort_columns: vec![("b".into(), 1)],
+                storage_parameters: map("storage"),
+                skewed: Some(Skewed {
+                    columns: vec!["a".into()],
+                    values: vec!["1".into()],
+                    locations: map("skew"),
+                }),
+                stored_as_sub_directories: true,
+                schema_reference: Some(SchemaReference {
+                    schema_arn: None,
+                    schema_name: Some("s".into()),
+                    registry_name: Some("r".into()),
+                    version_id: None,
+                    version_number: Some(3),
+                }),
+                view_or_link: None,
+            },
+        };
+        let input = table_input("t", &definition).expect("input");
+        let back = observed_table(&answered(&input));
+        assert_eq!(back.definition, definition);
+        assert_eq!(back.version.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn a_table_without_partition_keys_says_so_by_an_empty_list() {
+        let input = table_input("t", &TableDefinition::default()).expect("input");
+        assert_eq!(input.partition_keys.as_deref(), Some(&[][..]));
+    }
+}

@@ -1,0 +1,83 @@
+//! Writing a status: server-side apply, only when something changed.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Mutex, PoisonError};
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use mizuumi_api::FIELD_MANAGER;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::error::Error;
+
+/// The statuses that were written and that the watch may not have brought back yet.
+#[derive(Debug)]
+pub(crate) struct Written<S> {
+    by_uid: Mutex<HashMap<String, (u64, S)>>,
+}
+
+impl<S: Clone> Written<S> {
+    pub(crate) fn new() -> Self {
+        Self { by_uid: Mutex::new(HashMap::new()) }
+    }
+
+    /// The status written last, if the object in hand is older than that write.
+    pub(crate) fn newer_than(&self, object: &impl Resource) -> Option<S> {
+        let all = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
+        let (version, status) = all.get(object.meta().uid.as_deref()?)?;
+        (*version > version_of(object)?).then(|| status.clone())
+    }
+
+    pub(crate) fn forget(&self, object: &impl Resource) {
+        if let Some(uid) = &object.meta().uid {
+            self.by_uid.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        }
+    }
+
+    fn remember(&self, object: &impl Resource, status: &S) {
+        if let (Some(uid), Some(version)) = (&object.meta().uid, version_of(object)) {
+            self.by_uid
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(uid.clone(), (version, status.clone()));
+        }
+    }
+}
+
+/// Resource versions of one resource are ordered numbers (Kubernetes KEP-5504).
+fn version_of(object: &impl Resource) -> Option<u64> {
+    object.meta().resource_version.as_deref()?.parse().ok()
+}
+
+/// Writes a status if it is another one.
+pub(crate) async fn write_if_changed<K, S>(
+    api: &Api<K>,
+    object: &K,
+    before: Option<&S>,
+    status: &S,
+    written: &Written<S>,
+) -> Result<bool, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    S: Serialize + Clone + PartialEq,
+{
+    if before == Some(status) {
+        return Ok(false);
+    }
+    let apply = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        // The uid keeps the status off an object of the same name that was made since.
+        "metadata": { "name": object.name_any(), "uid": object.uid() },
+        "status": status,
+    });
+    let after = api
+        .patch_status(&object.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(apply))
+        .await
+        .map_err(|error| Error::WriteStatus(Box::new(error)))?;
+    written.remember(&after, status);
+    Ok(true)
+}

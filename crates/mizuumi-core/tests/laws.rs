@@ -1,0 +1,273 @@
+//! Laws of `DataTable`: what holds for every resource, every world and every time, on the model that `simulate` is.
+//!
+//! What a status says of them is in `report_laws.rs`.
+
+#[path = "laws/generate.rs"]
+mod generate;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use generate::{FOREIGN_MARK, OUR_MARK, Wanted, installation, seed, wanted, writing};
+use jiff::Timestamp;
+use mizuumi_api::Reason;
+use mizuumi_core::data_table::definition::APPLIED_PARAMETER;
+use mizuumi_core::data_table::simulate::simulate;
+use mizuumi_core::data_table::{ObservedPartition, ObservedTable, TableGoal, TableStep, TableWorld, Tables};
+use mizuumi_core::kind::Kind;
+use mizuumi_core::plan::Verdict;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// Plans until one is empty; create, partitions, freshness, and the plan that finds nothing to do.
+const ROUNDS: usize = 4;
+
+/// Where a goal's plans lead to, or why they lead nowhere.
+fn settle(goal: &TableGoal, mut world: TableWorld, now: Timestamp) -> Result<TableWorld, String> {
+    for _ in 0..ROUNDS {
+        let plan = Tables::plan(goal, &world, now);
+        if plan.is_settled() {
+            return Ok(world);
+        }
+        if let Verdict::Blocked(reason, message) = plan.verdict {
+            return Err(format!("blocked: {reason}: {message}"));
+        }
+        world = plan.steps.iter().fold(world, |world, step| simulate(&world, step, now));
+    }
+    let left = Tables::plan(goal, &world, now);
+    if left.is_settled() { Ok(world) } else { Err(format!("endless: {left:#?}")) }
+}
+
+/// A world less what counts writes and not content.
+fn content(mut world: TableWorld) -> TableWorld {
+    if let Some(table) = &mut world.table {
+        table.version = None;
+    }
+    world
+}
+
+fn parameters(world: &TableWorld) -> BTreeMap<String, String> {
+    world.table.as_ref().map(|table| table.definition.parameters.clone()).unwrap_or_default()
+}
+
+/// What the table itself says is ours.
+fn owned_before(world: &TableWorld) -> BTreeSet<String> {
+    parameters(world)
+        .get(APPLIED_PARAMETER)
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
+        .and_then(|applied| serde_json::from_value(applied["owned"].clone()).ok())
+        .unwrap_or_default()
+}
+
+/// Whether a parameter is one that the resource sets, or has a right to take off.
+fn is_ours(wanted: &Wanted, before: &BTreeSet<String>, key: &str) -> bool {
+    let names = installation().freshness_parameters;
+    let told = [names.loaded_at, names.data_time, names.fresh_until];
+    key.starts_with("mizuumi.")
+        || ["EXTERNAL", "classification"].contains(&key)
+        || wanted.object.spec.parameters.as_ref().is_some_and(|all| all.contains_key(key))
+        || (wanted.object.spec.freshness.is_some() && told.iter().any(|name| name == key))
+        || before.contains(&format!("parameters.{key}"))
+}
+
+proptest! {
+    #[test]
+    fn plans_converge_in_four_rounds_unless_they_are_blocked(wanted in writing(), seed in seed()) {
+        let goal = wanted.goal();
+        let world = seed.seen_by(&goal);
+        if let Err(why) = settle(&goal, world, wanted.now) {
+            prop_assert!(why.starts_with("blocked"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_plan_of_steps_changes_the_world(wanted in writing(), seed in seed()) {
+        let goal = wanted.goal();
+        let world = seed.seen_by(&goal);
+        for step in Tables::plan(&goal, &world, wanted.now).steps {
+            prop_assert_ne!(simulate(&world, &step, wanted.now), world.clone(), "{}", step);
+        }
+    }
+
+    #[test]
+    fn any_prefix_of_the_steps_planned_anew_leads_to_the_same_world(
+        wanted in writing(), seed in seed(), cut in any::<Index>()
+    ) {
+        let goal = wanted.goal();
+        let world = seed.seen_by(&goal);
+        let steps = Tables::plan(&goal, &world, wanted.now).steps;
+        prop_assume!(!steps.is_empty());
+        let cut = cut.index(steps.len());
+        let after = steps[..cut].iter().fold(world.clone(), |world, step| simulate(&world, step, wanted.now));
+        let whole = settle(&goal, world, wanted.now).map(content);
+        prop_assert_eq!(settle(&goal, after, wanted.now).map(content), whole);
+    }
+
+    #[test]
+    fn a_crash_after_every_step_leads_to_the_same_world(wanted in writing(), seed in seed()) {
+        let goal = wanted.goal();
+        let mut world = seed.seen_by(&goal);
+        let whole = settle(&goal, world.clone(), wanted.now).map(content);
+        while let Some(step) = Tables::plan(&goal, &world, wanted.now).steps.first() {
+            world = simulate(&world, step, wanted.now);
+        }
+        prop_assert_eq!(settle(&goal, world, wanted.now).map(content), whole);
+    }
+
+    #[test]
+    fn what_is_settled_stays_settled_until_the_moment_foretold(
+        wanted in writing(), seed in seed(), later in 0_i64..200_000_000
+    ) {
+        let goal = wanted.goal();
+        let Ok(world) = settle(&goal, seed.seen_by(&goal), wanted.now) else { return Ok(()) };
+        let plan = Tables::plan(&goal, &world, wanted.now);
+        let later = Timestamp::new(wanted.now.as_second() + later, 0).expect("in range").max(wanted.now);
+        let until = plan.wake_at.map_or(later, |wake| wake.checked_sub(jiff::SignedDuration::from_nanos(1)).expect("in range").min(later));
+        prop_assert_eq!(Tables::plan(&goal, &world, until), plan);
+    }
+
+    #[test]
+    fn the_moment_foretold_by_a_settled_plan_brings_a_step(wanted in writing(), seed in seed()) {
+        let goal = wanted.goal();
+        let Ok(world) = settle(&goal, seed.seen_by(&goal), wanted.now) else { return Ok(()) };
+        if let Some(wake) = Tables::plan(&goal, &world, wanted.now).wake_at {
+            prop_assert!(wake > wanted.now);
+            prop_assert!(!Tables::plan(&goal, &world, wake).steps.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_plan_is_a_function_of_its_arguments(wanted in wanted(), seed in seed(), deleted in any::<bool>()) {
+        let wanted = if deleted { wanted.deleted() } else { wanted };
+        let world = seed.seen_by(&wanted.goal());
+        let plan = || Tables::plan(&wanted.goal(), &world.clone(), wanted.now);
+        prop_assert_eq!(plan(), plan());
+    }
+
+    #[test]
+    fn the_table_of_another_is_not_written(wanted in wanted(), seed in seed(), deleted in any::<bool>()) {
+        let wanted = if deleted { wanted.deleted() } else { wanted };
+        let goal = wanted.goal();
+        let world = seed.marked(Some(FOREIGN_MARK)).seen_by(&goal);
+        prop_assume!(world.table.is_some());
+        let plan = Tables::plan(&goal, &world, wanted.now);
+        prop_assert!(plan.steps.is_empty() || !Tables::may_write(&goal), "{:?}", plan);
+        if Tables::may_write(&goal) && !deleted {
+            let refused = matches!(
+                plan.verdict,
+                Verdict::Blocked(Reason::OwnedByAnother | Reason::UnsupportedTable, _)
+            );
+            prop_assert!(refused, "{:?}", plan);
+        }
+    }
+
+    #[test]
+    fn the_table_of_nobody_is_not_written_unless_it_may_be_adopted(
+        wanted in writing(), seed in seed(), deleted in any::<bool>()
+    ) {
+        let wanted = if deleted { wanted.deleted() } else { wanted };
+        let may_adopt = wanted.object.spec.adoption_policy == mizuumi_api::data_table::AdoptionPolicy::IfUnowned;
+        prop_assume!(deleted || !may_adopt);
+        let goal = wanted.goal();
+        let world = seed.marked(None).seen_by(&goal);
+        prop_assume!(world.table.is_some());
+        prop_assert_eq!(Tables::plan(&goal, &world, wanted.now).steps, vec![]);
+    }
+
+    #[test]
+    fn what_others_wrote_survives_an_update(wanted in writing(), seed in seed()) {
+        let goal = wanted.goal();
+        let world = seed.seen_by(&goal);
+        let Ok(after) = settle(&goal, world.clone(), wanted.now) else { return Ok(()) };
+        let Some(table) = &world.table else { return Ok(()) };
+        let (before, now) = (owned_before(&world), parameters(&after));
+        for (key, value) in &table.definition.parameters {
+            if !is_ours(&wanted, &before, key) {
+                prop_assert_eq!(now.get(key), Some(value), "parameter {}", key);
+            }
+        }
+        let kept = after.table.expect("the goal is that it is there").definition;
+        prop_assert_eq!(&kept.kept, &table.definition.kept);
+        prop_assert_eq!(kept.retention, table.definition.retention);
+        if wanted.object.spec.description.is_none() && !before.contains("description") {
+            prop_assert_eq!(&kept.description, &table.definition.description);
+        }
+        for column in &table.definition.columns {
+            if let Some(kept) = kept.columns.iter().find(|c| c.name == column.name) {
+                prop_assert_eq!(&kept.parameters, &column.parameters);
+            }
+        }
+    }
+
+    #[test]
+    fn partitions_of_others_are_never_removed(wanted in writing(), seed in seed(), deleted in any::<bool>()) {
+        let goal = if deleted { wanted.clone().deleted().goal() } else { wanted.goal() };
+        prop_assume!(!matches!(goal, mizuumi_core::plan::Goal::Absent(_)));
+        let world = seed.seen_by(&goal);
+        let Ok(after) = settle(&goal, world.clone(), wanted.now) else { return Ok(()) };
+        for (values, partition) in world.partitions.iter().flatten() {
+            if partition.owner.as_deref() != Some(OUR_MARK) {
+                let there = after.partitions.as_ref().is_some_and(|all| all.contains_key(values));
+                prop_assert!(there, "{:?}", values);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_absent_ends_absent_and_what_is_to_be_released_ends_without_a_trace(
+        wanted in writing(), seed in seed()
+    ) {
+        let wanted = wanted.deleted();
+        let goal = wanted.goal();
+        let world = seed.marked(Some(OUR_MARK)).seen_by(&goal);
+        let after = settle(&goal, world.clone(), wanted.now).map_err(TestCaseError::fail)?;
+        if matches!(goal, mizuumi_core::plan::Goal::Absent(_)) {
+            prop_assert_eq!(after.table, None);
+            return Ok(());
+        }
+        let Some(mut table) = world.table else { return Ok(()) };
+        let names = installation().freshness_parameters;
+        table.definition.parameters.retain(|key, _| {
+            !key.starts_with("mizuumi.") && ![&names.loaded_at, &names.data_time, &names.fresh_until].contains(&key)
+        });
+        let released = after.table.map(|t| ObservedTable { version: table.version.clone(), ..t });
+        prop_assert_eq!(released, Some(table));
+        let without_marks = world.partitions.map(|mut all| {
+            let ours = |p: &&mut ObservedPartition| p.owner.as_deref() == Some(OUR_MARK) && p.location.is_some();
+            all.values_mut().filter(ours).for_each(|partition| partition.owner = None);
+            all
+        });
+        prop_assert_eq!(after.partitions, without_marks);
+    }
+
+    #[test]
+    fn nothing_is_written_where_the_policy_does_not_let(wanted in wanted(), seed in seed()) {
+        use mizuumi_api::data_table::ManagementPolicy;
+        prop_assume!(wanted.object.spec.management_policy != ManagementPolicy::Full);
+        prop_assert!(!Tables::may_write(&wanted.goal()));
+        // Deletion cannot wait for a release that will never be written.
+        let goal = wanted.clone().deleted().goal();
+        prop_assert!(!Tables::may_write(&goal));
+        prop_assert!(Tables::plan(&goal, &seed.seen_by(&goal), wanted.now).is_settled());
+    }
+
+    #[test]
+    fn what_blocks_names_the_table_or_a_path(wanted in wanted(), seed in seed()) {
+        let goal = wanted.goal();
+        if let Verdict::Blocked(_, message) = Tables::plan(&goal, &seed.seen_by(&goal), wanted.now).verdict {
+            prop_assert!(message.contains("nyc.flights") || message.contains("'nyc'") || message.contains("`spec."), "{message}");
+        }
+    }
+
+    #[test]
+    fn every_step_but_a_bookkeeping_one_says_what_it_changes(wanted in writing(), seed in seed()) {
+        let goal = wanted.goal();
+        for step in Tables::plan(&goal, &seed.seen_by(&goal), wanted.now).steps {
+            let line = step.to_string();
+            prop_assert!(!line.contains('\n'), "{line}");
+            if let TableStep::UpdateTable { changes, to, .. } = &step {
+                prop_assert!(!changes.is_empty());
+                prop_assert!(to.owner_mark() == Some(OUR_MARK));
+            }
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Objects, worlds and times for the laws: small pools of names, so that what is wanted and what is there collide.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use mizuumi_api::data_table::DataTable;
+use mizuumi_api::{Installation, annotation};
+use mizuumi_core::data_table::definition::{APPLIED_PARAMETER, Kept, OWNER_PARAMETER};
+use mizuumi_core::data_table::world::Directory;
+use mizuumi_core::data_table::{
+    Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition, TableGoal, TableWorld,
+    Tables,
+};
+use mizuumi_core::kind::Kind;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Map, Value, json};
+
+use super::settle;
+
+/// The mark that every generated object leaves.
+pub const OUR_MARK: &str = "demo/team-a/DataTable/flights@nyc.flights";
+/// The mark of another resource.
+pub const FOREIGN_MARK: &str = "other/team-b/DataTable/flights@nyc.flights";
+
+/// Freshness is told under names that specs and others may use too.
+pub fn installation() -> Installation {
+    Installation::from_yaml(
+        "{installation: demo, aws: {region: us-east-1},
+          allow: {databases: [nyc], s3Prefixes: ['s3://lake/team/']},
+          freshnessParameters: {loadedAt: loaded_at, dataTime: mizuumi.data_time, freshUntil: mizuumi.fresh_until}}",
+    )
+    .expect("installation")
+}
+
+/// A resource, and the moment at which it is looked at.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub object: DataTable,
+    pub now: Timestamp,
+}
+
+impl Wanted {
+    pub fn goal(&self) -> TableGoal {
+        Tables::goal(&self.object, &installation()).expect("generated specs hold")
+    }
+
+    /// The same resource while it is being deleted.
+    pub fn deleted(mut self) -> Self {
+        let deleted = serde_json::from_value(json!("2013-01-01T00:00:00Z")).expect("time");
+        self.object.metadata.deletion_timestamp = Some(deleted);
+        self
+    }
+}
+
+pub fn moment() -> impl Strategy<Value = Timestamp> {
+    // 2012 to 2017, around the partitions' years.
+    (1_330_000_000_i64..1_500_000_000, select(vec![0, 1, 999_999_999]))
+        .prop_map(|(second, nanosecond)| Timestamp::new(second, nanosecond).expect("in range"))
+}
+
+/// A resource whose spec holds.
+pub fn wanted() -> impl Strategy<Value = Wanted> {
+    (spec(), policies(), report(), moment(), 0_i64..100_000_000).prop_map(
+        |(mut spec, policies, annotations, now, age)| {
+            spec.extend(policies);
+            let created = Timestamp::from_second(now.as_second() - age).expect("in range");
+            let manifest = json!({
+                "apiVersion": "mizuumi.dev/v1alpha1",
+                "kind": "DataTable",
+                "metadata": {
+                    "namespace": "team-a", "name": "flights", "generation": 3,
+                    "creationTimestamp": created.to_string(), "annotations": annotations,
+                },
+                "spec": spec,
+            });
+            Wanted { object: serde_json::from_value(manifest).expect("manifest"), now }
+        },
+    )
+}
+
+/// A resource that writes.
+pub fn writing() -> impl Strategy<Value = Wanted> {
+    wanted().prop_map(|mut wanted| {
+        wanted.object.spec.management_policy = mizuumi_api::data_table::ManagementPolicy::Full;
+        wanted.object.spec.suspend = false;
+        wanted
+    })
+}
+
+fn policies() -> impl Strategy<Value = Map<String, Value>> {
+    (
+        select(vec!["Full", "Full", "Full", "ObserveOnly", "Plan"]),
+        select(vec!["Retain", "Delete"]),
+        select(vec!["Never", "IfUnowned"]),
+        prop::bool::weighted(0.1),
+    )
+        .prop_map(|(management, deletion, adoption, suspend)| {
+            object(json!({
+                "managementPolicy": management, "deletionPolicy": deletion, "adoptionPolicy": adoption,
+                "suspend": suspend,
+            }))
+        })
+}
+
+fn report() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
+    let time = || {
+        prop_oneof![
+            8 => moment().prop_map(|time| time.to_string()),
+            1 => Just("yesterday".to_owned()),
+            1 => select(vec!["-009999-06-01T00:00:00Z", "9999-12-30T22:00:00Z"]).prop_map(str::to_owned),
+        ]
+    };
+    let data_time = prop::option::of(time().prop_map(|text| (annotation::REPORTED_DATA_TIME, text)));
+    let loaded_at = prop::option::of(time().prop_map(|text| (annotation::REPORTED_LOADED_AT, text)));
+    (data_time, loaded_at).prop_map(|(one, other)| one.into_iter().chain(other).collect())
+}
+
+fn spec() -> impl Strategy<Value = Map<String, Value>> {
+    let text = || prop::option::of(select(vec!["", "Flights", "Flüge \"1\""]));
+    (
+        columns(),
+        0_usize..=2,
+        (text(), text(), prop::option::of(select(vec!["Lake", "Mart"]))),
+        (select(vec!["s3://lake/team/flights", "s3://lake/team/flights/", "s3://lake/team/b"]), storage()),
+        prop::option::of(parameters()),
+        select(vec!["Nobody", "Declared", "Marker", "Quiet"]),
+        subsequence(vec![["2013", "1"], ["2013", "12"], ["2014", "1"], ["x", "y"]], 0..=4),
+        prop::option::of(freshness()),
+    )
+        .prop_map(|(columns, keys, texts, (location, storage), parameters, mode, declared, freshness)| {
+            let mut spec = object(json!({
+                "database": "nyc", "location": location, "schema": { "from": "Declared", "columns": columns },
+            }));
+            spec.extend(storage);
+            let texts = [
+                ("description", texts.0.map(Value::from)),
+                ("owner", texts.1.map(Value::from)),
+                ("layer", texts.2.map(Value::from)),
+                ("parameters", parameters.map(|all| json!(all))),
+            ];
+            let set = texts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+            spec.extend(set);
+            if keys > 0 {
+                let all = [json!({ "name": "year", "type": "int" }), json!({ "name": "month", "type": "int" })];
+                spec.insert("partitionKeys".to_owned(), json!(all[..keys]));
+                let declared: BTreeMap<_, _> =
+                    declared.iter().map(|values| (json!(values[..keys]).to_string(), &values[..keys])).collect();
+                let declared: Vec<Value> = declared.values().map(|values| json!({ "values": values })).collect();
+                let partitions = match mode {
+                    "Declared" => Some(json!({ "mode": "Declared", "declared": declared })),
+                    "Marker" => Some(json!({ "mode": "Discovered", "marker": "_SUCCESS" })),
+                    "Quiet" => Some(json!({ "mode": "Discovered", "quietPeriod": "1h" })),
+                    _ => None,
+                };
+                spec.extend(partitions.map(|partitions| ("partitions".to_owned(), partitions)));
+            }
+            spec.extend(freshness.map(|freshness| ("freshness".to_owned(), freshness)));
+            spec
+        })
+}
+
+fn columns() -> impl Strategy<Value = Vec<Value>> {
+    let types = vec!["int", "INT", "integer", "decimal(10,2)", "decimal( 10, 2 )", "array<string>", "string"];
+    let one = (select(types), prop::option::of(select(vec!["", "why"])));
+    (subsequence(vec!["id", "Name", "dep_delay", "a.b"], 1..=4).prop_shuffle(), prop::collection::vec(one, 4))
+        .prop_map(|(names, rest)| {
+            let column = |(name, (type_, comment)): (&str, (&str, Option<&str>))| match comment {
+                Some(comment) => json!({ "name": name, "type": type_, "comment": comment }),
+                None => json!({ "name": name, "type": type_ }),
+            };
+            names.into_iter().zip(rest).map(column).collect()
+        })
+}
+
+fn storage() -> impl Strategy<Value = Map<String, Value>> {
+    let named = (select(vec!["parquet", "orc", "csv", "json", "text"]), prop::option::of(parameters()));
+    prop_oneof![
+        named.prop_map(|(format, parameters)| {
+            let mut storage = object(json!({ "format": format }));
+            storage.extend(parameters.map(|all| ("serdeParameters".to_owned(), json!(all))));
+            storage
+        }),
+        parameters().prop_map(|all| {
+            let serde = json!({ "library": "org.example.SerDe", "parameters": all });
+            object(json!({ "storage": { "inputFormat": "a.In", "outputFormat": "a.Out", "serde": serde } }))
+        }),
+    ]
+}
+
+/// Keys that specs, others, formats and freshness may all want.
+fn parameters() -> impl Strategy<Value = BTreeMap<&'static str, &'static str>> {
+    let keys = vec!["a", "b", "classification", "EXTERNAL", "loaded_at", "field.delim", "description"];
+    prop::collection::btree_map(select(keys), select(vec!["1", "2", "TRUE", ""]), 0..=4)
+}
+
+fn freshness() -> impl Strategy<Value = Value> {
+    // A table without partition keys gets such a source too: it names no time, ever.
+    let by_partition = |grain| json!({ "type": "PartitionValue", "partitionValue": { "grain": grain } });
+    let sources =
+        vec![json!({ "type": "Reported" }), by_partition("Month"), by_partition("Year"), by_partition("Day")];
+    let age =
+        prop::option::of(select(vec![json!({ "warn": "2d", "error": "40d" }), json!({ "error": "1h" })]));
+    let crons = vec!["0 7 * * *", "30 2 * * 0"];
+    (
+        subsequence(sources, 1..=4).prop_shuffle(),
+        age,
+        select(vec!["UTC", "Asia/Tokyo"]),
+        select(crons),
+        any::<bool>(),
+    )
+        .prop_map(|(sources, age, zone, cron, with_deadline)| {
+            let mut freshness = object(json!({ "sources": sources, "timeZone": zone }));
+            if age.is_none() || with_deadline {
+                freshness.insert("deadline".to_owned(), json!({ "cron": cron, "window": "7h" }));
+            }
+            freshness.extend(age.map(|age| ("maxAge".to_owned(), age)));
+            Value::Object(freshness)
+        })
+}
+
+/// What is there, before it is known what will be looked at.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    database_exists: bool,
+    table: Option<TableDefinition>,
+    partitions: BTreeMap<PartitionValues, ObservedPartition>,
+    directories: Vec<Directory>,
+}
+
+impl Seed {
+    /// What a look at it sees.
+    pub fn seen_by(&self, goal: &TableGoal) -> TableWorld {
+        let look = Tables::look(goal);
+        let table = self.table.clone().filter(|_| self.database_exists);
+        let partitions = if table.is_some() { self.partitions.clone() } else { BTreeMap::new() };
+        let new = |d: &&Directory| !partitions.contains_key(&d.values);
+        TableWorld {
+            database_exists: self.database_exists,
+            directories: look.directories.map(|_| self.directories.iter().filter(new).cloned().collect()),
+            partitions: look.partitions.then_some(partitions),
+            table: table.map(|definition| ObservedTable { definition, version: Some("7".to_owned()) }),
+        }
+    }
+
+    /// The same with another mark on the table, if there is one.
+    pub fn marked(mut self, mark: Option<&str>) -> Self {
+        if let Some(table) = &mut self.table {
+            table.parameters.remove(OWNER_PARAMETER);
+            table.parameters.extend(mark.map(|mark| (OWNER_PARAMETER.to_owned(), mark.to_owned())));
+        }
+        self
+    }
+}
+
+/// Any world: no database, no table, a table of ours that others changed since, one of others, nobody's.
+pub fn seed() -> impl Strategy<Value = Seed> {
+    let table = prop_oneof![
+        2 => Just(None),
+        2 => definition().prop_map(Some),
+        6 => (writing(), definition(), any::<[bool; 6]>()).prop_map(|(earlier, edits, which)| Some(edited(&earlier, edits, which))),
+    ];
+    let mark = select(vec![Some(OUR_MARK), Some(OUR_MARK), Some(OUR_MARK), Some(FOREIGN_MARK), None]);
+    (prop::bool::weighted(0.95), table, mark, partitions(), directories()).prop_map(
+        |(database_exists, table, mark, partitions, directories)| {
+            Seed { database_exists, table, partitions, directories }.marked(mark)
+        },
+    )
+}
+
+/// A table that an earlier spec made, with some of its parts changed by others.
+fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 6]) -> TableDefinition {
+    let goal = earlier.goal();
+    let empty =
+        Seed { database_exists: true, table: None, partitions: BTreeMap::new(), directories: Vec::new() };
+    let settled = settle(&goal, empty.seen_by(&goal), earlier.now).expect("an empty world converges");
+    let mut definition = settled.table.expect("made").definition;
+    if which[0] {
+        definition.description = edits.description;
+    }
+    if which[1] {
+        definition.columns = edits.columns;
+    }
+    if which[2] {
+        definition.location = edits.location;
+    }
+    if which[3] {
+        definition.serde = edits.serde;
+    }
+    if which[4] {
+        definition.parameters.extend(edits.parameters);
+    }
+    if which[5] {
+        definition.parameters.retain(|key, _| key.len() % 2 == 0 || key.starts_with("mizuumi."));
+    }
+    Some(definition)
+        .map(|d| TableDefinition { kept: edits.kept, retention: edits.retention, ..d })
+        .expect("some")
+}
+
+/// A definition that no spec made.
+fn definition() -> impl Strategy<Value = TableDefinition> {
+    let odd_types = vec![Some("INT"), Some("int"), Some("decimal(10,2)"), Some("no type"), None];
+    let column = (select(vec!["id", "name", "dep_delay", "other"]), select(odd_types));
+    let applied =
+        vec![None, Some("{"), Some(r#"{"hash":"x","owned":["description","parameters.a","serde.a"]}"#)];
+    (
+        prop::option::of(select(vec!["", "Flights", "theirs"])),
+        prop::collection::vec(column, 0..4),
+        0_usize..=2,
+        select(vec![
+            None,
+            Some("s3a://lake/team/flights"),
+            Some("s3://lake/team/flights//"),
+            Some("hdfs://x"),
+        ]),
+        (prop::option::of(parameters()), parameters(), select(applied)),
+        (0..3, select(vec![None, None, None, None, None, Some("a view")])),
+    )
+        .prop_map(
+            |(description, columns, keys, location, (serde, parameters, applied), (retention, view))| {
+                let column = |(name, type_): (&str, Option<&str>)| Column {
+                    name: name.to_owned(),
+                    type_: type_.map(str::to_owned),
+                    parameters: BTreeMap::from([("iceberg.field.id".to_owned(), "1".to_owned())]),
+                    ..Column::default()
+                };
+                let mut parameters = owned(parameters);
+                parameters.extend(applied.map(|text| (APPLIED_PARAMETER.to_owned(), text.to_owned())));
+                TableDefinition {
+                    description: description.map(str::to_owned),
+                    columns: columns.into_iter().map(column).collect(),
+                    partition_keys: [("year", Some("int")), ("month", Some("INT"))][..keys]
+                        .iter()
+                        .copied()
+                        .map(column)
+                        .collect(),
+                    location: location.map(str::to_owned),
+                    serde: serde.map(|all| Serde { parameters: owned(all), ..Serde::default() }),
+                    parameters,
+                    retention,
+                    kept: Kept {
+                        compressed: true,
+                        number_of_buckets: retention,
+                        view_or_link: view,
+                        ..Kept::default()
+                    },
+                    ..TableDefinition::default()
+                }
+            },
+        )
+}
+
+fn partition_values() -> impl Strategy<Value = PartitionValues> {
+    (select(vec!["2013", "2014", "2015", "x"]), prop::option::of(select(vec!["1", "12", "y"])))
+        .prop_map(|(year, month)| std::iter::once(year).chain(month).map(str::to_owned).collect())
+}
+
+fn partitions() -> impl Strategy<Value = BTreeMap<PartitionValues, ObservedPartition>> {
+    let location = vec![None, Some("s3://lake/team/flights/year=2013/month=1"), Some("s3://lake/moved/")];
+    let mark = vec![None, Some(OUR_MARK), Some(OUR_MARK), Some(FOREIGN_MARK)];
+    let one = (select(location), select(mark), prop::option::of(moment())).prop_map(
+        |(location, owner, created)| ObservedPartition {
+            location: location.map(str::to_owned),
+            owner: owner.map(str::to_owned),
+            created,
+        },
+    );
+    prop::collection::btree_map(partition_values(), one, 0..6)
+}
+
+fn directories() -> impl Strategy<Value = Vec<Directory>> {
+    let one = (partition_values(), any::<bool>(), prop::option::of(moment())).prop_map(
+        |(values, has_marker, newest)| {
+            let location = format!("s3://lake/team/flights/{}/", values.join("/"));
+            Directory { values, location, has_marker, newest }
+        },
+    );
+    prop::collection::vec(one, 0..5)
+}
+
+fn owned(map: BTreeMap<&str, &str>) -> BTreeMap<String, String> {
+    map.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("written as an object"),
+    }
+}
