@@ -73,7 +73,8 @@ impl Clients {
             glue: rate(installation.rates.glue_per_second),
             s3: rate(installation.rates.s3_per_second),
         });
-        let own_endpoint = installation.aws.endpoint_url.is_some();
+        // From the configuration or from AWS_ENDPOINT_URL.
+        let own_endpoint = base.endpoint_url().is_some();
         let mut named = installation.profiles.clone();
         named.entry(DEFAULT_PROFILE.to_owned()).or_default();
         let mut profiles = BTreeMap::new();

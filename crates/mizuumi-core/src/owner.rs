@@ -24,6 +24,12 @@ impl fmt::Display for OwnerKey {
     }
 }
 
+/// The external object that a mark was made for, if it is a mark of Mizuumi.
+#[must_use]
+pub fn external(mark: &str) -> Option<&str> {
+    mark.split_once('@').map(|(_, external)| external)
+}
+
 /// An owner mark in words, for a message about somebody else's.
 #[must_use]
 pub fn in_words(mark: &str) -> String {

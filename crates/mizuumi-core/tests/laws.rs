@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use mizuumi_api::Reason;
 use mizuumi_core::data_table::definition::APPLIED_PARAMETER;
 use mizuumi_core::data_table::simulate::simulate;
+use mizuumi_core::data_table::{diff, merge};
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, TableGoal, TableStep, TableWorld, Tables};
 use mizuumi_core::kind::Kind;
-use mizuumi_core::plan::Verdict;
+use mizuumi_core::plan::{Goal, Verdict};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -86,6 +87,19 @@ proptest! {
         for step in Tables::plan(&goal, &world, wanted.now).steps {
             prop_assert_ne!(simulate(&world, &step, wanted.now), world.clone(), "{}", step);
         }
+    }
+
+    #[test]
+    fn a_definition_is_either_as_it_is_to_be_or_differs_in_words(wanted in writing(), seed in seed()) {
+        let Goal::Present(desired) = wanted.goal() else { return Ok(()) };
+        let world = seed.seen_by(&wanted.goal());
+        let Some(have) = world.table.as_ref().map(|table| &table.definition) else { return Ok(()) };
+        let to = merge::merged(&desired, &world);
+        prop_assert_eq!(diff::changes(have, &to).is_empty(), *have == to, "{:?}\n{:?}", have, to);
+        let seen = merge::overlaid(&desired, have);
+        let changes = diff::changes(have, &seen);
+        prop_assert_eq!(changes.is_empty(), *have == seen, "{:?}\n{:?}", have, seen);
+        prop_assert!(changes.iter().all(diff::Change::is_news));
     }
 
     #[test]
@@ -201,7 +215,7 @@ proptest! {
     #[test]
     fn partitions_of_others_are_never_removed(wanted in writing(), seed in seed(), deleted in any::<bool>()) {
         let goal = if deleted { wanted.clone().deleted().goal() } else { wanted.goal() };
-        prop_assume!(!matches!(goal, mizuumi_core::plan::Goal::Absent(_)));
+        prop_assume!(!matches!(goal, Goal::Absent(_)));
         let world = seed.seen_by(&goal);
         let Ok(after) = settle(&goal, world.clone(), wanted.now) else { return Ok(()) };
         for (values, partition) in world.partitions.iter().flatten() {
@@ -220,7 +234,7 @@ proptest! {
         let goal = wanted.goal();
         let world = seed.marked(Some(OUR_MARK)).seen_by(&goal);
         let after = settle(&goal, world.clone(), wanted.now).map_err(TestCaseError::fail)?;
-        if matches!(goal, mizuumi_core::plan::Goal::Absent(_)) {
+        if matches!(goal, Goal::Absent(_)) {
             prop_assert_eq!(after.table, None);
             return Ok(());
         }
@@ -259,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn every_step_but_a_bookkeeping_one_says_what_it_changes(wanted in writing(), seed in seed()) {
+    fn every_step_is_one_line_and_every_update_has_a_change_and_leaves_our_mark(wanted in writing(), seed in seed()) {
         let goal = wanted.goal();
         for step in Tables::plan(&goal, &seed.seen_by(&goal), wanted.now).steps {
             let line = step.to_string();

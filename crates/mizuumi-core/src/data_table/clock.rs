@@ -14,7 +14,7 @@ pub enum Reading {
     Known(Clock),
     /// All sources were asked; none knows.
     Nothing,
-    /// A source that comes first could not be asked, so what is known already stands.
+    /// A source could not be asked, so what is known already stands.
     NotAsked,
     /// A report cannot be read.
     Invalid(String),
@@ -23,12 +23,14 @@ pub enum Reading {
 /// Asks the sources, first to last.
 #[must_use]
 pub fn read(policy: &Policy, desired: &DesiredTable, world: &TableWorld) -> Reading {
+    if desired.report == Report::NotAtHand {
+        return Reading::NotAsked;
+    }
     for source in &policy.sources {
         match source {
             Source::Reported => match &desired.report {
-                Report::NotAtHand => return Reading::NotAsked,
                 Report::Invalid(message) => return Reading::Invalid(message.clone()),
-                Report::None => {}
+                Report::NotAtHand | Report::None => {}
                 Report::Some { data_time, loaded_at } => {
                     return Reading::Known(Clock {
                         source: FreshnessSourceType::Reported,

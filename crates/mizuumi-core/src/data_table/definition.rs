@@ -138,9 +138,7 @@ impl TableDefinition {
     /// Why this kind does not write such a table, if it does not.
     #[must_use]
     pub fn unsupported(&self) -> Option<&'static str> {
-        let is =
-            |key: &str, value: &str| self.parameters.get(key).is_some_and(|v| v.eq_ignore_ascii_case(value));
-        if is("table_type", "ICEBERG") {
+        if self.parameters.iter().any(|(key, value)| makes_iceberg(key, value)) {
             // A plain UpdateTable breaks an Iceberg table: its schema lives in the metadata file.
             return Some("an Iceberg table");
         }
@@ -149,4 +147,9 @@ impl TableDefinition {
         }
         self.kept.view_or_link
     }
+}
+
+/// Whether a table parameter says that the table is an Iceberg table.
+pub(super) fn makes_iceberg(key: &str, value: &str) -> bool {
+    key == "table_type" && value.eq_ignore_ascii_case("ICEBERG")
 }

@@ -7,7 +7,7 @@ use mizuumi_api::data_table::{self as api, AdoptionPolicy, DataTable, Management
 use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
 use mizuumi_api::{Installation, annotation};
 
-use super::definition::Column;
+use super::definition::{Column, makes_iceberg};
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, PartitionValues, TableLook};
 use crate::freshness::{Policy, Source};
@@ -87,7 +87,7 @@ pub enum Completeness {
 /// What producers reported of the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The resource as the cluster has it is not at hand, so nothing can be said.
+    /// The resource as the cluster has it is not at hand, so nothing can be said of freshness.
     NotAtHand,
     /// Nobody reported.
     None,
@@ -128,6 +128,12 @@ impl DesiredTable {
                 None
             }
         };
+        if spec.parameters.iter().flatten().any(|(key, value)| makes_iceberg(key, value)) {
+            problems.push(Problem::invalid(
+                "spec.parameters.table_type",
+                "must not be 'ICEBERG'; a DataTable does not write Iceberg tables",
+            ));
+        }
         let partitions =
             spec.partitions.as_ref().and_then(|p| partition_policy(p, spec, installation, &mut problems));
         let names: Vec<String> = partition_keys.iter().map(|key| key.name.clone()).collect();

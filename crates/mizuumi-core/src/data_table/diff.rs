@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::definition::{APPLIED_PARAMETER, Column, TableDefinition};
+use super::definition::{APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, TableDefinition};
 use super::desired::DesiredTable;
 
 /// One difference.
@@ -15,6 +15,14 @@ pub struct Change {
     pub from: Option<String>,
     /// What is to be there.
     pub to: Option<String>,
+}
+
+impl Change {
+    /// Whether people want to read of it; the memory of what is ours is no news.
+    #[must_use]
+    pub const fn is_news(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
 }
 
 /// Longest value shown; a changed Avro schema would fill a screen.
@@ -70,20 +78,19 @@ pub fn changes(have: &TableDefinition, to: &TableDefinition) -> Vec<Change> {
     changes
 }
 
-/// Whether only marks and freshness change: no schema version is worth keeping for that.
+/// Whether only marks and freshness change: no schema version is worth keeping for that. The layer is the spec's word.
 #[must_use]
 pub fn is_bookkeeping(changes: &[Change], desired: &DesiredTable) -> bool {
     let names = &desired.freshness_parameters;
     let freshness = [&names.loaded_at, &names.data_time, &names.fresh_until];
     changes.iter().all(|change| {
         change.path.strip_prefix("parameters.").is_some_and(|key| {
-            key.starts_with(super::definition::OUR_PREFIX) || freshness.iter().any(|name| *name == key)
+            (key.starts_with(OUR_PREFIX) && key != LAYER_PARAMETER) || freshness.iter().any(|name| *name == key)
         })
     })
 }
 
 fn column_changes(path: &str, have: &[Column], to: &[Column], changes: &mut Vec<Change>) {
-    let before = changes.len();
     let type_of = |column: &Column| column.type_.clone().unwrap_or_default();
     for want in to {
         let Some(have) = have.iter().find(|c| c.name == want.name) else {
@@ -113,9 +120,14 @@ fn column_changes(path: &str, have: &[Column], to: &[Column], changes: &mut Vec<
     for gone in have.iter().filter(|have| !to.iter().any(|want| want.name == have.name)) {
         changes.push(Change { path: format!("{path}.{}", gone.name), from: Some(type_of(gone)), to: None });
     }
-    let names = |columns: &[Column]| columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-    if changes.len() == before && names(have) != names(to) {
-        changes.push(Change { path: format!("{path} order"), from: Some(names(have)), to: Some(names(to)) });
+    // The order of those that are in both; for text formats it says which field is which.
+    let order = |columns: &[Column], other: &[Column]| {
+        let common = columns.iter().filter(|c| other.iter().any(|o| o.name == c.name));
+        common.map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let (from, to) = (order(have, to), order(to, have));
+    if from != to {
+        changes.push(Change { path: format!("{path} order"), from: Some(from), to: Some(to) });
     }
 }
 

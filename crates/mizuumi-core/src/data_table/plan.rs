@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::AdoptionPolicy;
 
-use super::definition::TableDefinition;
+use super::definition::{OWNER_PARAMETER, TableDefinition};
 use super::desired::{DesiredTable, Mode};
 use super::diff::{self, Change};
 use super::partitions::{self, PartitionEntry};
@@ -83,6 +83,42 @@ impl TableStep {
     }
 }
 
+impl TableStep {
+    /// What the step does to the catalog, in the symbols of `terraform plan`.
+    #[must_use]
+    pub const fn symbol(&self) -> char {
+        match self {
+            Self::CreateTable(_) | Self::CreatePartitions(_) => '+',
+            Self::UpdateTable { .. } | Self::UpdatePartitions(_) => '~',
+            Self::DeleteTable { .. } | Self::DeletePartitions(_) => '-',
+        }
+    }
+
+    /// The step on lines of its own: what it is, then each change.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::UpdateTable { changes, why, .. } => {
+                let news = news(changes).map(|change| format!("  {change}"));
+                std::iter::once(why.in_words().to_owned()).chain(news).collect()
+            }
+            other => vec![other.to_string()],
+        }
+    }
+}
+
+impl Why {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Spec => "update table",
+            Self::Drift => "put table back as the spec says",
+            Self::Freshness => "tell freshness",
+            Self::Adoption => "take table over",
+            Self::Release => "release table",
+        }
+    }
+}
+
 impl fmt::Display for TableStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,15 +130,9 @@ impl fmt::Display for TableStep {
                 definition.location.as_deref().unwrap_or("no location"),
             ),
             Self::UpdateTable { changes, why, .. } => {
-                let why = match why {
-                    Why::Spec => "update table",
-                    Why::Drift => "put table back as the spec says",
-                    Why::Freshness => "tell freshness",
-                    Why::Adoption => "take table over",
-                    Why::Release => "release table",
-                };
-                let lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
-                write!(f, "{why}: {}", lines.join("; "))
+                let lines: Vec<String> = news(changes).map(ToString::to_string).collect();
+                let lines = if lines.is_empty() { "marks only".to_owned() } else { lines.join("; ") };
+                write!(f, "{}: {lines}", why.in_words())
             }
             Self::DeleteTable { .. } => f.write_str("delete table from the catalog (data stays)"),
             Self::CreatePartitions(batch) => {
@@ -131,6 +161,11 @@ impl fmt::Display for TableStep {
             }
         }
     }
+}
+
+/// The changes that people want to read of.
+fn news(changes: &[Change]) -> impl Iterator<Item = &Change> {
+    changes.iter().filter(|change| change.is_news())
 }
 
 fn count(number: usize, of: &str) -> String {
@@ -240,6 +275,14 @@ fn refusal(desired: &DesiredTable, have: &ObservedTable) -> Option<Plan<TableSte
     let external = &desired.owner.external;
     match have.definition.owner_mark() {
         Some(mark) if mark == desired.owner.to_string() => None,
+        Some(mark) if owner::external(mark).is_some_and(|other| other != external) => Some(Plan::blocked(
+            Reason::OwnedByAnother,
+            format!(
+                "Glue table '{external}' carries the mark of '{}', so it is a copy; to take it over remove its \
+                 parameter '{OWNER_PARAMETER}' and set `spec.adoptionPolicy: IfUnowned`, nothing was changed",
+                owner::external(mark).unwrap_or_default()
+            ),
+        )),
         Some(mark) => Some(Plan::blocked(
             Reason::OwnedByAnother,
             format!(

@@ -296,7 +296,7 @@ fn drift(done: &[TableStep], now: Timestamp) -> Option<DriftStatus> {
         TableStep::UpdateTable { changes, why: Why::Drift, .. } => Some(changes),
         _ => None,
     });
-    let changes = DRIFT.first(changes.flatten().map(ToString::to_string));
+    let changes = DRIFT.first(changes.flatten().filter(|change| change.is_news()).map(ToString::to_string));
     (!changes.is_empty()).then_some(DriftStatus { observed_at: now, changes })
 }
 

@@ -1,0 +1,121 @@
+//! The command line: what can be asked of `mizuumi`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use mizuumi_api::Installation;
+use tracing_subscriber::EnvFilter;
+
+use crate::{crds, plan};
+
+/// GitOps for a data lake on AWS.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  mizuumi crds | kubectl apply --server-side -f -     install the custom resources
+  mizuumi controller --config mizuumi.yaml            run the controllers
+  mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the controllers until told to stop.
+    Controller(ControllerArgs),
+    /// Print the custom resource definitions, or write them to a folder.
+    Crds(CrdsArgs),
+    /// Show what applying manifests would change in AWS. Only reads.
+    Plan(PlanArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ControllerArgs {
+    /// The installation's configuration.
+    #[arg(long, env = "MIZUUMI_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    /// Write the log as JSON, one object a line.
+    #[arg(long)]
+    log_json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct CrdsArgs {
+    /// Write one file for each kind into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// What `plan` is given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes:
+  0  done; with --detailed-exitcode: no changes
+  1  an error: a manifest or the configuration is wrong, or AWS could not be read
+  2  with --detailed-exitcode: there are changes
+
+Resources are planned as the manifests say; annotations that only the cluster's copy has are not known here.")]
+pub(crate) struct PlanArgs {
+    /// The installation's configuration.
+    #[arg(long, env = "MIZUUMI_CONFIG", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// A manifest, a folder of manifests (with its subfolders), or - for standard input.
+    #[arg(short, long = "filename", required = true, value_name = "PATH")]
+    pub(crate) filename: Vec<PathBuf>,
+    /// The namespace of manifests that name none.
+    #[arg(short, long, default_value = "default")]
+    pub(crate) namespace: String,
+    /// Tell by the exit code whether there are changes.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            writeln!(io::stderr(), "error: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Controller(args) => {
+            let installation = configuration(&args.config)?;
+            log(args.log_json, "info,kube_runtime=warn");
+            runtime()?.block_on(mizuumi_controller::run(installation))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Crds(args) => crds::run(args.out.as_deref()),
+        Command::Plan(args) => {
+            let installation = configuration(&args.config)?;
+            log(false, "warn");
+            runtime()?.block_on(plan::run(&args, &installation))
+        }
+    }
+}
+
+fn configuration(path: &Path) -> anyhow::Result<Installation> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Installation::from_yaml(&text).with_context(|| path.display().to_string())
+}
+
+fn log(json: bool, filter: &str) {
+    let filter = EnvFilter::try_from_env("MIZUUMI_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    if json { builder.json().init() } else { builder.init() }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // One TLS provider for Kubernetes and AWS; chosen before anybody opens a connection. Only a second call can fail.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    tokio::runtime::Runtime::new().context("cannot start the runtime")
+}

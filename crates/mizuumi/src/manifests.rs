@@ -1,0 +1,144 @@
+//! Manifests as a person wrote them: read, checked against the schema and its CEL rules, every problem with its place.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jsonschema::Validator;
+use mizuumi_api::DataTable;
+use serde_json::{Value, json};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Manifests {
+    /// Resources that hold.
+    pub(crate) tables: Vec<DataTable>,
+    /// What is wrong, each with file, object and path.
+    pub(crate) problems: Vec<String>,
+    /// Documents of other kinds, which are none of ours.
+    pub(crate) others: usize,
+}
+
+/// Reads files, folders with their subfolders, and `-` for standard input.
+pub(crate) fn read(paths: &[PathBuf], namespace: &str) -> anyhow::Result<Manifests> {
+    let schema = schema()?;
+    let mut found = Manifests::default();
+    for (name, text) in texts(paths)? {
+        match serde_saphyr::from_multiple::<Value>(&text) {
+            Ok(documents) => {
+                for document in documents {
+                    take(&mut found, &schema, &name, document, namespace);
+                }
+            }
+            Err(error) => found.problems.push(format!("{name}: {error}")),
+        }
+    }
+    Ok(found)
+}
+
+fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Value, namespace: &str) {
+    if document.is_null() {
+        return;
+    }
+    let ours = document["kind"] == "DataTable"
+        && document["apiVersion"].as_str().is_some_and(|v| v.starts_with(concat!("mizuumi.dev", "/")));
+    if !ours {
+        found.others += 1;
+        return;
+    }
+    let name = document["metadata"]["name"].as_str().unwrap_or("without a name").to_owned();
+    let place = format!("{file}: DataTable '{name}'");
+    if document["apiVersion"] != "mizuumi.dev/v1alpha1" {
+        found.problems.push(format!(
+            "{place}: apiVersion: must be 'mizuumi.dev/v1alpha1'; it is {}",
+            document["apiVersion"]
+        ));
+        return;
+    }
+    if document["metadata"]["namespace"].is_null() {
+        document["metadata"]["namespace"] = json!(namespace);
+    }
+    let before = found.problems.len();
+    for error in schema.iter_errors(&document) {
+        let path = error.instance_path().to_string().trim_start_matches('/').replace('/', ".");
+        found.problems.push(format!("{place}: {path}: {error}"));
+    }
+    if found.problems.len() > before {
+        return;
+    }
+    match serde_json::from_value::<DataTable>(document) {
+        Ok(table) => match table.validate_cel() {
+            Ok(()) => found.tables.push(table),
+            Err(errors) => {
+                found.problems.extend(errors.as_slice().iter().map(|error| format!("{place}: {error}")));
+            }
+        },
+        Err(error) => found.problems.push(format!("{place}: {error}")),
+    }
+}
+
+/// The schema that the apiserver would check against, and no unknown fields: the apiserver would drop them in silence.
+fn schema() -> anyhow::Result<Validator> {
+    let crd =
+        mizuumi_api::crd::all()?.into_iter().next().context("there is no custom resource definition")?;
+    let mut document = serde_json::to_value(crd)?;
+    let mut schema = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
+    // Kubernetes' own fields are not in the schema; a manifest from `kubectl get -o yaml` may have them all.
+    for (field, type_) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
+        schema["properties"][field] = json!({ "type": type_ });
+    }
+    close(&mut schema);
+    Ok(jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&schema)?)
+}
+
+fn close(schema: &mut Value) {
+    let Value::Object(fields) = schema else { return };
+    // `format: int64` and the like are OpenAPI's, not JSON Schema's.
+    fields.remove("format");
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(close);
+        fields.insert("additionalProperties".to_owned(), json!(false));
+    }
+    if let Some(items) = fields.get_mut("items") {
+        close(items);
+    }
+}
+
+fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+    let mut texts = Vec::new();
+    for path in paths {
+        if path == Path::new("-") {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+            texts.push(("standard input".to_owned(), text));
+            continue;
+        }
+        for file in files(path)? {
+            let text =
+                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            texts.push((file.display().to_string(), text));
+        }
+    }
+    Ok(texts)
+}
+
+/// A file itself; of a folder the manifests, in the order of their names.
+fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut entries = std::fs::read_dir(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let is_manifest =
+            path.extension().is_some_and(|ext| ["yaml", "yml", "json"].iter().any(|e| ext == *e));
+        if path.is_dir() || is_manifest {
+            found.extend(files(&path)?);
+        }
+    }
+    Ok(found)
+}

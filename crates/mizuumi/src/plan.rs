@@ -1,0 +1,156 @@
+//! `mizuumi plan`: what applying manifests would change in AWS, by the very planner that the controller uses.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mizuumi_api::{DataTable, Installation};
+use mizuumi_aws::catalog::Catalog;
+use mizuumi_aws::{Clients, TablePort};
+use mizuumi_core::data_table::desired::Report;
+use mizuumi_core::data_table::{Mode, TableStep, Tables};
+use mizuumi_core::{Failure, Goal, Kind, Plan, Port, Problem, Reading, Verdict};
+
+use crate::cli::PlanArgs;
+use crate::manifests;
+
+/// What became of one manifest.
+enum Planned {
+    Invalid(Vec<Problem>),
+    NotObserved(Failure),
+    Plan(Plan<TableStep>, Mode),
+}
+
+/// How many of each.
+#[derive(Default)]
+struct Counts {
+    create: usize,
+    change: usize,
+    delete: usize,
+    blocked: usize,
+    errors: usize,
+}
+
+/// Reads the manifests, looks at AWS, and prints what would change.
+pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow::Result<ExitCode> {
+    let found = manifests::read(&args.filename, &args.namespace)?;
+    let catalog = Arc::new(Catalog::new(Clients::new(installation).await));
+    let port = TablePort::new(catalog, Duration::ZERO);
+    // All at once: tables of one database share their reads.
+    let planned =
+        futures::future::join_all(found.tables.iter().map(|table| plan(&port, installation, table))).await;
+    let mut out = io::stdout().lock();
+    let mut counts = Counts { errors: found.problems.len(), ..Counts::default() };
+    for (table, planned) in found.tables.iter().zip(&planned) {
+        print(&mut out, table, planned, &mut counts)?;
+    }
+    for problem in &found.problems {
+        writeln!(out, "  ! {problem}\n")?;
+    }
+    summary(&mut out, &found, &counts)?;
+    let changes = counts.create + counts.change + counts.delete > 0;
+    Ok(match (counts.errors + counts.blocked, args.detailed_exitcode && changes) {
+        (0, false) => ExitCode::SUCCESS,
+        (0, true) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+async fn plan(port: &TablePort, installation: &Installation, table: &DataTable) -> Planned {
+    let mut goal = match Tables::goal(table, installation) {
+        Ok(goal) => goal,
+        Err(problems) => return Planned::Invalid(problems),
+    };
+    let mut mode = Mode::Full;
+    if let Goal::Present(desired) = &mut goal {
+        // Reports live on the cluster's copy, so freshness is left to the controller.
+        desired.report = Report::NotAtHand;
+        mode = desired.mode;
+    }
+    match port.observe(&Tables::key(table), &Tables::look(&goal), Reading::Fresh).await {
+        Ok(world) => Planned::Plan(Tables::plan(&goal, &world, mizuumi_controller::now()), mode),
+        Err(failure) => Planned::NotObserved(failure),
+    }
+}
+
+fn print(out: &mut impl Write, table: &DataTable, planned: &Planned, counts: &mut Counts) -> io::Result<()> {
+    let resource = format!(
+        "DataTable {}/{}",
+        table.metadata.namespace.as_deref().unwrap_or_default(),
+        table.metadata.name.as_deref().unwrap_or_default()
+    );
+    let key = Tables::key(table);
+    match planned {
+        Planned::Invalid(problems) => {
+            counts.errors += 1;
+            writeln!(out, "  # {key} cannot be planned ({resource})")?;
+            for problem in problems {
+                writeln!(out, "  ! {problem}")?;
+            }
+            writeln!(out)
+        }
+        Planned::NotObserved(failure) => {
+            counts.errors += 1;
+            writeln!(out, "  # {key} could not be looked at ({resource})\n  ! {failure}\n")
+        }
+        Planned::Plan(plan, mode) => print_plan(out, &resource, &key.to_string(), plan, *mode, counts),
+    }
+}
+
+fn print_plan(
+    out: &mut impl Write,
+    resource: &str,
+    key: &str,
+    plan: &Plan<TableStep>,
+    mode: Mode,
+    counts: &mut Counts,
+) -> io::Result<()> {
+    if let Verdict::Blocked(reason, message) = &plan.verdict {
+        counts.blocked += 1;
+        return writeln!(out, "  # {key} cannot be changed ({resource})\n  ! {reason}: {message}\n");
+    }
+    let symbol = |wanted: char| plan.steps.iter().any(|step| step.symbol() == wanted);
+    let what = if plan.steps.iter().any(|step| matches!(step, TableStep::CreateTable(_))) {
+        counts.create += 1;
+        "will be created"
+    } else if symbol('-') && !symbol('~') && !symbol('+') {
+        counts.delete += 1;
+        "will lose partitions"
+    } else if plan.steps.is_empty() {
+        return Ok(());
+    } else {
+        counts.change += 1;
+        "will be changed"
+    };
+    let left = match mode {
+        Mode::Full => "",
+        Mode::ObserveOnly => "; not written: managementPolicy is ObserveOnly",
+        Mode::Plan => "; not written: managementPolicy is Plan",
+        Mode::Suspended => "; not written while suspended",
+    };
+    writeln!(out, "  # {key} {what} ({resource}{left})")?;
+    for step in &plan.steps {
+        let mut lines = step.lines().into_iter();
+        writeln!(out, "  {} {}", step.symbol(), lines.next().unwrap_or_default())?;
+        for line in lines {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    writeln!(out)
+}
+
+fn summary(out: &mut impl Write, found: &manifests::Manifests, counts: &Counts) -> io::Result<()> {
+    let Counts { create, change, delete, blocked, errors } = counts;
+    if found.tables.is_empty() && found.problems.is_empty() {
+        return writeln!(out, "No DataTable among the manifests ({} of other kinds).", found.others);
+    }
+    if create + change + delete + blocked + errors == 0 {
+        return writeln!(out, "No changes. AWS matches the manifests ({} looked at).", found.tables.len());
+    }
+    write!(out, "Plan: {create} to create, {change} to change, {delete} to remove from")?;
+    if blocked + errors > 0 {
+        write!(out, "; {blocked} blocked, {errors} with errors")?;
+    }
+    writeln!(out, ".")
+}
