@@ -17,10 +17,13 @@ up: ## Start the local stand: Kubernetes and AWS on 127.0.0.1 (builds it the fir
 	@$(STAND) up
 
 down: ## Stop the local stand; its data stays (`mizuumi-stand down --purge` removes it)
+	@stand/demo.sh stop
 	cargo build -q -p mizuumi-stand
 	@$(STAND) down
 
-demo: up ## Start the stand, run Mizuumi on it and show what it does
+demo: ## Start the stand, run Mizuumi on it and show what it does
+	cargo build -p mizuumi -p mizuumi-stand -p mizuumi-localaws
+	@$(STAND) up
 	@stand/demo.sh
 
 test: ## Run all tests against a stand of their own, which is stopped afterwards

@@ -1,10 +1,11 @@
 //! The CEL rules of the custom resource definitions, evaluated without an apiserver.
 //!
 //! The cases in `tests/cases/cel` hold for a real apiserver as well.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::fs;
+use std::path::PathBuf;
 
 use mizuumi_api::DataTable;
 use serde::Deserialize;
@@ -52,9 +53,11 @@ fn cases() -> Vec<(String, Vec<Case>)> {
 fn messages(schema: &Value, found: &mut BTreeSet<String>) {
     match schema {
         Value::Object(fields) => {
-            for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+            for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
+            {
                 let message = rule["message"].as_str();
-                found.insert(message.unwrap_or_else(|| panic!("a rule without a message: {rule}")).to_owned());
+                found
+                    .insert(message.unwrap_or_else(|| panic!("a rule without a message: {rule}")).to_owned());
             }
             fields.values().for_each(|field| messages(field, found));
         }
@@ -91,6 +94,7 @@ fn every_rule_has_a_case_that_it_accepts_and_one_that_it_rejects() {
     for crd in mizuumi_api::crd::all().expect("crds") {
         messages(&serde_json::to_value(crd).expect("json"), &mut in_crds);
     }
-    let rejected: BTreeSet<String> = cases().into_iter().flat_map(|(_, cases)| cases).filter_map(|c| c.error).collect();
+    let rejected: BTreeSet<String> =
+        cases().into_iter().flat_map(|(_, cases)| cases).filter_map(|c| c.error).collect();
     assert_eq!(rejected, in_crds, "left: messages of the cases; right: messages of the definitions");
 }

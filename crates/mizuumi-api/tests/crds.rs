@@ -1,4 +1,5 @@
 //! The custom resource definitions: `crds/` is what the Rust types say, and the schemas keep Kubernetes' conventions.
+#![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -34,7 +35,9 @@ fn the_crds_folder_is_what_the_types_say() {
 
 #[test]
 fn what_is_written_as_yaml_reads_back_as_the_same() {
-    for ((name, text), crd) in mizuumi_api::crd::yaml().expect("crds").iter().zip(mizuumi_api::crd::all().expect("crds")) {
+    for ((name, text), crd) in
+        mizuumi_api::crd::yaml().expect("crds").iter().zip(mizuumi_api::crd::all().expect("crds"))
+    {
         let back: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition =
             serde_saphyr::from_str(text).expect(name);
         assert_eq!(back, crd, "{name}");
@@ -78,7 +81,8 @@ fn places() -> Vec<Place> {
 
 /// Fails with the paths of all schemas that break a rule.
 fn every_schema(rule: &str, holds: impl Fn(&Place) -> bool) {
-    let broken: Vec<String> = places().into_iter().filter(|place| !holds(place)).map(|place| place.path).collect();
+    let broken: Vec<String> =
+        places().into_iter().filter(|place| !holds(place)).map(|place| place.path).collect();
     assert!(broken.is_empty(), "{rule}: {broken:#?}");
 }
 
@@ -94,7 +98,8 @@ fn nothing_is_nullable() {
 fn numbers_are_signed_and_whole() {
     every_schema("no floats", |place| place.schema["type"] != "number");
     every_schema("int32 or int64", |place| {
-        place.schema["type"] != "integer" || ["int32", "int64"].map(Value::from).contains(&place.schema["format"])
+        place.schema["type"] != "integer"
+            || ["int32", "int64"].map(Value::from).contains(&place.schema["format"])
     });
 }
 
@@ -118,7 +123,9 @@ fn every_list_is_bounded_and_says_how_it_merges() {
         let list_type = &place.schema["x-kubernetes-list-type"];
         match place.path.rsplit_once('.') {
             _ if place.schema["type"] != "array" => list_type.is_null(),
-            Some((_, "conditions")) => *list_type == "map" && place.schema["x-kubernetes-list-map-keys"] == json!(["type"]),
+            Some((_, "conditions")) => {
+                *list_type == "map" && place.schema["x-kubernetes-list-map-keys"] == json!(["type"])
+            }
             _ => ["atomic", "set", "map"].map(Value::from).contains(list_type),
         }
     });
@@ -144,7 +151,9 @@ fn every_map_is_bounded() {
 
 #[test]
 fn no_list_item_has_defaults() {
-    every_schema("no `default` inside list items", |place| !place.in_items || place.schema["default"].is_null());
+    every_schema("no `default` inside list items", |place| {
+        !place.in_items || place.schema["default"].is_null()
+    });
 }
 
 #[test]
@@ -163,10 +172,13 @@ fn no_list_of_a_definition_is_empty() {
     fn empty_lists(value: &Value, path: &str) -> Vec<String> {
         match value {
             Value::Array(items) if items.is_empty() => vec![path.to_owned()],
-            Value::Array(items) => items.iter().flat_map(|item| empty_lists(item, &format!("{path}[]"))).collect(),
-            Value::Object(fields) => {
-                fields.iter().flat_map(|(name, field)| empty_lists(field, &format!("{path}.{name}"))).collect()
+            Value::Array(items) => {
+                items.iter().flat_map(|item| empty_lists(item, &format!("{path}[]"))).collect()
             }
+            Value::Object(fields) => fields
+                .iter()
+                .flat_map(|(name, field)| empty_lists(field, &format!("{path}.{name}")))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -179,8 +191,11 @@ fn no_list_of_a_definition_is_empty() {
 #[test]
 fn every_field_is_described() {
     every_schema("a description", |place| {
-        let told_by_kubernetes = [".metadata", ".apiVersion", ".kind"].iter().any(|end| place.path.ends_with(end));
+        let told_by_kubernetes =
+            [".metadata", ".apiVersion", ".kind"].iter().any(|end| place.path.ends_with(end));
         let is_element = place.path.ends_with("[]") || place.path.ends_with("{}");
-        is_element || told_by_kubernetes || place.schema["description"].as_str().is_some_and(|text| !text.is_empty())
+        is_element
+            || told_by_kubernetes
+            || place.schema["description"].as_str().is_some_and(|text| !text.is_empty())
     });
 }

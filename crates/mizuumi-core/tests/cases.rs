@@ -1,6 +1,7 @@
 //! Planner cases: each file of `cases/data_table` is a resource and a world; its snapshot is the plan and the status.
 //!
 //! To add one, write the file and run the test with `INSTA_UPDATE=always`; then read what it says.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 
 #[path = "cases/case.rs"]
 mod case;
@@ -21,7 +22,8 @@ const MOST_LINES: usize = 80;
 
 #[test]
 fn every_case_plans_and_reports_as_its_snapshot_says() {
-    let base = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/base.yaml")).expect("base");
+    let base =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/base.yaml")).expect("base");
     let base: Base = serde_saphyr::from_str(&base).expect("base");
     let mut settings = insta::Settings::clone_current();
     settings.set_omit_expression(true);
@@ -29,7 +31,8 @@ fn every_case_plans_and_reports_as_its_snapshot_says() {
     settings.bind(|| {
         insta::glob!("cases/data_table/*.yaml", |path| {
             let text = fs::read_to_string(path).expect("case");
-            let case: Case = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let case: Case =
+                serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             let told = tell(&case, &base);
             assert!(told.lines().count() <= MOST_LINES, "{} has a snapshot too long to read", path.display());
             insta::assert_snapshot!("data_table", told);
@@ -93,9 +96,13 @@ fn tell_plan(told: &mut String, plan: &Plan<TableStep>, may_write: bool) {
 fn tell_status(told: &mut String, mut status: DataTableStatus, now: Timestamp) {
     told.push_str("conditions:\n");
     for c in std::mem::take(&mut status.conditions) {
-        let since =
-            if c.last_transition_time == now { String::new() } else { format!(" (since {})", c.last_transition_time) };
-        writeln!(told, "  - {}={:?}, {}: {}{since}", c.type_, c.status, c.reason, c.message).expect("a string");
+        let since = if c.last_transition_time == now {
+            String::new()
+        } else {
+            format!(" (since {})", c.last_transition_time)
+        };
+        writeln!(told, "  - {}={:?}, {}: {}{since}", c.type_, c.status, c.reason, c.message)
+            .expect("a string");
     }
     told.push_str("status:\n");
     for line in serde_saphyr::to_string(&status).expect("yaml").lines() {

@@ -1,6 +1,7 @@
 //! Laws of `DataTable`: what holds for every resource, every world and every time, on the model that `simulate` is.
 //!
 //! What a status says of them is in `report_laws.rs`.
+#![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
 
 #[path = "laws/generate.rs"]
 mod generate;
@@ -12,8 +13,8 @@ use jiff::Timestamp;
 use mizuumi_api::Reason;
 use mizuumi_core::data_table::definition::APPLIED_PARAMETER;
 use mizuumi_core::data_table::simulate::simulate;
-use mizuumi_core::data_table::{diff, merge};
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, TableGoal, TableStep, TableWorld, Tables};
+use mizuumi_core::data_table::{diff, merge};
 use mizuumi_core::kind::Kind;
 use mizuumi_core::plan::{Goal, Verdict};
 use proptest::prelude::*;

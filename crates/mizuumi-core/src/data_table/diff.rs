@@ -85,7 +85,8 @@ pub fn is_bookkeeping(changes: &[Change], desired: &DesiredTable) -> bool {
     let freshness = [&names.loaded_at, &names.data_time, &names.fresh_until];
     changes.iter().all(|change| {
         change.path.strip_prefix("parameters.").is_some_and(|key| {
-            (key.starts_with(OUR_PREFIX) && key != LAYER_PARAMETER) || freshness.iter().any(|name| *name == key)
+            (key.starts_with(OUR_PREFIX) && key != LAYER_PARAMETER)
+                || freshness.iter().any(|name| *name == key)
         })
     })
 }

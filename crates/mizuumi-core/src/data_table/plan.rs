@@ -316,7 +316,8 @@ fn definition_steps(
     let (why, reason) = if have.definition.owner_mark().is_none() {
         (Why::Adoption, Reason::Updating)
     } else if bookkeeping {
-        (Why::Freshness, Reason::Updating)
+        let why = if news(&changes).next().is_some() { Why::Freshness } else { Why::Spec };
+        (why, Reason::Updating)
     } else if merge::is_drift(desired, &have.definition) {
         (Why::Drift, Reason::CorrectingDrift)
     } else {

@@ -256,9 +256,7 @@ fn handled_request(
 ) -> Option<String> {
     let asked = object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
     match evidence {
-        Evidence::Observed { .. } | Evidence::Invalid(_) => {
-            asked.map(|text| cut(text, LONGEST_REQUEST))
-        }
+        Evidence::Observed { .. } | Evidence::Invalid(_) => asked.map(|text| cut(text, LONGEST_REQUEST)),
         Evidence::FirstSight | Evidence::NotObserved(_) => before.last_handled_reconcile_at.clone(),
     }
 }

@@ -8,7 +8,9 @@ use mizuumi_api::{DataTableStatus, Installation};
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
 use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::world::Directory;
-use mizuumi_core::data_table::{Column, ObservedPartition, ObservedTable, PartitionValues, TableWorld, Tables};
+use mizuumi_core::data_table::{
+    Column, ObservedPartition, ObservedTable, PartitionValues, TableWorld, Tables,
+};
 use mizuumi_core::kind::Kind;
 use mizuumi_core::{Class, Failure};
 use serde::Deserialize;
@@ -159,14 +161,17 @@ impl Case {
         let goal = Tables::goal(&self.object(base), &base.installation());
         let look = goal.as_ref().map(Tables::look).unwrap_or_default();
         let table = self.world.table.as_ref().map(|table| table.observed(base));
-        let mut directories: Vec<Directory> = self.world.directories.iter().map(DirectoryText::observed).collect();
+        let mut directories: Vec<Directory> =
+            self.world.directories.iter().map(DirectoryText::observed).collect();
         directories.extend((1..=self.world.numbered_directories).map(|number| {
             DirectoryText { values: vec![number.to_string()], marker: true, newest: None }.observed()
         }));
         TableWorld {
             database_exists: !self.world.database_missing,
             table,
-            partitions: look.partitions.then(|| self.world.partitions.iter().map(Partition::observed).collect()),
+            partitions: look
+                .partitions
+                .then(|| self.world.partitions.iter().map(Partition::observed).collect()),
             directories: look.directories.map(|_| directories),
         }
     }
@@ -212,7 +217,8 @@ impl Table {
 impl Partition {
     fn observed(&self) -> (PartitionValues, ObservedPartition) {
         let owner = marked(self.mark.as_deref());
-        let observed = ObservedPartition { location: Some(self.location.clone()), owner, created: self.created };
+        let observed =
+            ObservedPartition { location: Some(self.location.clone()), owner, created: self.created };
         (self.values.clone(), observed)
     }
 }

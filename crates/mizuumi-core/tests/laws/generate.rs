@@ -293,9 +293,7 @@ fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 6]) -> TableDe
     if which[5] {
         definition.parameters.retain(|key, _| key.len() % 2 == 0 || key.starts_with("mizuumi."));
     }
-    Some(definition)
-        .map(|d| TableDefinition { kept: edits.kept, retention: edits.retention, ..d })
-        .expect("some")
+    TableDefinition { kept: edits.kept, retention: edits.retention, ..definition }
 }
 
 /// A definition that no spec made.
