@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bin=${CARGO_TARGET_DIR:?set by the Makefile}/debug
+export PATH=$bin:$PATH
 examples=examples/quickstart
 pid_file=.stand/run/mizuumi.pid
 log=.stand/logs/mizuumi.log
@@ -29,7 +30,7 @@ stop_controller() {
 
 start_controller() {
   mkdir -p "$(dirname "$pid_file")" "$(dirname "$log")"
-  setsid "$bin/mizuumi" controller --config "$examples/mizuumi.yaml" > "$log" 2>&1 < /dev/null &
+  setsid mizuumi controller --config "$examples/mizuumi.yaml" > "$log" 2>&1 < /dev/null &
   local pid=$!
   echo "$pid" > "$pid_file"
   for _ in $(seq 100); do
@@ -59,14 +60,15 @@ mapfile -t tables < <(ls "$examples"/[0-9]*.yaml)
 applied=("${tables[@]/#/--filename=}")
 
 say "1. The custom resources and the controller"
-"$bin/mizuumi" crds | kubectl apply --server-side -f - > /dev/null
+mizuumi crds | kubectl apply --server-side -f - > /dev/null
 stop_controller
 if [ -n "$(kubectl get dtbl --output=name)" ]; then
   # What an earlier demo left: let the tables go without a controller, then forget that AWS ever had them.
   kubectl annotate dtbl --all mizuumi.dev/abandon=true --overwrite > /dev/null
   kubectl delete dtbl --all --wait=false > /dev/null
+  kubectl delete events --all > /dev/null
 fi
-"$bin/mizuumi-localaws" reset > /dev/null
+mizuumi-localaws reset > /dev/null
 start_controller
 kubectl wait --for=delete dtbl --all --timeout=30s > /dev/null
 echo "  controller running (configuration $examples/mizuumi.yaml, log $log)"
@@ -75,7 +77,7 @@ say "2. Data arrives in S3: real flights, ten months of them; two months are lat
 "$python" stand/demo/load.py
 
 say "3. What would an apply change? (mizuumi plan, read only)"
-show "$bin/mizuumi" plan --config "$examples/mizuumi.yaml" --filename "$examples"
+show mizuumi plan --config "$examples/mizuumi.yaml" --filename "$examples"
 
 say "4. Apply the tables, wait until Glue has them"
 show kubectl apply "${applied[@]}"
@@ -105,12 +107,12 @@ for key in ("mizuumi.data_time", "mizuumi.loaded_at", "mizuumi.fresh_until", "mi
 PY
 
 say "8. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
-cat << 'TRY'
-  source .stand/env
+cat << TRY
+  source .stand/env; PATH=$bin:\$PATH
   kubectl describe dtbl flights
   kubectl edit dtbl airlines                      # change the description: Glue follows at once
-  kubectl annotate dtbl flights mizuumi.dev/requested-at="$(date)" --overwrite
+  kubectl annotate dtbl flights mizuumi.dev/requested-at="\$(date)" --overwrite
   kubectl delete dtbl planes                      # the Glue table stays: deletionPolicy is Retain
-  python -c 'import boto3; print(boto3.client("glue").get_table(DatabaseName="nyc", Name="planes"))'
+  $python stand/demo/query.py                     # ask the catalog again
   make down                                       # stops everything
 TRY

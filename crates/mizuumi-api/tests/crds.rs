@@ -1,10 +1,12 @@
-//! The custom resource definitions: `crds/` is what the Rust types say, and the schemas keep Kubernetes' conventions.
+//! The custom resource definitions: `crds/` is what the Rust types say, and the schemas keep Kubernetes'
+//! conventions.
 #![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::{env, fs};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
 fn folder() -> PathBuf {
@@ -38,8 +40,7 @@ fn what_is_written_as_yaml_reads_back_as_the_same() {
     for ((name, text), crd) in
         mizuumi_api::crd::yaml().expect("crds").iter().zip(mizuumi_api::crd::all().expect("crds"))
     {
-        let back: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition =
-            serde_saphyr::from_str(text).expect(name);
+        let back: CustomResourceDefinition = serde_saphyr::from_str(text).expect(name);
         assert_eq!(back, crd, "{name}");
         assert!(!text.contains(": 0.0") && !text.contains(": null"), "{name}");
     }

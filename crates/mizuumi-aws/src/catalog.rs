@@ -19,8 +19,8 @@ use crate::glue;
 
 /// How long a read waits for others to share its call.
 const GATHER: Duration = Duration::from_millis(20);
-/// Up to so many tables are read one by one; a page of GetTables answers 100.
-const FEW: usize = 8;
+/// Tables on one page of a list.
+const PAGE: usize = 100;
 
 /// A table, or its absence.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +50,12 @@ pub struct DatabaseKey {
 /// What is known of one database.
 #[derive(Debug, Default)]
 struct Known {
-    /// Tables that somebody asked for; of all others nothing is kept.
+    /// Tables that somebody asked for.
     watched: HashSet<String>,
+    /// What was seen of tables, those that nobody asked for yet included: at a start they will be.
     sights: HashMap<String, (Instant, Sight)>,
+    /// How many tables the last complete list had.
+    size: usize,
     /// Reads that began before this are outdated.
     not_before: HashMap<String, Instant>,
     /// Reads that wait to share a call.
@@ -67,6 +70,42 @@ impl Known {
         if !outdated && !older {
             self.sights.insert(table.to_owned(), (began, sight.clone()));
         }
+    }
+
+    /// Keeps what a complete list saw: what it does not have is absent. Answers which watched tables look different.
+    fn keep_all(&mut self, began: Instant, mut list: Listed) -> Vec<String> {
+        self.size = list.tables.len();
+        self.sights.retain(|table, _| self.watched.contains(table) || list.tables.contains_key(table));
+        let mut names: HashSet<String> = self.watched.clone();
+        names.extend(list.tables.keys().cloned());
+        let mut changed = Vec::new();
+        for name in names {
+            let sight = list.take(&name);
+            let before = self.sights.get(&name).map(|(_, sight)| sight.clone());
+            self.keep(&name, began, &sight);
+            let after = self.sights.get(&name).map(|(_, sight)| sight);
+            if before.is_some() && after != before.as_ref() && self.watched.contains(&name) {
+                changed.push(name);
+            }
+        }
+        changed
+    }
+
+    /// Whether one list of the database costs fewer calls than reading so many tables one by one.
+    const fn is_list_cheaper(&self, tables: usize) -> bool {
+        tables > self.size / PAGE + 1
+    }
+}
+
+/// A complete list of a database.
+struct Listed {
+    database_exists: bool,
+    tables: HashMap<String, ObservedTable>,
+}
+
+impl Listed {
+    fn take(&mut self, table: &str) -> Sight {
+        Sight { database_exists: self.database_exists, table: self.tables.remove(table) }
     }
 }
 
@@ -147,20 +186,8 @@ impl Catalog {
     /// If the list is not complete; then nothing is learnt from it, least of all that a table is gone.
     pub async fn sweep(&self, database: &DatabaseKey) -> Result<Vec<TableKey>, Failure> {
         let began = Instant::now();
-        let watched = self.database(database, |known| known.watched.clone());
-        let seen = self.list(database, &watched).await?;
-        let changed = self.database(database, |known| {
-            let mut changed = Vec::new();
-            for (table, sight) in &seen {
-                let before = known.sights.get(table).map(|(_, sight)| sight.clone());
-                known.keep(table, began, sight);
-                let after = known.sights.get(table).map(|(_, sight)| sight);
-                if before.is_some() && after != before.as_ref() {
-                    changed.push(table.clone());
-                }
-            }
-            changed
-        });
+        let list = self.list(database).await?;
+        let changed = self.database(database, |known| known.keep_all(began, list));
         let key = |table| TableKey {
             profile: database.profile.clone(),
             database: database.database.clone(),
@@ -169,22 +196,31 @@ impl Catalog {
         Ok(changed.into_iter().map(key).collect())
     }
 
+    /// What was seen of a table; from now on sweeps watch it.
     fn known(&self, key: &TableKey) -> Option<Sight> {
-        self.of(key, |known| known.sights.get(&key.table).map(|(_, sight)| sight.clone()))
+        self.of(key, |known| {
+            known.watched.insert(key.table.clone());
+            known.sights.get(&key.table).map(|(_, sight)| sight.clone())
+        })
     }
 
     /// Reads for all that wait, and answers each.
     async fn answer_waiting(&self, database: &DatabaseKey) {
-        let waiting = self.database(database, |known| std::mem::take(&mut known.waiting));
+        let (waiting, all_at_once) = self.database(database, |known| {
+            let waiting = std::mem::take(&mut known.waiting);
+            let tables: HashSet<&String> = waiting.iter().map(|(table, _)| table).collect();
+            let all_at_once = known.is_list_cheaper(tables.len());
+            (waiting, all_at_once)
+        });
         let tables: HashSet<String> = waiting.iter().map(|(table, _)| table.clone()).collect();
         let began = Instant::now();
-        let read = if tables.len() <= FEW {
-            self.read_each(database, &tables).await
-        } else {
-            match self.list(database, &tables).await {
-                Ok(seen) => seen.into_iter().map(|(table, sight)| (table, Ok(sight))).collect(),
-                Err(failure) => tables.iter().map(|table| (table.clone(), Err(failure.clone()))).collect(),
+        let read = if all_at_once {
+            match self.list(database).await {
+                Ok(list) => self.answer_from(database, began, list, &tables),
+                Err(failure) => tables.into_iter().map(|table| (table, Err(failure.clone()))).collect(),
             }
+        } else {
+            self.read_each(database, &tables).await
         };
         self.database(database, |known| {
             for (table, sight) in &read {
@@ -199,6 +235,28 @@ impl Catalog {
                 answer.send(sight.clone()).ok();
             }
         }
+    }
+
+    /// The tables that were asked for; the others are kept for when they are.
+    fn answer_from(
+        &self,
+        database: &DatabaseKey,
+        began: Instant,
+        mut list: Listed,
+        tables: &HashSet<String>,
+    ) -> HashMap<String, Result<Sight, Failure>> {
+        let read = tables.iter().map(|table| (table.clone(), Ok(list.take(table)))).collect();
+        self.database(database, |known| {
+            known.size = list.tables.len() + tables.len();
+            let database_exists = list.database_exists;
+            for (table, seen) in list.tables {
+                // A table that somebody watches is for the sweep to compare.
+                if !known.watched.contains(&table) {
+                    known.keep(&table, began, &Sight { database_exists, table: Some(seen) });
+                }
+            }
+        });
+        read
     }
 
     async fn read_each(
@@ -219,25 +277,14 @@ impl Catalog {
         Ok(Sight { database_exists, table })
     }
 
-    /// The wanted tables of a complete list, absent ones included.
-    async fn list(
-        &self,
-        key: &DatabaseKey,
-        wanted: &HashSet<String>,
-    ) -> Result<HashMap<String, Sight>, Failure> {
+    async fn list(&self, key: &DatabaseKey) -> Result<Listed, Failure> {
         let clients = self.clients.of(&key.profile)?;
-        let mut found = HashMap::new();
+        let mut tables = HashMap::new();
         let database_exists = glue::get_tables(clients, &key.database, |name, table| {
-            if wanted.contains(&name) {
-                found.insert(name, table);
-            }
+            tables.insert(name, table);
         })
         .await?;
-        let sight = |name: &String| {
-            let table = found.remove(name).filter(|_| database_exists);
-            (name.clone(), Sight { database_exists, table })
-        };
-        Ok(wanted.iter().map(sight).collect())
+        Ok(Listed { database_exists, tables })
     }
 
     fn of<T>(&self, key: &TableKey, then: impl FnOnce(&mut Known) -> T) -> T {
@@ -256,4 +303,66 @@ impl Catalog {
 
 fn database_of(key: &TableKey) -> DatabaseKey {
     DatabaseKey { profile: key.profile.clone(), database: key.database.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(version: &str) -> ObservedTable {
+        ObservedTable {
+            definition: mizuumi_core::data_table::TableDefinition::default(),
+            version: Some(version.into()),
+        }
+    }
+
+    fn list(tables: &[(&str, &str)]) -> Listed {
+        let tables = tables.iter().map(|(name, version)| ((*name).to_owned(), table(version))).collect();
+        Listed { database_exists: true, tables }
+    }
+
+    fn version(known: &Known, name: &str) -> Option<String> {
+        known.sights.get(name).and_then(|(_, sight)| sight.table.clone()).and_then(|table| table.version)
+    }
+
+    #[test]
+    fn a_sweep_tells_which_watched_tables_look_different_and_absence_is_a_difference() {
+        let mut known =
+            Known { watched: HashSet::from(["a".into(), "b".into(), "c".into()]), ..Known::default() };
+        let start = Instant::now();
+        let first = known.keep_all(start, list(&[("a", "1"), ("b", "1"), ("foreign", "1")]));
+        assert!(first.is_empty(), "what is seen for the first time is no change: {first:?}");
+        let mut changed = known.keep_all(Instant::now(), list(&[("a", "2"), ("c", "1"), ("foreign", "2")]));
+        changed.sort();
+        assert_eq!(changed, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_read_that_began_before_a_write_does_not_count() {
+        let mut known = Known::default();
+        let before = Instant::now();
+        let write = before + Duration::from_millis(1);
+        known.not_before.insert("a".into(), write);
+        known.keep("a", before, &Sight { database_exists: true, table: Some(table("1")) });
+        assert_eq!(version(&known, "a"), None);
+        known.keep("a", write, &Sight { database_exists: true, table: Some(table("2")) });
+        assert_eq!(version(&known, "a").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn an_older_read_that_comes_late_does_not_replace_a_newer_one() {
+        let mut known = Known::default();
+        let old = Instant::now();
+        let new = old + Duration::from_millis(1);
+        known.keep("a", new, &Sight { database_exists: true, table: Some(table("2")) });
+        known.keep("a", old, &Sight { database_exists: true, table: Some(table("1")) });
+        assert_eq!(version(&known, "a").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_list_is_made_where_it_costs_fewer_calls() {
+        let known = Known { size: 950, ..Known::default() };
+        assert!(!known.is_list_cheaper(10), "ten pages are no better than ten reads");
+        assert!(known.is_list_cheaper(11));
+    }
 }

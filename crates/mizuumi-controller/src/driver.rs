@@ -27,7 +27,7 @@ use crate::index::Index;
 use crate::status::{self, Written};
 
 /// How often a plan may be made and carried out in one go. Two are the rule: the work, and the look that proves it.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 8;
 
 /// What the driver needs of a kind's resource.
 pub(crate) trait Driven:
@@ -157,6 +157,10 @@ where
             self.context.events.warn(&self.about, "Abandoned", "let go without touching AWS").await;
             return self.let_go().await;
         }
+        if !self.is_still_deleting().await? {
+            self.forget();
+            return Ok(Action::await_change());
+        }
         // A deleted object's goal holds whatever its spec says; if a kind breaks that rule, the problems are told.
         let goal = match K::goal(self.object, &self.context.installation) {
             Ok(goal) => goal,
@@ -177,6 +181,14 @@ where
         let now = clock::now();
         let status = self.tell(self.object.status(), Some(&goal), &evidence, now).await?;
         Ok(self.next(Some(&goal), &evidence, &status, now))
+    }
+
+    /// Whether this very object is still there and being deleted, by a read that no cache answers: after a restart the
+    /// watch may show a past in which another object of this name was.
+    async fn is_still_deleting(&self) -> Result<bool, Error> {
+        let read = self.api.get_metadata_opt(&self.object.name_any()).await;
+        let now = read.map_err(|error| Error::ReadObject(Box::new(error)))?;
+        Ok(now.is_some_and(|now| now.uid() == self.object.uid() && now.meta().deletion_timestamp.is_some()))
     }
 
     /// Observes, plans and executes until there is nothing left to do.

@@ -17,6 +17,9 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The object could not be read anew.
+    #[error("the object could not be read anew")]
+    ReadObject(#[source] Box<kube::Error>),
     /// The status could not be written.
     #[error("the status could not be written")]
     WriteStatus(#[source] Box<kube::Error>),

@@ -27,7 +27,6 @@ enum Planned {
 struct Counts {
     create: usize,
     change: usize,
-    delete: usize,
     blocked: usize,
     errors: usize,
 }
@@ -49,7 +48,7 @@ pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow:
         writeln!(out, "  ! {problem}\n")?;
     }
     summary(&mut out, &found, &counts)?;
-    let changes = counts.create + counts.change + counts.delete > 0;
+    let changes = counts.create + counts.change > 0;
     Ok(match (counts.errors + counts.blocked, args.detailed_exitcode && changes) {
         (0, false) => ExitCode::SUCCESS,
         (0, true) => ExitCode::from(2),
@@ -110,15 +109,12 @@ fn print_plan(
         counts.blocked += 1;
         return writeln!(out, "  # {key} cannot be changed ({resource})\n  ! {reason}: {message}\n");
     }
-    let symbol = |wanted: char| plan.steps.iter().any(|step| step.symbol() == wanted);
+    if plan.steps.is_empty() {
+        return Ok(());
+    }
     let what = if plan.steps.iter().any(|step| matches!(step, TableStep::CreateTable(_))) {
         counts.create += 1;
         "will be created"
-    } else if symbol('-') && !symbol('~') && !symbol('+') {
-        counts.delete += 1;
-        "will lose partitions"
-    } else if plan.steps.is_empty() {
-        return Ok(());
     } else {
         counts.change += 1;
         "will be changed"
@@ -141,14 +137,14 @@ fn print_plan(
 }
 
 fn summary(out: &mut impl Write, found: &manifests::Manifests, counts: &Counts) -> io::Result<()> {
-    let Counts { create, change, delete, blocked, errors } = counts;
+    let Counts { create, change, blocked, errors } = counts;
     if found.tables.is_empty() && found.problems.is_empty() {
         return writeln!(out, "No DataTable among the manifests ({} of other kinds).", found.others);
     }
-    if create + change + delete + blocked + errors == 0 {
+    if create + change + blocked + errors == 0 {
         return writeln!(out, "No changes. AWS matches the manifests ({} looked at).", found.tables.len());
     }
-    write!(out, "Plan: {create} to create, {change} to change, {delete} to remove from")?;
+    write!(out, "Plan: {create} to create, {change} to change")?;
     if blocked + errors > 0 {
         write!(out, "; {blocked} blocked, {errors} with errors")?;
     }
