@@ -29,7 +29,7 @@ demo: ## Start the stand, run Mizuumi on it and show what it does
 test: ## Run all tests against a stand of their own, which is stopped afterwards
 	cargo build --workspace
 	cargo test --workspace --no-run
-	@$(STAND) --dir .stand/test with --fresh -- cargo test --workspace --no-fail-fast
+	@$(STAND) --dir .stand/test with --fresh -- stand/test.sh
 
 check: ## Check format and lints
 	cargo fmt --all --check

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# All tests, on the stand that is up. Called by `make test`; goes on after a failure, so that one run tells all.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+bin=${CARGO_TARGET_DIR:?set by the Makefile}/debug
+python=${MIZUUMI_CACHE:?set by the Makefile}/venv/bin/python
+
+code=0
+echo "the local AWS endpoint against moto, where moto is known to answer as AWS does:"
+"$python" crates/mizuumi-localaws/conformance/conformance.py --binary "$bin/mizuumi-localaws" || code=1
+cargo test --workspace --no-fail-fast || code=1
+exit "$code"
