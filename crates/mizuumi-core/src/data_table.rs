@@ -107,6 +107,10 @@ impl Kind for Tables {
         if object.metadata.deletion_timestamp.is_none() {
             return DesiredTable::new(object, installation, owner).map(Goal::Present);
         }
+        // What this installation may not touch it may not release or delete either; the object goes all the same.
+        let mut refused = Vec::new();
+        desired::check_identity(&object.spec, installation, &mut refused);
+        let may_write = object.spec.management_policy == ManagementPolicy::Full && refused.is_empty();
         let parameters = &installation.freshness_parameters;
         let claim = TableClaim {
             owner,
@@ -115,10 +119,9 @@ impl Kind for Tables {
                 parameters.data_time.clone(),
                 parameters.fresh_until.clone(),
             ],
-            may_write: object.spec.management_policy == ManagementPolicy::Full,
+            may_write,
         };
-        let gone = object.spec.deletion_policy == DeletionPolicy::Delete
-            && object.spec.management_policy == ManagementPolicy::Full;
+        let gone = may_write && object.spec.deletion_policy == DeletionPolicy::Delete;
         Ok(if gone { Goal::Absent(claim) } else { Goal::Released(claim) })
     }
 

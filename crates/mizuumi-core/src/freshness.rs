@@ -167,7 +167,12 @@ impl Policy {
         } else {
             FreshnessState::Fresh
         };
-        let flips_at = [warn_at, fresh_until].into_iter().flatten().filter(|moment| *moment > now).min();
+        // Stale stays stale: a `warn` that a missed deadline came before changes nothing any more.
+        let flips_at = [warn_at, fresh_until]
+            .into_iter()
+            .flatten()
+            .filter(|moment| *moment > now && state != FreshnessState::Stale)
+            .min();
         Judgement { state, fresh_until, flips_at }
     }
 }

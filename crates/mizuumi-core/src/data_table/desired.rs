@@ -111,7 +111,8 @@ impl DesiredTable {
     ) -> Result<Self, Vec<Problem>> {
         let spec = &object.spec;
         let mut problems = Vec::new();
-        check_allowed(spec, installation, &mut problems);
+        check_identity(spec, installation, &mut problems);
+        check_location("spec.location", &spec.location, installation, &mut problems);
         let declared = spec.schema.columns.as_deref().unwrap_or_default();
         let columns = columns(
             declared.iter().map(|c| (&c.name, &c.type_, &c.comment)),
@@ -189,8 +190,12 @@ impl DesiredTable {
     }
 }
 
-/// Refuses what the installation's configuration does not allow.
-fn check_allowed(spec: &api::DataTableSpec, installation: &Installation, problems: &mut Vec<Problem>) {
+/// Refuses databases and profiles that the installation's configuration does not allow.
+pub(super) fn check_identity(
+    spec: &api::DataTableSpec,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) {
     let database = &spec.database;
     let allowed = |pattern: &String| match pattern.strip_suffix('*') {
         Some(stem) => database.starts_with(stem),
@@ -205,7 +210,6 @@ fn check_allowed(spec: &api::DataTableSpec, installation: &Installation, problem
             ),
         ));
     }
-    check_location("spec.location", &spec.location, installation, problems);
     let profile = spec.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
     if installation.profile(profile).is_none() {
         problems.push(Problem::not_allowed(

@@ -1,0 +1,42 @@
+//! Every example in the repository holds: the schema's rules, the planner's checks, and a plan to make it.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use mizuumi_api::{DataTable, Installation};
+use mizuumi_core::data_table::{TableStep, TableWorld, Tables};
+use mizuumi_core::{Kind, Verdict};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            manifests(&path, found);
+        } else if path.file_name().is_some_and(|name| name != "mizuumi.yaml") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_example_holds_and_plans_to_create_its_table() {
+    let configuration = std::fs::read_to_string(examples().join("quickstart/mizuumi.yaml")).expect("configuration");
+    let installation = Installation::from_yaml(&configuration).expect("the example configuration holds");
+    let mut files = Vec::new();
+    manifests(&examples(), &mut files);
+    assert!(files.len() >= 11, "only {files:?} were found");
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let table: DataTable = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        table.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let goal = Tables::goal(&table, &installation).unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
+        let world = TableWorld { database_exists: true, ..TableWorld::default() };
+        let plan = Tables::plan(&goal, &world, Timestamp::UNIX_EPOCH);
+        assert!(matches!(plan.verdict, Verdict::Converging(..)), "{}: {plan:?}", file.display());
+        assert!(matches!(plan.steps.as_slice(), [TableStep::CreateTable(_)]), "{}: {plan:?}", file.display());
+    }
+}
