@@ -77,30 +77,6 @@ fn without_nullable(schema: &mut Value) {
     }
 }
 
-/// The definitions as files: name and YAML, one for each kind.
-///
-/// # Errors
-/// If a definition cannot be written as YAML, which a test excludes.
-pub fn files() -> Result<Vec<(String, String)>, Unwritable> {
-    let mut files = Vec::new();
-    for crd in all()? {
-        let name = format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural);
-        files.push((name, serde_saphyr::to_string(&crd)?));
-    }
-    Ok(files)
-}
-
-/// A definition that cannot be written as YAML.
-#[derive(Debug, thiserror::Error)]
-pub enum Unwritable {
-    /// Its schema is not of the expected shape.
-    #[error("the schema is not of the expected shape")]
-    Schema(#[from] serde_json::Error),
-    /// The YAML writer refuses it.
-    #[error("the YAML cannot be written")]
-    Yaml(#[from] serde_saphyr::ser_error::Error),
-}
-
 /// Walks schemas, not keywords: a property may be called `default` too.
 fn without_defaults_in_items(schema: &mut Value, in_items: bool) {
     let Value::Object(keywords) = schema else { return };

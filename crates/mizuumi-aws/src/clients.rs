@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_glue::config::retry::RetryConfig;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use mizuumi_api::Installation;
@@ -49,15 +49,18 @@ struct Limits {
 impl Clients {
     /// Makes the clients that an installation's configuration names. Nothing is called yet.
     pub async fn new(installation: &Installation) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(installation.aws.region.clone()))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT)
-                    .operation_attempt_timeout(ATTEMPT)
-                    .operation_timeout(CALL)
-                    .build(),
-            );
+        Self::from_loader(installation, aws_config::defaults(BehaviorVersion::latest())).await
+    }
+
+    /// The same with credentials of the caller's choice, beside those that the environment names.
+    pub async fn from_loader(installation: &Installation, loader: ConfigLoader) -> Self {
+        let mut loader = loader.region(Region::new(installation.aws.region.clone())).timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT)
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(CALL)
+                .build(),
+        );
         // AWS's own logs then tell our calls from those of others.
         if let Ok(name) = AppName::new("mizuumi") {
             loader = loader.app_name(name);

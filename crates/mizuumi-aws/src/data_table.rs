@@ -94,8 +94,7 @@ impl TablePort {
                 glue::create_partitions(clients, database, table, &like, batch).await
             }
             TableStep::UpdatePartitions(batch) => {
-                let like = self.definition(key).await?;
-                glue::update_partitions(clients, database, table, &like, batch).await
+                glue::update_partitions(clients, database, table, batch).await
             }
             TableStep::DeletePartitions(batch) => {
                 glue::delete_partitions(clients, database, table, batch).await

@@ -94,7 +94,7 @@ where
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     let code = service.code().unwrap_or_default();
     let class = classify(code).unwrap_or(match status {
-        429 | 503 => Class::Throttled,
+        429 => Class::Throttled,
         500..=599 => effect.unanswered(),
         401 | 403 => Class::Denied,
         _ => Class::Invalid,

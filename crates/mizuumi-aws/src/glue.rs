@@ -2,7 +2,7 @@
 
 mod convert;
 
-use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, PartitionError, PartitionValueList};
+use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, Partition, PartitionError, PartitionValueList};
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
 use mizuumi_core::{Class, Failure};
@@ -186,22 +186,26 @@ pub(crate) async fn create_partitions(
     all_well("glue:BatchCreatePartition", answer.errors(), "AlreadyExistsException")
 }
 
-/// Writes partitions anew.
+/// Writes partitions anew, made from what they are just before; those that are gone are left out.
 pub(crate) async fn update_partitions(
     clients: &ProfileClients,
     database: &str,
     table: &str,
-    like: &TableDefinition,
     batch: &[PartitionEntry],
 ) -> Result<(), Failure> {
+    let there = batch_get_partition(clients, database, table, batch).await?;
     let mut entries = Vec::with_capacity(batch.len());
-    for entry in batch {
+    for partition in &there {
+        let Some(entry) = batch.iter().find(|entry| entry.values == partition.values()) else { continue };
         let built = BatchUpdatePartitionRequestEntry::builder()
             .set_partition_value_list(Some(entry.values.clone()))
-            .partition_input(convert::partition_input(entry, like)?)
+            .partition_input(convert::partition_moved(partition, entry))
             .build()
             .map_err(|error| unbuilt("glue:BatchUpdatePartition", &error))?;
         entries.push(built);
+    }
+    if entries.is_empty() {
+        return Ok(());
     }
     clients.glue_turn("BatchUpdatePartition").await;
     let answer = clients
@@ -215,6 +219,34 @@ pub(crate) async fn update_partitions(
         .map_err(|error| failure("glue:BatchUpdatePartition", Effect::Write, &error))?;
     let Some(first) = answer.errors().first() else { return Ok(()) };
     Err(refused("glue:BatchUpdatePartition", first.partition_value_list(), first.error_detail()))
+}
+
+async fn batch_get_partition(
+    clients: &ProfileClients,
+    database: &str,
+    table: &str,
+    batch: &[PartitionEntry],
+) -> Result<Vec<Partition>, Failure> {
+    let mut wanted = Vec::with_capacity(batch.len());
+    for entry in batch {
+        let list = PartitionValueList::builder()
+            .set_values(Some(entry.values.clone()))
+            .build()
+            .map_err(|error| unbuilt("glue:BatchGetPartition", &error))?;
+        wanted.push(list);
+    }
+    clients.glue_turn("BatchGetPartition").await;
+    let answer = clients
+        .glue
+        .batch_get_partition()
+        .database_name(database)
+        .table_name(table)
+        .set_partitions_to_get(Some(wanted))
+        .send()
+        .await
+        .map_err(|error| failure("glue:BatchGetPartition", Effect::Read, &error))?;
+    // Keys that Glue did not get to are left out here and found wanting at the next look.
+    Ok(answer.partitions.unwrap_or_default())
 }
 
 /// Removes partitions from the catalog; those that are gone already are as good.

@@ -24,16 +24,19 @@ fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_example_holds_and_plans_to_create_its_table() {
-    let configuration = std::fs::read_to_string(examples().join("quickstart/mizuumi.yaml")).expect("configuration");
+    let configuration =
+        std::fs::read_to_string(examples().join("quickstart/mizuumi.yaml")).expect("configuration");
     let installation = Installation::from_yaml(&configuration).expect("the example configuration holds");
     let mut files = Vec::new();
     manifests(&examples(), &mut files);
     assert!(files.len() >= 11, "only {files:?} were found");
     for file in files {
         let text = std::fs::read_to_string(&file).expect("readable");
-        let table: DataTable = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let table: DataTable =
+            serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         table.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let goal = Tables::goal(&table, &installation).unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
+        let goal =
+            Tables::goal(&table, &installation).unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
         let world = TableWorld { database_exists: true, ..TableWorld::default() };
         let plan = Tables::plan(&goal, &world, Timestamp::UNIX_EPOCH);
         assert!(matches!(plan.verdict, Verdict::Converging(..)), "{}: {plan:?}", file.display());

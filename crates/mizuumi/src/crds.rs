@@ -8,7 +8,7 @@ use anyhow::Context;
 
 /// Prints them, or writes one file for each kind.
 pub(crate) fn run(out: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let files = mizuumi_api::crd::files()?;
+    let files = mizuumi_api::crd::yaml()?;
     let Some(folder) = out else {
         let documents: Vec<String> = files.into_iter().map(|(_, text)| text).collect();
         io::stdout().write_all(documents.join("---\n").as_bytes())?;

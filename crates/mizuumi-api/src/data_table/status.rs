@@ -35,7 +35,7 @@ pub struct DataTableStatus {
     #[schemars(length(max = 50), inner(length(max = 255)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub foreign_parameters: Vec<String>,
-    /// The latest changes of others that were put back, or are left alone because of the policy.
+    /// The latest changes of others that were put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftStatus>,
     /// With `managementPolicy: Plan`, what would be done.

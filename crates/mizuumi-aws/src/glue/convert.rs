@@ -119,6 +119,25 @@ pub(super) fn partition_input(
         .build())
 }
 
+/// The input that writes a partition anew: what it has stays, but for its location and its mark.
+pub(super) fn partition_moved(there: &Partition, entry: &PartitionEntry) -> PartitionInput {
+    let mut parameters = there.parameters().cloned().unwrap_or_default();
+    match &entry.owner {
+        Some(owner) => parameters.insert(OWNER_PARAMETER.to_owned(), owner.clone()),
+        None => parameters.remove(OWNER_PARAMETER),
+    };
+    let mut storage =
+        there.storage_descriptor().cloned().unwrap_or_else(|| StorageDescriptor::builder().build());
+    storage.location = Some(entry.location.clone());
+    PartitionInput::builder()
+        .set_values(Some(entry.values.clone()))
+        .set_last_access_time(there.last_access_time().copied())
+        .set_last_analyzed_time(there.last_analyzed_time().copied())
+        .set_parameters(Some(parameters))
+        .storage_descriptor(storage)
+        .build()
+}
+
 fn storage_descriptor(
     definition: &TableDefinition,
     location: Option<String>,
@@ -305,6 +324,32 @@ mod tests {
         let back = observed_table(&answered(&input));
         assert_eq!(back.definition, definition);
         assert_eq!(back.version.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn a_partition_that_moves_keeps_its_own_schema_and_the_parameters_of_others() {
+        let storage = StorageDescriptor::builder()
+            .columns(GlueColumn::builder().name("old").build().expect("column"))
+            .input_format("in")
+            .location("s3://lake/old/")
+            .build();
+        let there =
+            Partition::builder().values("1").parameters("rows", "7").storage_descriptor(storage).build();
+        let entry = PartitionEntry {
+            values: vec!["1".into()],
+            location: "s3://lake/new/".into(),
+            owner: Some("me".into()),
+        };
+        let parameters = |input: &PartitionInput| sorted(input.parameters());
+        let theirs = ("rows".to_owned(), "7".to_owned());
+        let mark = (OWNER_PARAMETER.to_owned(), "me".to_owned());
+        let moved = partition_moved(&there, &entry);
+        let storage = moved.storage_descriptor().expect("storage");
+        assert_eq!(storage.location(), Some("s3://lake/new/"));
+        assert_eq!((storage.columns()[0].name(), storage.input_format()), ("old", Some("in")));
+        assert_eq!(parameters(&moved), [mark, theirs.clone()].into());
+        let released = partition_moved(&there, &PartitionEntry { owner: None, ..entry });
+        assert_eq!(parameters(&released), [theirs].into());
     }
 
     #[test]

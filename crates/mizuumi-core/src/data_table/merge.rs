@@ -14,7 +14,7 @@ use super::clock;
 use super::definition::{
     APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, OWNER_PARAMETER, TableDefinition,
 };
-use super::desired::DesiredTable;
+use super::desired::{DesiredTable, Mode};
 use super::world::TableWorld;
 use crate::hive_type;
 use crate::s3_uri;
@@ -180,6 +180,10 @@ fn take_off(definition: &mut TableDefinition, path: &str) {
 /// Writes what the sources say. Where they could not be asked, what stands in Glue stands.
 fn tell_freshness(parameters: &mut BTreeMap<String, String>, desired: &DesiredTable, world: &TableWorld) {
     let Some(policy) = &desired.freshness else { return };
+    if desired.mode == Mode::Plan {
+        // A planner never tells freshness, so what is not told yet is no change that waits.
+        return;
+    }
     let clock = match clock::read(policy, desired, world) {
         clock::Reading::Known(clock) => Some(clock),
         clock::Reading::Nothing => None,

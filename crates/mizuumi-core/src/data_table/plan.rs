@@ -102,6 +102,17 @@ impl TableStep {
                 let news = news(changes).map(|change| format!("  {change}"));
                 std::iter::once(why.in_words().to_owned()).chain(news).collect()
             }
+            Self::CreateTable(definition) => {
+                let columns =
+                    [("columns", &definition.columns), ("partitionKeys", &definition.partition_keys)];
+                let lines = columns.into_iter().flat_map(|(path, columns)| {
+                    columns.iter().map(move |c| {
+                        let type_ = c.type_.as_deref().unwrap_or_default();
+                        format!("  + {path}.{}: {type_:?}", c.name)
+                    })
+                });
+                std::iter::once(self.to_string()).chain(lines).collect()
+            }
             other => vec![other.to_string()],
         }
     }
