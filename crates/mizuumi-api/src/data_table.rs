@@ -48,6 +48,8 @@ use crate::duration::ShortDuration;
 #[x_kube(
     validation = Rule::new("has(self.name) == has(oldSelf.name)")
         .message("`name` may not be added or removed after creation").reason(Reason::FieldValueForbidden).field_path(".name"),
+    validation = Rule::new("has(self.profile) == has(oldSelf.profile)")
+        .message("`profile` may not be added or removed after creation").reason(Reason::FieldValueForbidden).field_path(".profile"),
     validation = Rule::new("has(self.format) != has(self.storage)")
         .message("exactly one of `format` and `storage` must be set").reason(Reason::FieldValueInvalid).field_path(".format"),
     validation = Rule::new("!has(self.serdeParameters) || has(self.format)")
@@ -68,8 +70,10 @@ pub struct DataTableSpec {
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z0-9_][a-z0-9_-]*$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`name` is immutable").reason(Reason::FieldValueForbidden))]
     pub name: Option<String>,
-    /// Profile of the installation's configuration whose role works on this table; without it, `default`.
+    /// Profile of the installation's configuration whose role works on this table; without it, `default`. It cannot be
+    /// changed: another account has another table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`profile` is immutable").reason(Reason::FieldValueForbidden))]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub profile: Option<String>,
     /// What the table holds, for people who search the catalog. Left alone in Glue when not set.

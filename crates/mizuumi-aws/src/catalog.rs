@@ -54,6 +54,8 @@ struct Known {
     watched: HashSet<String>,
     /// What was seen of tables, those that nobody asked for yet included: at a start they will be.
     sights: HashMap<String, (Instant, Sight)>,
+    /// Tables that a read saw change between two sweeps: the next sweep tells of them, whoever read.
+    changed: HashSet<String>,
     /// How many tables the last complete list had.
     size: usize,
     /// Reads that began before this are outdated.
@@ -68,7 +70,10 @@ impl Known {
         let outdated = self.not_before.get(table).is_some_and(|limit| began < *limit);
         let older = self.sights.get(table).is_some_and(|(known, _)| began < *known);
         if !outdated && !older {
-            self.sights.insert(table.to_owned(), (began, sight.clone()));
+            let before = self.sights.insert(table.to_owned(), (began, sight.clone()));
+            if before.is_some_and(|(_, before)| before != *sight) {
+                self.changed.insert(table.to_owned());
+            }
         }
     }
 
@@ -78,17 +83,12 @@ impl Known {
         self.sights.retain(|table, _| self.watched.contains(table) || list.tables.contains_key(table));
         let mut names: HashSet<String> = self.watched.clone();
         names.extend(list.tables.keys().cloned());
-        let mut changed = Vec::new();
         for name in names {
             let sight = list.take(&name);
-            let before = self.sights.get(&name).map(|(_, sight)| sight.clone());
             self.keep(&name, began, &sight);
-            let after = self.sights.get(&name).map(|(_, sight)| sight);
-            if before.is_some() && after != before.as_ref() && self.watched.contains(&name) {
-                changed.push(name);
-            }
         }
-        changed
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().filter(|name| self.watched.contains(name)).collect()
     }
 
     /// Whether one list of the database costs fewer calls than reading so many tables one by one.
@@ -194,6 +194,20 @@ impl Catalog {
             table,
         };
         Ok(changed.into_iter().map(key).collect())
+    }
+
+    /// Forgets what was seen of a database that cannot be listed any more; answers the tables that were watched.
+    pub fn distrust(&self, database: &DatabaseKey) -> Vec<TableKey> {
+        let watched = self.database(database, |known| {
+            known.sights.clear();
+            known.watched.clone()
+        });
+        let key = |table| TableKey {
+            profile: database.profile.clone(),
+            database: database.database.clone(),
+            table,
+        };
+        watched.into_iter().map(key).collect()
     }
 
     /// What was seen of a table; from now on sweeps watch it.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -87,13 +88,19 @@ where
         let class = match error {
             // Not sent at all: the request could not be made.
             SdkError::ConstructionFailure(_) => Class::Invalid,
-            _ => effect.unanswered(),
+            _ => match credentials_error(error) {
+                // Without credentials nothing is sent. A provider that did not answer in time may the next time.
+                Some(CredentialsError::ProviderTimedOut(_)) => Class::Unavailable,
+                Some(_) => Class::Denied,
+                None => effect.unanswered(),
+            },
         };
         return Failure { operation, class, message: chain(error) };
     };
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     let code = service.code().unwrap_or_default();
     let class = classify(code).unwrap_or(match status {
+        _ if TIMED_OUT.contains(&code) => effect.unanswered(),
         429 => Class::Throttled,
         500..=599 => effect.unanswered(),
         401 | 403 => Class::Denied,
@@ -104,6 +111,21 @@ where
         (code, message) => format!("{code}: {}", message.unwrap_or("no message")),
     };
     Failure { operation, class, message }
+}
+
+/// Codes by which a service says that it gave up waiting for itself; their status is 400, their outcome open.
+const TIMED_OUT: &[&str] = &["OperationTimeoutException", "RequestTimeout", "RequestTimeoutException"];
+
+/// The failure to get credentials that stands behind an error, if one does.
+fn credentials_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Option<&CredentialsError> {
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        if let Some(found) = next.downcast_ref() {
+            return Some(found);
+        }
+        cause = next.source();
+    }
+    None
 }
 
 /// Whether Glue says that what the call speaks of is not there.

@@ -245,7 +245,14 @@ async fn batch_get_partition(
         .send()
         .await
         .map_err(|error| failure("glue:BatchGetPartition", Effect::Read, &error))?;
-    // Keys that Glue did not get to are left out here and found wanting at the next look.
+    if !answer.unprocessed_keys().is_empty() {
+        // To write some and go on would be to forget the others: a release ends with the table's mark.
+        return Err(Failure {
+            operation: "glue:BatchGetPartition",
+            class: Class::Unavailable,
+            message: format!("{} keys were not answered", answer.unprocessed_keys().len()),
+        });
+    }
     Ok(answer.partitions.unwrap_or_default())
 }
 

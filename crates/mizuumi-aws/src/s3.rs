@@ -40,7 +40,13 @@ pub(crate) async fn directories(
         level = next;
     }
     let mut directories = Vec::new();
-    for (values, prefix) in level.into_iter().filter(|(values, _)| !registered.contains_key(values)) {
+    // One that is registered elsewhere counts as not registered: the table's root may have moved.
+    let root = s3_uri::canonical(&look.location);
+    let is_registered = |values: &PartitionValues| {
+        let location = registered.get(values).and_then(|partition| partition.location.as_deref());
+        location.is_some_and(|location| s3_uri::lies_under(location, &root))
+    };
+    for (values, prefix) in level.into_iter().filter(|(values, _)| !is_registered(values)) {
         directories.push(look_into(clients, &bucket, values, &prefix, look.marker.as_deref()).await?);
     }
     Ok(directories)

@@ -14,11 +14,12 @@ use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::condition::{self, ConditionStatus, ConditionType};
 use mizuumi_api::{Installation, annotation};
 use mizuumi_core::{Class, Evidence, Goal, Kind, Port, Reading, Verdict};
+use rand::RngExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
-use crate::backoff::{Backoff, jittered};
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::error::Error;
 use crate::events::Events;
@@ -81,7 +82,7 @@ where
                 error = broken.error,
                 "the object cannot be read and is left alone"
             );
-            return Ok(Action::await_change());
+            return let_unreadable_go(&guarded, &context).await;
         }
     };
     if let Some(newer) = context.written.newer_than(&object) {
@@ -89,6 +90,23 @@ where
     }
     let pass = Pass::new(&object, &context)?;
     if object.meta().deletion_timestamp.is_some() { pass.teardown().await } else { pass.converge().await }
+}
+
+/// Lets an object go whose spec cannot be read, if that was asked for; no spec, no external object to look at.
+async fn let_unreadable_go<K, P>(
+    guarded: &DeserializeGuard<K::Object>,
+    context: &Context<K, P>,
+) -> Result<Action, Error>
+where
+    K: Kind,
+    K::Object: Driven<Told = K::Status>,
+{
+    let abandoned = guarded.annotations().get(annotation::ABANDON).is_some_and(|value| value == "true");
+    if abandoned && guarded.meta().deletion_timestamp.is_some() {
+        let namespace = guarded.namespace().ok_or(Error::Incomplete("namespace"))?;
+        gate::release(&Api::<K::Object>::namespaced(context.client.clone(), &namespace), guarded).await?;
+    }
+    Ok(Action::requeue(context.backoff.while_blocked()))
 }
 
 /// One pass over one object.
@@ -138,7 +156,7 @@ where
         let (goal, evidence) = match K::goal(self.object, &self.context.installation) {
             Err(problems) => (None, Evidence::Invalid(problems)),
             Ok(goal) => {
-                let evidence = self.work(&goal, self.reading()).await;
+                let evidence = self.work(&goal, self.reading_of_data(&goal)).await;
                 (Some(goal), evidence)
             }
         };
@@ -219,7 +237,7 @@ where
                 reading = Reading::Fresh;
                 continue;
             }
-            unsettled = None;
+            let unknown_before = unsettled.take().is_some_and(|failure| failure.class == Class::Unknown);
             for step in &plan.steps {
                 match port.execute(&self.key, step).await {
                     Ok(()) => {
@@ -227,7 +245,11 @@ where
                         done.push(step.clone());
                     }
                     // The next look tells what became of it; nothing is repeated blindly.
-                    Err(failure) if matches!(failure.class, Class::Conflict | Class::Unknown) => {
+                    // An outcome that is unknown twice is an outage, which takes patience.
+                    Err(failure)
+                        if failure.class == Class::Conflict
+                            || (failure.class == Class::Unknown && !unknown_before) =>
+                    {
                         info!(object = %self.me, external = %self.key, %failure, "looking again");
                         unsettled = Some(failure);
                         break;
@@ -258,11 +280,19 @@ where
         let Some(status) = self.object.status() else { return Reading::Fresh };
         let requested = self.object.annotations().get(annotation::REQUESTED_AT).map(String::as_str);
         let changed = self.object.meta().generation != Some(K::Object::observed_generation(status));
-        if changed || requested != K::Object::handled_request(status) {
+        // While work is under way, nothing that this generation rests on has been seen yet.
+        let working = condition::find(K::conditions(status), ConditionType::Reconciling).is_some();
+        if changed || working || requested != K::Object::handled_request(status) {
             Reading::Fresh
         } else {
             Reading::Known
         }
+    }
+
+    /// The same, for data: before it is called late, it is looked for once more.
+    fn reading_of_data(&self, goal: &GoalOf<K>) -> Reading {
+        let flipped = self.object.status().is_some_and(|s| K::has_flipped(self.object, s, clock::now()));
+        if flipped && K::look(goal) != K::Look::default() { Reading::Fresh } else { self.reading() }
     }
 
     async fn tell(
@@ -332,7 +362,8 @@ where
             }
             if goal.is_some_and(|goal| K::look(goal) != K::Look::default()) {
                 let seconds = self.context.installation.intervals.data_seconds;
-                at_latest(jittered(Duration::from_secs(seconds.into())));
+                // Never earlier: until then the last look still counts, and looking at it again would show nothing.
+                at_latest(Duration::from_secs(seconds.into()).mul_f64(rand::rng().random_range(1.0..1.2)));
             }
         }
         if let Some(moment) = K::next_flip(self.object, status, now) {

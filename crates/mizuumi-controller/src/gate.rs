@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use crate::error::Error;
 
 /// Whether the object carries the finalizer.
-pub(crate) fn is_claimed<K: Resource>(object: &K) -> bool {
+pub(crate) fn is_claimed(object: &impl Resource) -> bool {
     object.finalizers().iter().any(|name| name == FINALIZER)
 }
 
 /// Sets the finalizer; fails if somebody else changed the list in between, and the next event tries again.
-pub(crate) async fn claim<K>(api: &Api<K>, object: &K) -> Result<(), Error>
+pub(crate) async fn claim<K>(api: &Api<K>, object: &impl Resource) -> Result<(), Error>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -36,7 +36,7 @@ where
 }
 
 /// Takes the finalizer off, so that the object goes.
-pub(crate) async fn release<K>(api: &Api<K>, object: &K) -> Result<(), Error>
+pub(crate) async fn release<K>(api: &Api<K>, object: &impl Resource) -> Result<(), Error>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -57,13 +57,14 @@ fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(answer) if answer.code == 404)
 }
 
-async fn patch<K>(api: &Api<K>, object: &K, operations: Value) -> Result<(), Error>
+async fn patch<K>(api: &Api<K>, object: &impl Resource, operations: Value) -> Result<(), Error>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
     let patch: json_patch::Patch = serde_json::from_value(operations)
         .map_err(|error| Error::Finalizer(Box::new(kube::Error::SerdeError(error))))?;
-    api.patch(&object.name_any(), &PatchParams::default(), &Patch::<()>::Json(patch))
+    // Metadata only: an object whose spec cannot be read has a finalizer all the same.
+    api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::<()>::Json(patch))
         .await
         .map(drop)
         .map_err(|error| Error::Finalizer(Box::new(error)))

@@ -26,9 +26,15 @@ impl<S: Clone> Written<S> {
 
     /// The status written last, if the object in hand is older than that write.
     pub(crate) fn newer_than(&self, object: &impl Resource) -> Option<S> {
-        let all = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
-        let (version, status) = all.get(object.meta().uid.as_deref()?)?;
-        (*version > version_of(object)?).then(|| status.clone())
+        let mut all = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = object.meta().uid.as_deref()?;
+        let (version, status) = all.get(uid)?;
+        if *version > version_of(object)? {
+            return Some(status.clone());
+        }
+        // The watch has caught up.
+        all.remove(uid);
+        None
     }
 
     pub(crate) fn forget(&self, object: &impl Resource) {

@@ -1,16 +1,21 @@
 //! Sweeps: each database is listed as a whole from time to time, and only what looks different is woken.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mizuumi_aws::catalog::Catalog;
+use mizuumi_aws::catalog::{Catalog, DatabaseKey};
 use mizuumi_core::data_table::TableKey;
 use tracing::{debug, warn};
 
 use crate::backoff::jittered;
 
+/// After so many sweeps of a database in a row that failed, what was seen of it no longer counts.
+const TRUSTED: u32 = 3;
+
 /// Sweeps for ever, and hands each table that looks different to `wake`.
 pub(crate) async fn sweep(catalog: Arc<Catalog>, every: Duration, wake: impl Fn(&TableKey)) {
+    let mut failures: HashMap<DatabaseKey, u32> = HashMap::new();
     loop {
         tokio::time::sleep(jittered(every)).await;
         for database in catalog.watched() {
@@ -18,9 +23,19 @@ pub(crate) async fn sweep(catalog: Arc<Catalog>, every: Duration, wake: impl Fn(
                 Ok(changed) => {
                     debug!(database = database.database, changed = changed.len(), "swept");
                     changed.iter().for_each(&wake);
+                    failures.remove(&database);
                 }
-                // Nothing is concluded from half a list; the next sweep tries again.
-                Err(failure) => warn!(database = database.database, %failure, "the sweep was not complete"),
+                // Nothing is concluded from half a list; the next sweep tries again. When none comes through any
+                // more, each table has to say so: it is not known to be as the spec says.
+                Err(failure) => {
+                    warn!(database = database.database, %failure, "the sweep was not complete");
+                    let count = failures.entry(database.clone()).or_default();
+                    *count += 1;
+                    if *count >= TRUSTED || !failure.class.is_transient() {
+                        catalog.distrust(&database).iter().for_each(&wake);
+                        failures.remove(&database);
+                    }
+                }
             }
         }
     }

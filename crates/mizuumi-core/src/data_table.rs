@@ -162,6 +162,10 @@ impl Kind for Tables {
         step.event_reason()
     }
 
+    fn has_flipped(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> bool {
+        clock::has_flipped(object, status, now)
+    }
+
     fn next_flip(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> Option<Timestamp> {
         clock::next_flip(object, status, now)
     }

@@ -148,10 +148,7 @@ impl Policy {
         let warn_at = self.warn.and_then(|age| reference.checked_add(age).ok());
         let too_old_at = self.error.and_then(|age| reference.checked_add(age).ok());
         // The first deadline that this clock does not meet. One from before the resource was made does not count.
-        let unmet = self
-            .deadline
-            .as_ref()
-            .and_then(|d| d.first_after(reference.checked_add(d.window).ok()?, &self.zone));
+        let unmet = self.deadline.as_ref().and_then(|d| d.first_unmet(reference, &self.zone));
         let missed_at = match (&self.deadline, unmet) {
             (Some(deadline), Some(unmet)) if unmet <= created => deadline.first_after(created, &self.zone),
             _ => unmet,
@@ -178,6 +175,13 @@ impl Policy {
 }
 
 impl Deadline {
+    /// The first deadline that data up to `reference` does not meet. The window is counted on the clock on the wall: a
+    /// window of 7h at 07:00 reaches back to midnight on the days too on which the clocks change.
+    fn first_unmet(&self, reference: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let covered = reference.to_zoned(zone.clone()).datetime().checked_add(self.window).ok()?;
+        self.first_after(covered.to_zoned(zone.clone()).ok()?.timestamp(), zone)
+    }
+
     /// The first deadline after a moment.
     fn first_after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         // A cron expression such as "0 0 30 2 *" never comes; croner says so by an error.
@@ -215,10 +219,9 @@ pub fn end_of_span(values: &[&str], grain: Grain, zone: &TimeZone) -> Option<Tim
     let text = values.join("-");
     let mut runs: Vec<&str> =
         text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).collect();
-    let compact = 4 + 2 * (parts - 1);
-    if parts > 1 && runs.len() == 1 && runs[0].len() == compact {
-        let run = runs[0];
-        runs = std::iter::once(&run[..4]).chain((4..compact).step_by(2).map(|i| &run[i..i + 2])).collect();
+    if let Some(run) = runs.first().copied().filter(|run| matches!(run.len(), 6 | 8 | 10)) {
+        let apart = std::iter::once(&run[..4]).chain((4..run.len()).step_by(2).map(|i| &run[i..i + 2]));
+        runs.splice(..1, apart.collect::<Vec<_>>());
     }
     // A timestamp's minutes and seconds may follow the parts that the grain needs; fewer parts than needed name no time.
     let numbers: Vec<i16> = runs.iter().take(parts).map(|run| run.parse().ok()).collect::<Option<_>>()?;
@@ -266,6 +269,9 @@ mod tests {
             (vec!["2026-11-21"], Grain::Day, &tokyo, Some("2026-11-21T15:00:00Z")),
             (vec!["20261121"], Grain::Day, &tokyo, Some("2026-11-21T15:00:00Z")),
             (vec!["2026-11-21", "07"], Grain::Hour, &tokyo, Some("2026-11-20T23:00:00Z")),
+            (vec!["20261121", "07"], Grain::Hour, &tokyo, Some("2026-11-20T23:00:00Z")),
+            (vec!["202611", "21"], Grain::Day, &TimeZone::UTC, Some("2026-11-22T00:00:00Z")),
+            (vec!["2026112107"], Grain::Hour, &TimeZone::UTC, Some("2026-11-21T08:00:00Z")),
             (vec!["2026-11-21T07:30:00"], Grain::Hour, &TimeZone::UTC, Some("2026-11-21T08:00:00Z")),
             // The day on which New York's clocks go forward has 23 hours.
             (vec!["2026-03-08"], Grain::Day, &new_york, Some("2026-03-09T04:00:00Z")),
@@ -316,6 +322,28 @@ mod tests {
         assert_eq!(
             policy.judge(Some(&late), created, at("2026-11-21T22:00:00Z")).state,
             FreshnessState::Stale
+        );
+    }
+
+    #[test]
+    fn a_window_reaches_back_on_the_clock_on_the_wall_when_the_clocks_change() {
+        let policy = policy(
+            "{sources: [{type: Reported}], timeZone: America/New_York, deadline: {cron: 0 7 * * *, window: 7h}}",
+        );
+        let created = at("2026-01-01T00:00:00Z");
+        // 2026-11-01 has 25 hours in New York; data up to its midnight meets its deadline at 07:00 EST.
+        let midnight = clock("2026-11-01T04:00:00Z");
+        let judged = policy.judge(Some(&midnight), created, at("2026-11-01T12:00:00Z"));
+        assert_eq!(
+            (judged.state, judged.flips_at),
+            (FreshnessState::Fresh, Some(at("2026-11-02T12:00:00Z")))
+        );
+        // 2026-03-08 has 23 hours.
+        let midnight = clock("2026-03-08T05:00:00Z");
+        let judged = policy.judge(Some(&midnight), created, at("2026-03-08T11:00:00Z"));
+        assert_eq!(
+            (judged.state, judged.flips_at),
+            (FreshnessState::Fresh, Some(at("2026-03-09T11:00:00Z")))
         );
     }
 

@@ -56,6 +56,8 @@ pub trait Kind: Send + Sync + 'static {
     fn conditions(status: &Self::Status) -> &[Condition];
     /// The reason that the Event about a step carries.
     fn event_reason(step: &Self::Step) -> &'static str;
+    /// Whether what a status tells of the data is no longer so at `now`, if nothing new was observed.
+    fn has_flipped(object: &Self::Object, status: &Self::Status, now: Timestamp) -> bool;
     /// The first moment at which the report would be another one with nothing in the world changed.
     fn next_flip(object: &Self::Object, status: &Self::Status, now: Timestamp) -> Option<Timestamp>;
 }

@@ -1,5 +1,7 @@
 //! Every example in the repository holds: the schema's rules, the planner's checks, and a plan to make it.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;

@@ -40,6 +40,14 @@ fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Val
     if document.is_null() {
         return;
     }
+    if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) && document["items"].is_array() {
+        // What `kubectl get -o yaml` prints for more than one object.
+        let Value::Array(items) = document["items"].take() else { return };
+        for item in items {
+            take(found, schema, file, item, namespace);
+        }
+        return;
+    }
     let ours = document["kind"] == "DataTable"
         && document["apiVersion"].as_str().is_some_and(|v| v.starts_with(concat!("mizuumi.dev", "/")));
     if !ours {

@@ -145,7 +145,8 @@ impl DesiredTable {
         let (true, Some(storage)) = (problems.is_empty(), storage) else { return Err(problems) };
         Ok(Self {
             owner,
-            description: spec.description.clone(),
+            // Glue stores no empty text: it answers none.
+            description: spec.description.clone().filter(|text| !text.is_empty()),
             team: spec.owner.clone(),
             layer: spec.layer,
             columns,
@@ -263,7 +264,7 @@ fn columns<'a>(
         columns.push(Column {
             name: name.clone(),
             type_: Some(type_.clone()),
-            comment: comment.clone(),
+            comment: comment.clone().filter(|text| !text.is_empty()),
             parameters: BTreeMap::new(),
         });
     }

@@ -43,7 +43,10 @@ impl Applied {
 pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     let have = world.table.as_ref().map(|table| &table.definition);
     let mut to = have.cloned().unwrap_or_default();
-    let before = have.map(Applied::read).unwrap_or_default();
+    let before = have.filter(|have| is_ours(have, desired)).map(Applied::read).unwrap_or_default();
+    // Marks on a table that is taken over are somebody else's memory, such as a copied table's.
+    to.parameters
+        .retain(|key, _| !key.starts_with(OUR_PREFIX) || have.is_some_and(|have| is_ours(have, desired)));
     let now_owned = owned(desired);
     for path in before.owned.difference(&now_owned) {
         take_off(&mut to, path);
@@ -55,8 +58,12 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     if let Ok(text) = serde_json::to_string(&applied) {
         marks.insert(APPLIED_PARAMETER.to_owned(), text);
     }
-    tell_freshness(marks, desired, world);
+    tell_freshness(marks, desired, world, &before);
     to
+}
+
+fn is_ours(have: &TableDefinition, desired: &DesiredTable) -> bool {
+    have.owner_mark() == Some(desired.owner.to_string().as_str())
 }
 
 /// The same without the marks and without freshness: what an observer compares.
@@ -77,7 +84,12 @@ pub fn is_drift(desired: &DesiredTable, have: &TableDefinition) -> bool {
 #[must_use]
 pub fn released(have: &TableDefinition, claim: &TableClaim) -> TableDefinition {
     let mut to = have.clone();
-    to.parameters.retain(|key, _| !key.starts_with(OUR_PREFIX) && !claim.freshness_parameters.contains(key));
+    let owned = Applied::read(have).owned;
+    // A name of the installation's choice may be somebody else's parameter, unless we wrote it.
+    let told = |key: &String| {
+        claim.freshness_parameters.contains(key) && owned.contains(&format!("parameters.{key}"))
+    };
+    to.parameters.retain(|key, _| !key.starts_with(OUR_PREFIX) && !told(key));
     to
 }
 
@@ -178,7 +190,12 @@ fn take_off(definition: &mut TableDefinition, path: &str) {
 }
 
 /// Writes what the sources say. Where they could not be asked, what stands in Glue stands.
-fn tell_freshness(parameters: &mut BTreeMap<String, String>, desired: &DesiredTable, world: &TableWorld) {
+fn tell_freshness(
+    parameters: &mut BTreeMap<String, String>,
+    desired: &DesiredTable,
+    world: &TableWorld,
+    before: &Applied,
+) {
     let Some(policy) = &desired.freshness else { return };
     if desired.mode == Mode::Plan {
         // A planner never tells freshness, so what is not told yet is no change that waits.
@@ -199,7 +216,9 @@ fn tell_freshness(parameters: &mut BTreeMap<String, String>, desired: &DesiredTa
     ] {
         match moment {
             Some(moment) => parameters.insert(name.clone(), in_seconds(moment)),
-            None => parameters.remove(name),
+            // What somebody else wrote under that name before stays until there is something to say.
+            None if before.owned.contains(&format!("parameters.{name}")) => parameters.remove(name),
+            None => None,
         };
     }
 }

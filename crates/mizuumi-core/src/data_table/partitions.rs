@@ -130,11 +130,19 @@ fn discovered(
     now: Timestamp,
 ) -> (Vec<TableStep>, Option<Timestamp>) {
     let mut wake_at: Option<Timestamp> = None;
-    let mut complete: BTreeMap<&PartitionValues, PartitionEntry> = BTreeMap::new();
-    for directory in directories.iter().filter(|d| !have.contains_key(&d.values)) {
+    let mut missing: BTreeMap<&PartitionValues, PartitionEntry> = BTreeMap::new();
+    // Ours whose directory is elsewhere by now: the table's root has moved.
+    let mut moved: BTreeMap<&PartitionValues, PartitionEntry> = BTreeMap::new();
+    for directory in directories {
+        let entries = match have.get(&directory.values) {
+            None => &mut missing,
+            Some(partition) if stands_for(partition, directory) => continue,
+            Some(partition) if partition.owner.as_deref() == Some(owner) => &mut moved,
+            Some(_) => continue,
+        };
         match is_complete(directory, completeness, now) {
             Ok(()) => {
-                complete.entry(&directory.values).or_insert_with(|| PartitionEntry {
+                entries.entry(&directory.values).or_insert_with(|| PartitionEntry {
                     values: directory.values.clone(),
                     location: directory.location.clone(),
                     owner: Some(owner.to_owned()),
@@ -143,10 +151,15 @@ fn discovered(
             Err(quiet_at) => wake_at = [wake_at, quiet_at].into_iter().flatten().min(),
         }
     }
-    (
-        batches(&complete.into_values().collect::<Vec<_>>(), LARGEST_WRITE, TableStep::CreatePartitions),
-        wake_at,
-    )
+    let entries = |of: BTreeMap<_, PartitionEntry>| of.into_values().collect::<Vec<_>>();
+    let mut steps = batches(&entries(missing), LARGEST_WRITE, TableStep::CreatePartitions);
+    steps.extend(batches(&entries(moved), LARGEST_WRITE, TableStep::UpdatePartitions));
+    (steps, wake_at)
+}
+
+/// Whether a partition's data is in that directory.
+fn stands_for(partition: &ObservedPartition, directory: &Directory) -> bool {
+    partition.location.as_deref().is_some_and(|there| s3_uri::same(there, &directory.location))
 }
 
 fn batches<T: Clone>(items: &[T], largest: usize, step: fn(Vec<T>) -> TableStep) -> Vec<TableStep> {

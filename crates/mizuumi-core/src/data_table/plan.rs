@@ -386,6 +386,17 @@ fn release(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
     else {
         return Plan::in_sync(None);
     };
+    if let Some(what) = have.definition.unsupported() {
+        return Plan::blocked(
+            Reason::UnsupportedTable,
+            format!(
+                "Glue table '{}' has become {what}, which a DataTable does not write, not even to release it; to let \
+                 the resource go with the table as it is, set the annotation '{}' to 'true'",
+                claim.owner.external,
+                mizuumi_api::annotation::ABANDON
+            ),
+        );
+    }
     // Partitions first: once the table's mark is gone, this resource has no say over them any more.
     let mut steps = world.partitions.as_ref().map(|all| partitions::release(all, &owner)).unwrap_or_default();
     let to = merge::released(&have.definition, claim);

@@ -61,6 +61,8 @@ struct Readiness {
     beside: Option<ConditionType>,
     reason: Reason,
     message: String,
+    /// The generation that this speaks of, where it is not the one at hand.
+    kept_generation: Option<i64>,
 }
 
 impl Readiness {
@@ -70,19 +72,20 @@ impl Readiness {
             beside: None,
             reason: Reason::InSync,
             message: message.to_owned(),
+            kept_generation: None,
         }
     }
 
     fn working(ready: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
-        Self { ready, beside: Some(ConditionType::Reconciling), reason, message: message.into() }
+        Self { beside: Some(ConditionType::Reconciling), ..Self::told(ready, reason, message) }
     }
 
     fn stalled(ready: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
-        Self { ready, beside: Some(ConditionType::Stalled), reason, message: message.into() }
+        Self { beside: Some(ConditionType::Stalled), ..Self::told(ready, reason, message) }
     }
 
     fn told(ready: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
-        Self { ready, beside: None, reason, message: message.into() }
+        Self { ready, beside: None, reason, message: message.into(), kept_generation: None }
     }
 }
 
@@ -129,7 +132,9 @@ pub fn report(
     if let Some(beside) = readiness.beside {
         conditions.push(condition(beside, ConditionStatus::True, readiness.reason, &readiness.message));
     }
-    conditions.push(condition(ConditionType::Ready, readiness.ready, readiness.reason, &readiness.message));
+    let mut ready = condition(ConditionType::Ready, readiness.ready, readiness.reason, &readiness.message);
+    ready.observed_generation = readiness.kept_generation.unwrap_or(generation);
+    conditions.push(ready);
     if let Some((status, reason, message)) = fresh {
         conditions.push(condition(ConditionType::Fresh, status, reason, &message));
     }
@@ -210,11 +215,13 @@ fn converging(
     match desired.map(|desired| desired.mode) {
         Some(Mode::Suspended) => {
             let kept = condition::find(&before.conditions, ConditionType::Ready);
-            Readiness::told(
+            let told = Readiness::told(
                 kept.map_or(ConditionStatus::Unknown, |c| c.status),
                 Reason::Suspended,
                 format!("suspended; left undone: {message}"),
-            )
+            );
+            // Kept as it was, so it does not speak of a spec that came since.
+            Readiness { kept_generation: kept.map(|c| c.observed_generation), ..told }
         }
         Some(Mode::Plan) => Readiness::told(
             ConditionStatus::False,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::plan::TableStep;
 use super::world::{ObservedPartition, ObservedTable, TableWorld};
+use crate::s3_uri;
 
 /// The world after a step.
 #[must_use]
@@ -51,6 +52,11 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                     partition.location = Some(entry.location.clone());
                     partition.owner.clone_from(&entry.owner);
                 }
+            }
+            if let Some(directories) = &mut after.directories {
+                directories.retain(|d| {
+                    !batch.iter().any(|e| e.values == d.values && s3_uri::same(&e.location, &d.location))
+                });
             }
         }
         TableStep::DeletePartitions(batch) => {

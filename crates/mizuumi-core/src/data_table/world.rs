@@ -38,7 +38,7 @@ pub struct TableWorld {
     pub table: Option<ObservedTable>,
     /// The partitions in the catalog, if they were looked at.
     pub partitions: Option<BTreeMap<PartitionValues, ObservedPartition>>,
-    /// The directories that no partition stands for yet, if they were looked at.
+    /// The directories that no partition under the table's root stands for yet, if they were looked at.
     pub directories: Option<Vec<Directory>>,
 }
 
