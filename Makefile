@@ -7,22 +7,22 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test check crds controlplane-mod
+.PHONY: help up down demo test idle check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Start the local stand: Kubernetes and AWS on 127.0.0.1 (builds it the first time)
-	cargo build -p mizuumi-stand -p mizuumi-localaws
+	cargo build --workspace
 	@$(STAND) up
 
 down: ## Stop the local stand; its data stays (`mizuumi-stand down --purge` removes it)
 	@stand/demo.sh stop
-	cargo build -q -p mizuumi-stand
+	cargo build -q --workspace
 	@$(STAND) down
 
 demo: ## Start the stand, run Mizuumi on it and show what it does
-	cargo build -p mizuumi -p mizuumi-stand -p mizuumi-localaws
+	cargo build --workspace
 	@$(STAND) up
 	@stand/demo.sh
 
@@ -30,6 +30,10 @@ test: ## Run all tests against a stand of their own, which is stopped afterwards
 	cargo build --workspace
 	cargo test --workspace --no-run
 	@$(STAND) --dir .stand/test with --fresh -- stand/test.sh
+
+idle: ## Measure what 1,000 tables cost while nothing changes: make idle TABLES=1000
+	cargo build -p mizuumi -p mizuumi-stand -p mizuumi-localaws -p mizuumi-tests
+	@$(STAND) --dir .stand/idle with --fresh -- $(CARGO_TARGET_DIR)/debug/idle --tables $(or $(TABLES),1000)
 
 check: ## Check format and lints
 	cargo fmt --all --check

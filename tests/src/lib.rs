@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The harness of the tests of behaviour: the real binary, a real kube-apiserver and the local AWS endpoint.
+//!
+//! Each test is a [`Team`] of its own: a namespace, an AWS account, a Glue database, a bucket. Nothing is shared, so
+//! tests run side by side. Tests never sleep; they wait for what they expect, up to a deadline.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a harness fails by panicking"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "tests write json!(…) where they need it")]
+
+mod admin;
+mod aws;
+mod controller;
+pub mod idle;
+mod kubernetes;
+mod plan;
+mod team;
+mod wait;
+
+pub use admin::{Admin, Call, Write};
+pub use aws::{Aws, bare};
+pub use controller::{Controller, Settings};
+pub use kubernetes::{condition, reason_of};
+pub use plan::{Planned, binary};
+pub use team::Team;
+pub use wait::{DEADLINE, now};

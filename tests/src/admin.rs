@@ -1,0 +1,131 @@
+//! The local endpoint's admin API: faults, the log of calls, the audit of writes; all of one account.
+
+use anyhow::{Context as _, Result, bail};
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How the controllers' requests name their client.
+const OUR_AGENT: &str = "app/mizuumi";
+
+/// The admin API as one account sees it.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    url: String,
+    account: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// A call that came in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Call {
+    /// Its number.
+    pub seq: u64,
+    /// Service, such as `glue`.
+    pub service: String,
+    /// Operation.
+    pub operation: String,
+    /// What it was about.
+    pub resource: String,
+    /// `ok`, or what went wrong.
+    pub outcome: String,
+    /// The fault that struck it.
+    pub fault: Option<String>,
+}
+
+/// A write that took effect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Write {
+    /// Operation.
+    pub operation: String,
+    /// What was written.
+    pub resource: String,
+    /// The version that the client named.
+    pub version_given: Option<String>,
+    /// Whether the table was there before.
+    pub existed: bool,
+    /// The owner mark before.
+    pub owner_before: Option<String>,
+}
+
+impl Admin {
+    pub(crate) fn new(url: &str, account: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { url: url.to_owned(), account: account.to_owned(), client }
+    }
+
+    /// Makes this account's calls go wrong; `rule` is a rule of the endpoint without the account.
+    pub async fn fault(&self, mut rule: Value) {
+        rule["account"] = json!(self.account);
+        self.ask("POST", "faults", "", Some(rule)).await.expect("the fault is set");
+    }
+
+    /// How often the rules of this account have struck.
+    pub async fn struck(&self) -> u64 {
+        let answer = self.ask("GET", "faults", "", None).await.expect("the faults are listed");
+        answer["faults"].as_array().into_iter().flatten().filter_map(|rule| rule["fired"].as_u64()).sum()
+    }
+
+    /// Ends all faults of this account.
+    pub async fn heal(&self) {
+        self.ask("DELETE", "faults", "", None).await.expect("the faults are cleared");
+    }
+
+    /// The number of the last call of anybody.
+    pub async fn seq(&self) -> u64 {
+        self.ask("GET", "calls", "", None).await.expect("the calls are counted")["seq"].as_u64().expect("seq")
+    }
+
+    /// The calls after a number, oldest first. Those of the test itself are among them.
+    pub async fn calls(&self, since: u64) -> Vec<Call> {
+        let query = format!("&log=true&since={since}");
+        let answer = self.ask("GET", "calls", &query, None).await.expect("the calls are listed");
+        serde_json::from_value(answer["log"].clone()).expect("calls")
+    }
+
+    /// How many calls of one operation came after a number.
+    pub async fn count(&self, operation: &str, since: u64) -> usize {
+        self.calls(since).await.iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// The writes of controllers and of `mizuumi plan`, oldest first.
+    pub async fn writes(&self) -> Vec<Write> {
+        let query = format!("&userAgent={OUR_AGENT}");
+        let answer = self.ask("GET", "audit", &query, None).await.expect("the writes are listed");
+        serde_json::from_value(answer["entries"].clone()).expect("writes")
+    }
+
+    /// What the endpoint counts of the controllers' writes, such as `updateTableWithoutVersion`.
+    pub async fn witness(&self, counter: &str) -> u64 {
+        let answer = self.ask("GET", "audit", "", None).await.expect("the witness is asked");
+        let counters = &answer["witness"][&self.account][OUR_AGENT];
+        if counters.is_null() {
+            return 0;
+        }
+        counters[counter].as_u64().unwrap_or_else(|| panic!("no counter {counter} in {counters}"))
+    }
+
+    async fn ask(&self, method: &str, path: &str, query: &str, body: Option<Value>) -> Result<Value> {
+        let uri = format!("{}/_localaws/{path}?account={}{query}", self.url, self.account);
+        // Rules carry their account in the body.
+        let uri = if method == "POST" { format!("{}/_localaws/{path}", self.url) } else { uri };
+        let request = Request::builder()
+            .method(method)
+            .uri(&uri)
+            .header("content-type", "application/json")
+            .body(Full::from(body.map(|body| body.to_string()).unwrap_or_default()))?;
+        let answer = self.client.request(request).await.with_context(|| format!("no answer from {uri}"))?;
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await?.to_bytes();
+        if !status.is_success() {
+            bail!("{uri}: {status} {}", String::from_utf8_lossy(&bytes));
+        }
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}

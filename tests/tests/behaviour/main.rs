@@ -1,0 +1,18 @@
+//! What Mizuumi does, as its users see it: a file for each behaviour, a test for each sentence.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking, helpers of tests too")]
+
+mod admission;
+mod conformance;
+mod crash;
+mod drift;
+mod faults;
+mod freshness;
+mod idle;
+mod input;
+mod kstatus;
+mod lifecycle;
+mod modes;
+mod ownership;
+mod partitions;
+mod plan;

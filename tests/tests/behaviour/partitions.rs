@@ -1,0 +1,137 @@
+//! Partitions get into the catalog: those that the spec lists, and those that directories say.
+
+use anyhow::ensure;
+use mizuumi_tests::{Controller, Team};
+use serde_json::{Value, json};
+
+fn keyed(partitions: &Value) -> Value {
+    json!({ "partitionKeys": [{ "name": "day", "type": "string" }], "partitions": partitions })
+}
+
+fn declared(days: &[&str]) -> Value {
+    let listed: Vec<Value> = days.iter().map(|day| json!({ "values": [day] })).collect();
+    keyed(&json!({ "mode": "Declared", "declared": listed }))
+}
+
+#[tokio::test]
+async fn declared_partitions_are_registered_moved_and_removed() {
+    let team = Team::new("declared").await;
+    let _controller = Controller::start(&team).await;
+    team.create("orders", declared(&["2026-11-20", "2026-11-21"])).await;
+    let table = team.ready("orders").await;
+    let status = table.status.and_then(|status| status.partitions).expect("partitions");
+    assert_eq!((status.registered, status.newest.as_deref()), (2, Some("day=2026-11-21")));
+    let partitions = team.aws.partitions("orders").await;
+    let location = |index: usize| partitions[index].storage_descriptor().and_then(|s| s.location());
+    assert_eq!(location(0), Some(format!("{}day=2026-11-20/", team.location("orders")).as_str()));
+    let serde = partitions[0].storage_descriptor().and_then(|s| s.serde_info());
+    assert!(serde.and_then(|s| s.serialization_library()).is_some_and(|l| l.contains("ParquetHiveSerDe")));
+
+    // Somebody else's partition is none of ours.
+    team.aws.create_partition("orders", &["2026-01-01"], "s3://elsewhere/").await;
+    let moved = format!("s3://{}/moved/", team.aws.bucket);
+    let listed = json!([
+        { "values": ["2026-11-21"], "location": moved },
+        { "values": ["2026-11-22"] },
+    ]);
+    team.change("orders", json!({ "partitions": { "declared": listed } })).await;
+    team.ready("orders").await;
+    assert_eq!(team.aws.partition_values("orders").await, ["2026-01-01", "2026-11-21", "2026-11-22"]);
+    let partitions = team.aws.partitions("orders").await;
+    assert_eq!(partitions[1].storage_descriptor().and_then(|s| s.location()), Some(moved.as_str()));
+    let note = team.event("orders", "PartitionsRemoved").await;
+    assert!(note.contains("remove 1 partition") && note.contains("data stays"), "{note}");
+}
+
+#[tokio::test]
+async fn a_partition_that_somebody_removed_is_registered_again() {
+    let team = Team::new("lost").await;
+    let _controller = Controller::start(&team).await;
+    team.create("orders", declared(&["a", "b"])).await;
+    team.ready("orders").await;
+    let delete = team.aws.glue.delete_partition().database_name(&team.aws.database).table_name("orders");
+    delete.partition_values("a").send().await.expect("the partition is removed");
+    team.eventually("orders", "both partitions", async || {
+        ensure!(team.aws.partition_values("orders").await == ["a", "b"], "not yet");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_hundred_and_fifty_partitions_take_three_calls() {
+    let team = Team::new("batches").await;
+    let _controller = Controller::start(&team).await;
+    let days: Vec<String> = (0..250).map(|day| format!("d{day:03}")).collect();
+    let days: Vec<&str> = days.iter().map(String::as_str).collect();
+    let since = team.admin.seq().await;
+    team.create("orders", declared(&days)).await;
+    team.ready("orders").await;
+    assert_eq!(team.admin.count("BatchCreatePartition", since).await, 3);
+    assert_eq!(team.aws.partition_values("orders").await.len(), 250);
+    let since = team.admin.seq().await;
+    team.change("orders", json!({ "partitions": { "declared": [] } })).await;
+    team.ready("orders").await;
+    assert_eq!(team.admin.count("BatchDeletePartition", since).await, 10);
+    assert_eq!(team.aws.partition_values("orders").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_directory_becomes_a_partition_once_its_marker_is_there() {
+    let team = Team::new("discovered").await;
+    team.aws.put("orders/day=2026-11-20/part-0.parquet", "x").await;
+    team.aws.put("orders/day=2026-11-20/_SUCCESS", "").await;
+    team.aws.put("orders/day=2026-11-21/part-0.parquet", "x").await;
+    team.aws.put("orders/day=a%3Ab/_SUCCESS", "").await;
+    team.aws.put("orders/_temporary/part-0.parquet", "x").await;
+    team.aws.put("orders/other=1/_SUCCESS", "").await;
+    let _controller = Controller::start(&team).await;
+    team.create("orders", keyed(&json!({ "mode": "Discovered", "marker": "_SUCCESS" }))).await;
+    let table = team.ready("orders").await;
+    let status = table.status.and_then(|status| status.partitions).expect("partitions");
+    assert_eq!((status.registered, status.incomplete), (2, 1));
+    assert_eq!(team.aws.partition_values("orders").await, ["2026-11-20", "a:b"]);
+
+    team.aws.put("orders/day=2026-11-21/_SUCCESS", "").await;
+    let table = team
+        .until("orders", "the third partition", |table| {
+            let partitions = table.status.as_ref().and_then(|status| status.partitions.as_ref());
+            partitions.is_some_and(|status| status.registered == 3 && status.incomplete == 0)
+        })
+        .await;
+    drop(table);
+    let partitions = team.aws.partitions("orders").await;
+    let location = partitions[1].storage_descriptor().and_then(|s| s.location());
+    assert_eq!(location, Some(format!("{}day=2026-11-21/", team.location("orders")).as_str()));
+    team.event("orders", "PartitionsRegistered").await;
+}
+
+#[tokio::test]
+async fn without_a_marker_a_directory_waits_for_its_quiet_period() {
+    let team = Team::new("quiet").await;
+    team.aws.put("orders/day=2026-11-20/part-0.parquet", "x").await;
+    let _controller = Controller::start(&team).await;
+    team.create("orders", keyed(&json!({ "mode": "Discovered", "quietPeriod": "1h" }))).await;
+    let table = team.ready("orders").await;
+    let status = table.status.and_then(|status| status.partitions).expect("partitions");
+    assert_eq!((status.registered, status.incomplete), (0, 1));
+    assert_eq!(team.aws.partition_values("orders").await.len(), 0);
+}
+
+#[tokio::test]
+async fn discovered_partitions_follow_the_root_of_the_table() {
+    let team = Team::new("rooted").await;
+    for root in ["orders", "new"] {
+        team.aws.put(&format!("{root}/day=1/_SUCCESS"), "").await;
+    }
+    let _controller = Controller::start(&team).await;
+    team.create("orders", keyed(&json!({ "mode": "Discovered", "marker": "_SUCCESS" }))).await;
+    team.ready("orders").await;
+    let root = format!("s3://{}/new/", team.aws.bucket);
+    team.change("orders", json!({ "location": root })).await;
+    team.ready("orders").await;
+    let partitions = team.aws.partitions("orders").await;
+    let locations: Vec<_> =
+        partitions.iter().filter_map(|p| p.storage_descriptor().and_then(|s| s.location())).collect();
+    assert_eq!(locations, [format!("{root}day=1/")]);
+}
