@@ -32,7 +32,7 @@ test: ## Run all tests against a stand of their own, which is stopped afterwards
 	@$(STAND) --dir .stand/test with --fresh -- stand/test.sh
 
 idle: ## Measure what 1,000 tables cost while nothing changes: make idle TABLES=1000
-	cargo build -p mizuumi -p mizuumi-stand -p mizuumi-localaws -p mizuumi-tests
+	cargo build --workspace
 	@$(STAND) --dir .stand/idle with --fresh -- $(CARGO_TARGET_DIR)/debug/idle --tables $(or $(TABLES),1000)
 
 check: ## Check format and lints

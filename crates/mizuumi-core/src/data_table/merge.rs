@@ -43,10 +43,10 @@ impl Applied {
 pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     let have = world.table.as_ref().map(|table| &table.definition);
     let mut to = have.cloned().unwrap_or_default();
-    let before = have.filter(|have| is_ours(have, desired)).map(Applied::read).unwrap_or_default();
+    let ours = have.is_some_and(|have| have.owner_mark() == Some(desired.owner.to_string().as_str()));
+    let before = have.filter(|_| ours).map(Applied::read).unwrap_or_default();
     // Marks on a table that is taken over are somebody else's memory, such as a copied table's.
-    to.parameters
-        .retain(|key, _| !key.starts_with(OUR_PREFIX) || have.is_some_and(|have| is_ours(have, desired)));
+    to.parameters.retain(|key, _| ours || !key.starts_with(OUR_PREFIX));
     let now_owned = owned(desired);
     for path in before.owned.difference(&now_owned) {
         take_off(&mut to, path);
@@ -60,10 +60,6 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     }
     tell_freshness(marks, desired, world, &before);
     to
-}
-
-fn is_ours(have: &TableDefinition, desired: &DesiredTable) -> bool {
-    have.owner_mark() == Some(desired.owner.to_string().as_str())
 }
 
 /// The same without the marks and without freshness: what an observer compares.
