@@ -1,7 +1,7 @@
 //! Whose table it is: others' tables are refused, and nothing of theirs is touched.
 
 use anyhow::ensure;
-use aws_sdk_glue::types::Column;
+use aws_sdk_glue::types::{Column, Table};
 use mizuumi_tests::{Controller, Team, reason_of};
 use serde_json::json;
 
@@ -111,10 +111,18 @@ async fn a_view_and_an_iceberg_table_are_left_alone() {
     team.aws
         .create_table("iceberg", &[("table_type", "ICEBERG"), ("metadata_location", "s3://x/m.json")])
         .await;
-    let before = team.aws.existing("iceberg").await;
+    team.aws.create_table("view", &[]).await;
+    let into_view = |mut table: Table| {
+        table.table_type = Some("VIRTUAL_VIEW".to_owned());
+        table
+    };
+    team.aws.meddle("view", into_view).await;
     let _controller = Controller::start(&team).await;
-    team.create("iceberg", json!({ "adoptionPolicy": "IfUnowned" })).await;
-    let refused = team.reason("iceberg", "UnsupportedTable").await;
-    assert!(refused.message.contains("an Iceberg table"), "{}", refused.message);
-    assert_eq!(team.aws.existing("iceberg").await, before);
+    for (name, what) in [("iceberg", "an Iceberg table"), ("view", "a view")] {
+        let before = team.aws.existing(name).await;
+        team.create(name, json!({ "adoptionPolicy": "IfUnowned" })).await;
+        let refused = team.reason(name, "UnsupportedTable").await;
+        assert!(refused.message.contains(what), "{}", refused.message);
+        assert_eq!(team.aws.existing(name).await, before);
+    }
 }
