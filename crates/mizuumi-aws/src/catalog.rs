@@ -77,16 +77,19 @@ impl Known {
         }
     }
 
-    /// Keeps what a complete list saw: what it does not have is absent. Answers which watched tables look different.
-    fn keep_all(&mut self, began: Instant, mut list: Listed) -> Vec<String> {
+    /// Keeps what a complete list saw: what it does not have is absent.
+    fn keep_all(&mut self, began: Instant, list: &Listed) {
         self.size = list.tables.len();
         self.sights.retain(|table, _| self.watched.contains(table) || list.tables.contains_key(table));
         let mut names: HashSet<String> = self.watched.clone();
         names.extend(list.tables.keys().cloned());
         for name in names {
-            let sight = list.take(&name);
-            self.keep(&name, began, &sight);
+            self.keep(&name, began, &list.sight(&name));
         }
+    }
+
+    /// The watched tables that look different since this was asked last.
+    fn take_changed(&mut self) -> Vec<String> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().filter(|name| self.watched.contains(name)).collect()
     }
@@ -104,8 +107,8 @@ struct Listed {
 }
 
 impl Listed {
-    fn take(&mut self, table: &str) -> Sight {
-        Sight { database_exists: self.database_exists, table: self.tables.remove(table) }
+    fn sight(&self, table: &str) -> Sight {
+        Sight { database_exists: self.database_exists, table: self.tables.get(table).cloned() }
     }
 }
 
@@ -187,13 +190,11 @@ impl Catalog {
     pub async fn sweep(&self, database: &DatabaseKey) -> Result<Vec<TableKey>, Failure> {
         let began = Instant::now();
         let list = self.list(database).await?;
-        let changed = self.database(database, |known| known.keep_all(began, list));
-        let key = |table| TableKey {
-            profile: database.profile.clone(),
-            database: database.database.clone(),
-            table,
-        };
-        Ok(changed.into_iter().map(key).collect())
+        let changed = self.database(database, |known| {
+            known.keep_all(began, &list);
+            known.take_changed()
+        });
+        Ok(changed.into_iter().map(|table| table_of(database, table)).collect())
     }
 
     /// Forgets what was seen of a database that cannot be listed any more; answers the tables that were watched.
@@ -202,12 +203,7 @@ impl Catalog {
             known.sights.clear();
             known.watched.clone()
         });
-        let key = |table| TableKey {
-            profile: database.profile.clone(),
-            database: database.database.clone(),
-            table,
-        };
-        watched.into_iter().map(key).collect()
+        watched.into_iter().map(|table| table_of(database, table)).collect()
     }
 
     /// What was seen of a table; from now on sweeps watch it.
@@ -228,49 +224,30 @@ impl Catalog {
         });
         let tables: HashSet<String> = waiting.iter().map(|(table, _)| table.clone()).collect();
         let began = Instant::now();
-        let read = if all_at_once {
-            match self.list(database).await {
-                Ok(list) => self.answer_from(database, began, list, &tables),
-                Err(failure) => tables.into_iter().map(|table| (table, Err(failure.clone()))).collect(),
+        let read: HashMap<String, Result<Sight, Failure>> = if all_at_once {
+            let list = self.list(database).await;
+            if let Ok(list) = &list {
+                self.database(database, |known| known.keep_all(began, list));
             }
+            let sight = |table: &str| list.as_ref().map(|list| list.sight(table)).map_err(Clone::clone);
+            tables.iter().map(|table| (table.clone(), sight(table))).collect()
         } else {
-            self.read_each(database, &tables).await
-        };
-        self.database(database, |known| {
-            for (table, sight) in &read {
-                if let Ok(sight) = sight {
-                    known.keep(table, began, sight);
+            let read = self.read_each(database, &tables).await;
+            self.database(database, |known| {
+                for (table, sight) in &read {
+                    if let Ok(sight) = sight {
+                        known.keep(table, began, sight);
+                    }
                 }
-            }
-        });
+            });
+            read
+        };
         for (table, answer) in waiting {
             if let Some(sight) = read.get(&table) {
                 // Whoever asked may have gone; then nobody misses the answer.
                 answer.send(sight.clone()).ok();
             }
         }
-    }
-
-    /// The tables that were asked for; the others are kept for when they are.
-    fn answer_from(
-        &self,
-        database: &DatabaseKey,
-        began: Instant,
-        mut list: Listed,
-        tables: &HashSet<String>,
-    ) -> HashMap<String, Result<Sight, Failure>> {
-        let read = tables.iter().map(|table| (table.clone(), Ok(list.take(table)))).collect();
-        self.database(database, |known| {
-            known.size = list.tables.len() + tables.len();
-            let database_exists = list.database_exists;
-            for (table, seen) in list.tables {
-                // A table that somebody watches is for the sweep to compare.
-                if !known.watched.contains(&table) {
-                    known.keep(&table, began, &Sight { database_exists, table: Some(seen) });
-                }
-            }
-        });
-        read
     }
 
     async fn read_each(
@@ -319,6 +296,10 @@ fn database_of(key: &TableKey) -> DatabaseKey {
     DatabaseKey { profile: key.profile.clone(), database: key.database.clone() }
 }
 
+fn table_of(database: &DatabaseKey, table: String) -> TableKey {
+    TableKey { profile: database.profile.clone(), database: database.database.clone(), table }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,9 +325,11 @@ mod tests {
         let mut known =
             Known { watched: HashSet::from(["a".into(), "b".into(), "c".into()]), ..Known::default() };
         let start = Instant::now();
-        let first = known.keep_all(start, list(&[("a", "1"), ("b", "1"), ("foreign", "1")]));
+        known.keep_all(start, &list(&[("a", "1"), ("b", "1"), ("foreign", "1")]));
+        let first = known.take_changed();
         assert!(first.is_empty(), "what is seen for the first time is no change: {first:?}");
-        let mut changed = known.keep_all(Instant::now(), list(&[("a", "2"), ("c", "1"), ("foreign", "2")]));
+        known.keep_all(Instant::now(), &list(&[("a", "2"), ("c", "1"), ("foreign", "2")]));
+        let mut changed = known.take_changed();
         changed.sort();
         assert_eq!(changed, ["a", "b", "c"]);
     }

@@ -227,14 +227,7 @@ async fn batch_get_partition(
     table: &str,
     batch: &[PartitionEntry],
 ) -> Result<Vec<Partition>, Failure> {
-    let mut wanted = Vec::with_capacity(batch.len());
-    for entry in batch {
-        let list = PartitionValueList::builder()
-            .set_values(Some(entry.values.clone()))
-            .build()
-            .map_err(|error| unbuilt("glue:BatchGetPartition", &error))?;
-        wanted.push(list);
-    }
+    let wanted = value_lists("glue:BatchGetPartition", batch.iter().map(|entry| &entry.values))?;
     clients.glue_turn("BatchGetPartition").await;
     let answer = clients
         .glue
@@ -263,14 +256,7 @@ pub(crate) async fn delete_partitions(
     table: &str,
     batch: &[PartitionValues],
 ) -> Result<(), Failure> {
-    let mut lists = Vec::with_capacity(batch.len());
-    for values in batch {
-        let list = PartitionValueList::builder()
-            .set_values(Some(values.clone()))
-            .build()
-            .map_err(|error| unbuilt("glue:BatchDeletePartition", &error))?;
-        lists.push(list);
-    }
+    let lists = value_lists("glue:BatchDeletePartition", batch.iter())?;
     clients.glue_turn("BatchDeletePartition").await;
     let answer = clients
         .glue_once
@@ -282,6 +268,16 @@ pub(crate) async fn delete_partitions(
         .await
         .map_err(|error| failure("glue:BatchDeletePartition", Effect::Write, &error))?;
     all_well("glue:BatchDeletePartition", answer.errors(), "EntityNotFoundException")
+}
+
+fn value_lists<'a>(
+    operation: &'static str,
+    partitions: impl Iterator<Item = &'a PartitionValues>,
+) -> Result<Vec<PartitionValueList>, Failure> {
+    partitions
+        .map(|values| PartitionValueList::builder().set_values(Some(values.clone())).build())
+        .collect::<Result<_, _>>()
+        .map_err(|error| unbuilt(operation, &error))
 }
 
 /// The first error of a batch that matters.

@@ -7,6 +7,7 @@ use mizuumi_api::data_table::{self as api, AdoptionPolicy, DataTable, Management
 use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
 use mizuumi_api::{Installation, annotation};
 
+use super::clock;
 use super::definition::{Column, makes_iceberg};
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, PartitionValues, TableLook};
@@ -165,7 +166,7 @@ impl DesiredTable {
                 ManagementPolicy::Full if spec.suspend => Mode::Suspended,
                 ManagementPolicy::Full => Mode::Full,
             },
-            created: object.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            created: clock::created(object),
         })
     }
 
