@@ -8,7 +8,7 @@ use mizuumi_api::Reason;
 use serde_json::Value;
 
 fn page(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/src").join(name)
+    PathBuf::from("../../docs/src").join(name)
 }
 
 fn compare(name: &str, wanted: &str) {

@@ -36,7 +36,7 @@ impl Case {
 
 /// Every case, by the rule that its file is named after.
 fn cases() -> Vec<(String, Vec<Case>)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/cel"));
+    let folder = PathBuf::from("../../tests/cases/cel");
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).expect("tests/cases/cel").map(|entry| entry.expect("entry").path()).collect();
     files.sort();

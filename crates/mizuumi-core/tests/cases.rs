@@ -22,8 +22,7 @@ const MOST_LINES: usize = 80;
 
 #[test]
 fn every_case_plans_and_reports_as_its_snapshot_says() {
-    let base =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/base.yaml")).expect("base");
+    let base = fs::read_to_string("tests/cases/base.yaml").expect("base");
     let base: Base = serde_saphyr::from_str(&base).expect("base");
     let mut settings = insta::Settings::clone_current();
     settings.set_omit_expression(true);

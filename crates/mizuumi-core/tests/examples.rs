@@ -10,7 +10,7 @@ use mizuumi_core::data_table::{TableStep, TableWorld, Tables};
 use mizuumi_core::{Kind, Verdict};
 
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+    PathBuf::from("../../examples")
 }
 
 fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {

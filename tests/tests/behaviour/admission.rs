@@ -21,7 +21,7 @@ struct Case {
 }
 
 fn cases() -> Vec<(String, Case)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/cases/cel"));
+    let folder = PathBuf::from("cases/cel");
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).expect("tests/cases/cel").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();

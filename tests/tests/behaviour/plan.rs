@@ -129,7 +129,7 @@ async fn a_configuration_that_cannot_be_is_told_by_its_paths() {
 }
 
 fn examples(folder: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).join(folder)
+    PathBuf::from("../examples").join(folder)
 }
 
 /// The manifests of a folder, with this team's bucket for the lake: buckets have one name for all accounts.
