@@ -12,7 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::audit;
+use crate::clock;
 use crate::faults::Rule;
+use crate::glue::Seed;
 use crate::quotas::Quota;
 use crate::requests::Endpoint;
 
@@ -24,6 +26,7 @@ pub(crate) fn router() -> Router<Arc<Endpoint>> {
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/quotas", get(quotas).post(add_quotas).delete(clear_quotas))
         .route("/audit", get(audit))
+        .route("/seed", post(seed))
         .route("/reset", post(reset))
 }
 
@@ -49,6 +52,10 @@ async fn calls(State(endpoint): Shared, Query(selection): Query<Selection>) -> J
     let account = selection.account.as_deref();
     let seq = endpoint.last_seq();
     let mut answer = json!({"seq": seq, "counts": endpoint.calls.counts(account, selection.since)});
+    let (forgotten, complete) = endpoint.calls.forgotten(selection.since.unwrap_or(0));
+    answer["forgotten"] = json!(forgotten);
+    // Counts without `since` are always whole.
+    answer["incomplete"] = json!(!complete && (selection.log || selection.since.is_some()));
     if selection.log {
         answer["log"] = json!(endpoint.calls.log(account, selection.since.unwrap_or(0)));
     }
@@ -113,12 +120,34 @@ async fn clear_quotas(State(endpoint): Shared, Query(selection): Query<Selection
 async fn audit(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
     let account = selection.account.as_deref();
     let seq = endpoint.last_seq();
-    let entries = endpoint.audit.entries(&audit::Selection {
-        account,
-        since: selection.since.unwrap_or(0),
-        user_agent: selection.user_agent.as_deref(),
-    });
-    Json(json!({"seq": seq, "entries": entries, "witness": endpoint.audit.witness(account)}))
+    let since = selection.since.unwrap_or(0);
+    let user_agent = selection.user_agent.as_deref();
+    let entries = endpoint.audit.entries(&audit::Selection { account, since, user_agent });
+    let (forgotten, complete) = endpoint.audit.forgotten(since);
+    Json(json!({"seq": seq, "entries": entries, "witness": endpoint.audit.witness(account),
+        "forgotten": forgotten, "incomplete": !complete}))
+}
+
+/// Makes many tables at once, on a thread where that may take its time.
+async fn seed(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    let seed = match serde_json::from_value::<Seed>(body) {
+        Ok(seed) => seed,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, Json(json!({"error": error.to_string()}))).into_response();
+        }
+    };
+    let seeded =
+        tokio::task::spawn_blocking(move || endpoint.glue.seed(&seed, clock::now().as_second())).await;
+    match seeded {
+        Ok(Ok(seeded)) => Json(json!(seeded)).into_response(),
+        Ok(Err(error)) => {
+            let body = json!({"error": format!("{}: {}", error.code, error.message)});
+            (StatusCode::BAD_REQUEST, Json(body)).into_response()
+        }
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": error.to_string()}))).into_response()
+        }
+    }
 }
 
 /// Forgets state, faults, quotas, calls and audit of an account, or of all. moto can only forget everything, so its

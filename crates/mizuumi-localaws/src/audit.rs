@@ -1,16 +1,18 @@
 //! The audit of effective writes, and the witness: invariants that can be checked from outside the controller.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::client;
 use crate::lock::Lock;
+use crate::ring::{Numbered, Ring};
+use crate::shared::Shared;
 
 /// The table parameter that marks a table as managed; the witness reads it and writes nothing.
 pub(crate) const OWNER_PARAMETER: &str = "mizuumi.owner";
-
-/// Entries kept; older ones are forgotten, the counters are not.
-const KEPT: usize = 200_000;
 
 /// What one operation changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -39,14 +41,10 @@ impl Effect {
     }
 }
 
-/// Who wrote, when, by which operation.
-#[derive(Debug, Clone, Serialize)]
+/// Who wrote, by which operation; many writes have it in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Writer {
-    /// Number of the call, as in the call log and the request id.
-    pub(crate) seq: u64,
-    /// When.
-    pub(crate) time: String,
     /// In which account.
     pub(crate) account: String,
     /// In which region.
@@ -63,9 +61,43 @@ pub(crate) struct Writer {
     pub(crate) fault: Option<String>,
 }
 
+/// What one call did.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Number of the call, as in the call log and the request id.
+    pub(crate) seq: u64,
+    /// When.
+    pub(crate) time: Timestamp,
+    /// Who.
+    pub(crate) writer: Writer,
+    /// Effective writes.
+    pub(crate) effects: Vec<Effect>,
+    /// It was an `UpdateTable` without a `VersionId`.
+    pub(crate) update_without_version: bool,
+    /// It was an `UpdateTable` with a stale `VersionId`.
+    pub(crate) update_with_stale_version: bool,
+}
+
 /// One effective write.
+#[derive(Debug)]
+struct Entry {
+    seq: u64,
+    time: Timestamp,
+    writer: Arc<Writer>,
+    effect: Effect,
+}
+
+impl Numbered for Entry {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// One effective write as it is shown.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct Shown {
+    seq: u64,
+    time: Timestamp,
     #[serde(flatten)]
     writer: Writer,
     #[serde(flatten)]
@@ -86,22 +118,18 @@ pub(crate) struct Counters {
     pub(crate) writes_to_unmarked_tables: u64,
 }
 
-/// The client behind a user agent: the application's name if it gives one (`app/NAME` in the AWS SDKs' format), else the
-/// first product. The rest of the text differs from call to call (features in use).
-fn client(user_agent: &str) -> &str {
-    let mut words = user_agent.split_whitespace();
-    let first = words.clone().next().unwrap_or_default();
-    words.find(|word| word.starts_with("app/")).unwrap_or(first)
-}
-
 type Witness = BTreeMap<String, BTreeMap<String, Counters>>;
 
-/// The audit of all accounts.
-#[derive(Debug, Default)]
-pub(crate) struct Audit {
-    entries: Lock<VecDeque<Entry>>,
-    witness: Lock<Witness>,
+#[derive(Debug)]
+struct Book {
+    writers: Shared<Writer>,
+    last: Ring<Entry>,
+    witness: Witness,
 }
+
+/// The audit of all accounts.
+#[derive(Debug)]
+pub(crate) struct Audit(Lock<Book>);
 
 /// Which audit entries to show.
 #[derive(Debug, Default)]
@@ -115,40 +143,55 @@ pub(crate) struct Selection<'a> {
 }
 
 impl Audit {
+    /// An audit that shows so many last writes.
+    pub(crate) fn new(most: usize) -> Self {
+        let book = Book { writers: Shared::default(), last: Ring::new(most), witness: Witness::new() };
+        Self(Lock::new(book))
+    }
+
     /// Records what a call did.
-    pub(crate) fn record(&self, writer: &Writer, effects: Vec<Effect>, without_version: bool, stale: bool) {
-        if effects.is_empty() && !without_version && !stale {
-            return;
-        }
-        let mut witness = self.witness.hold();
-        let account = witness.entry(writer.account.clone()).or_default();
-        let counters = account.entry(client(&writer.user_agent).to_owned()).or_default();
-        counters.update_table_without_version += u64::from(without_version);
-        counters.update_table_with_stale_version += u64::from(stale);
-        let mut entries = self.entries.hold();
-        for effect in effects {
+    pub(crate) fn record(&self, written: Written) {
+        let mut book = self.0.hold();
+        let writer = book.writers.of(written.writer);
+        let account = book.witness.entry(writer.account.clone()).or_default();
+        let counters = account.entry(client::name(&writer.user_agent).to_owned()).or_default();
+        counters.update_table_without_version += u64::from(written.update_without_version);
+        counters.update_table_with_stale_version += u64::from(written.update_with_stale_version);
+        for effect in &written.effects {
             counters.writes += 1;
             counters.writes_to_unmarked_tables += u64::from(effect.existed && effect.owner_before.is_none());
-            if entries.len() == KEPT {
-                entries.pop_front();
-            }
-            entries.push_back(Entry { writer: writer.clone(), effect });
+        }
+        for effect in written.effects {
+            let entry = Entry { seq: written.seq, time: written.time, writer: Arc::clone(&writer), effect };
+            book.last.push(entry);
         }
     }
 
     /// Entries, oldest first.
-    pub(crate) fn entries(&self, selection: &Selection<'_>) -> Vec<Entry> {
+    pub(crate) fn entries(&self, selection: &Selection<'_>) -> Vec<Shown> {
         let wanted = |entry: &&Entry| {
-            entry.writer.seq > selection.since
-                && selection.account.is_none_or(|account| account == entry.writer.account)
+            selection.account.is_none_or(|account| account == entry.writer.account)
                 && selection.user_agent.is_none_or(|part| entry.writer.user_agent.contains(part))
         };
-        self.entries.hold().iter().filter(wanted).cloned().collect()
+        let book = self.0.hold();
+        let shown = book.last.after(selection.since).filter(wanted).map(|entry| Shown {
+            seq: entry.seq,
+            time: entry.time,
+            writer: Writer::clone(&entry.writer),
+            effect: entry.effect.clone(),
+        });
+        shown.collect()
+    }
+
+    /// How many writes are counted but no longer shown, and whether all after that number are shown.
+    pub(crate) fn forgotten(&self, since: u64) -> (u64, bool) {
+        let book = self.0.hold();
+        (book.last.forgotten(), book.last.is_complete_after(since))
     }
 
     /// Counters by account and client.
     pub(crate) fn witness(&self, account: Option<&str>) -> Witness {
-        let mut witness = self.witness.hold().clone();
+        let mut witness = self.0.hold().witness.clone();
         witness.retain(|owner, _| account.is_none_or(|account| account == owner));
         witness
     }
@@ -156,19 +199,8 @@ impl Audit {
     /// Forgets an account's audit, or all.
     pub(crate) fn reset(&self, account: Option<&str>) {
         let keep = |owner: &str| account.is_some_and(|account| account != owner);
-        self.entries.hold().retain(|entry| keep(&entry.writer.account));
-        self.witness.hold().retain(|owner, _| keep(owner));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_is_named_by_its_application_or_first_product() {
-        assert_eq!(client("aws-sdk-rust/1.3 ua/2.1 api/glue/1.184 m/E,b app/mizuumi"), "app/mizuumi");
-        assert_eq!(client("Boto3/1.44.5 md/Botocore#1.44.5 m/N"), "Boto3/1.44.5");
-        assert_eq!(client(""), "");
+        let mut book = self.0.hold();
+        book.last.retain(|entry| keep(&entry.writer.account));
+        book.witness.retain(|owner, _| keep(owner));
     }
 }

@@ -1,23 +1,22 @@
 //! The command line: `serve`, and small clients of the admin API.
 
-use std::fmt::Write as _;
+pub(crate) mod ask;
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use axum::body::Body;
-use axum::http::Request;
 use clap::{Args, Parser, Subcommand};
-use http_body_util::BodyExt as _;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::ask::{ask, counts, rows, say, witness};
+use crate::bench::{self, Bench};
 use crate::faults::Rule;
+use crate::glue::Seed;
 use crate::quotas::Quota;
 use crate::server::{Options, Server};
 
@@ -43,8 +42,18 @@ enum Command {
     Calls(Calls),
     /// Show who changed what.
     Audit(Audit),
+    /// Make many tables at once.
+    Seed {
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        seed: Seed,
+    },
     /// Forget state, faults, quotas, calls and audit.
     Reset(Place),
+    /// Measure what an endpoint of its own does in a second.
+    #[command(hide = true)]
+    BenchSelf(Bench),
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +70,12 @@ struct Serve {
     /// The quota of versions of one Glue table.
     #[arg(long, default_value_t = Options::default().versions_per_table)]
     versions_per_table: usize,
+    /// Calls that `calls --log` shows; counts are kept for ever.
+    #[arg(long, default_value_t = Options::default().calls_kept)]
+    calls_kept: usize,
+    /// Writes that `audit` shows; counts are kept for ever.
+    #[arg(long, default_value_t = Options::default().audit_kept)]
+    audit_kept: usize,
 }
 
 /// Which endpoint.
@@ -169,29 +184,30 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(options) => serve(options).await,
         Command::Fault(Fault::Add { at, rule }) => {
-            let answer = ask(&at, "POST", "faults", &[], Some(serde_json::to_value(rule)?)).await?;
+            let answer = ask(&at.endpoint, "POST", "faults", &[], Some(body(&rule)?)).await?;
             say(&format!("fault {}", answer["ids"][0]))
         }
         Command::Fault(Fault::List(place)) => {
-            let answer = ask(&place.at, "GET", "faults", &[("account", place.account)], None).await?;
+            let answer =
+                ask(&place.at.endpoint, "GET", "faults", &[("account", place.account)], None).await?;
             say(&rows(&answer["faults"]))
         }
         Command::Fault(Fault::Clear { place, id }) => {
             let query = [("account", place.account), ("id", id.map(|id| id.to_string()))];
-            ask(&place.at, "DELETE", "faults", &query, None).await.map(drop)
+            ask(&place.at.endpoint, "DELETE", "faults", &query, None).await.map(drop)
         }
         Command::Quota(QuotaCommand::Add { at, quota }) => {
-            ask(&at, "POST", "quotas", &[], Some(serde_json::to_value(quota)?)).await.map(drop)
+            ask(&at.endpoint, "POST", "quotas", &[], Some(body(&quota)?)).await.map(drop)
         }
         Command::Quota(QuotaCommand::List(at)) => {
-            say(&rows(&ask(&at, "GET", "quotas", &[], None).await?["quotas"]))
+            say(&rows(&ask(&at.endpoint, "GET", "quotas", &[], None).await?["quotas"]))
         }
         Command::Quota(QuotaCommand::Clear(place)) => {
-            ask(&place.at, "DELETE", "quotas", &[("account", place.account)], None).await.map(drop)
+            ask(&place.at.endpoint, "DELETE", "quotas", &[("account", place.account)], None).await.map(drop)
         }
         Command::Calls(calls) if calls.reset => {
             let place = calls.place;
-            ask(&place.at, "DELETE", "calls", &[("account", place.account)], None).await.map(drop)
+            ask(&place.at.endpoint, "DELETE", "calls", &[("account", place.account)], None).await.map(drop)
         }
         Command::Calls(calls) => {
             let query = [
@@ -199,7 +215,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 ("since", calls.since.map(|seq| seq.to_string())),
                 ("log", calls.log.then(|| "true".to_owned())),
             ];
-            let answer = ask(&calls.place.at, "GET", "calls", &query, None).await?;
+            let answer = ask(&calls.place.at.endpoint, "GET", "calls", &query, None).await?;
             say(&(counts(&answer["counts"]) + &rows(&answer["log"])))
         }
         Command::Audit(audit) => {
@@ -208,13 +224,22 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 ("since", audit.since.map(|seq| seq.to_string())),
                 ("userAgent", audit.user_agent),
             ];
-            let answer = ask(&audit.place.at, "GET", "audit", &query, None).await?;
+            let answer = ask(&audit.place.at.endpoint, "GET", "audit", &query, None).await?;
             say(&(rows(&answer["entries"]) + &witness(&answer["witness"])))
         }
+        Command::Seed { at, seed } => {
+            let answer = ask(&at.endpoint, "POST", "seed", &[], Some(body(&seed)?)).await?;
+            say(&format!("created {}, existing {}", answer["created"], answer["existing"]))
+        }
+        Command::BenchSelf(bench) => bench::run(&bench).await,
         Command::Reset(place) => {
-            ask(&place.at, "POST", "reset", &[("account", place.account)], None).await.map(drop)
+            ask(&place.at.endpoint, "POST", "reset", &[("account", place.account)], None).await.map(drop)
         }
     }
+}
+
+fn body(of: &impl Serialize) -> anyhow::Result<Body> {
+    Ok(Body::from(serde_json::to_vec(of)?))
 }
 
 async fn serve(serve: Serve) -> anyhow::Result<()> {
@@ -225,6 +250,8 @@ async fn serve(serve: Serve) -> anyhow::Result<()> {
         listen: serve.listen,
         moto_python: serve.moto_python,
         versions_per_table: serve.versions_per_table,
+        calls_kept: serve.calls_kept,
+        audit_kept: serve.audit_kept,
     };
     let server = tokio::select! {
         server = Server::start(options) => server?,
@@ -245,80 +272,4 @@ async fn serve(serve: Serve) -> anyhow::Result<()> {
     }
     server.stop().await;
     Ok(())
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    write!(out, "{text}{newline}")?;
-    out.flush()?;
-    Ok(())
-}
-
-async fn ask(
-    at: &At,
-    method: &str,
-    path: &str,
-    query: &[(&str, Option<String>)],
-    body: Option<Value>,
-) -> anyhow::Result<Value> {
-    let mut uri = format!("{}/_localaws/{path}", at.endpoint.trim_end_matches('/'));
-    let given = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    for (index, (name, value)) in given.enumerate() {
-        let separator = if index == 0 { '?' } else { '&' };
-        let _ = write!(uri, "{separator}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
-    }
-    let request = Request::builder()
-        .method(method)
-        .uri(&uri)
-        .header("content-type", "application/json")
-        .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())))?;
-    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.request(request).await.with_context(|| format!("no answer from {uri}"))?;
-    let status = answer.status();
-    let bytes = answer.into_body().collect().await?.to_bytes();
-    if !status.is_success() {
-        bail!("{uri}: {status} {}", String::from_utf8_lossy(&bytes));
-    }
-    serde_json::from_slice(&bytes).with_context(|| format!("{uri} is not a mizuumi-localaws"))
-}
-
-/// One line for each item: `name=value` of what is there.
-fn rows(items: &Value) -> String {
-    let mut text = String::new();
-    for item in items.as_array().into_iter().flatten() {
-        let members = item.as_object().into_iter().flatten();
-        let words = members.filter(|(_, value)| !value.is_null()).map(|(name, value)| match value {
-            Value::String(value) => format!("{name}={value}"),
-            value => format!("{name}={value}"),
-        });
-        text.push_str(&words.collect::<Vec<_>>().join("  "));
-        text.push('\n');
-    }
-    text
-}
-
-/// One line for each operation and outcome.
-fn counts(counts: &Value) -> String {
-    let mut text = String::new();
-    for (operation, outcomes) in counts.as_object().into_iter().flatten() {
-        for (outcome, count) in outcomes.as_object().into_iter().flatten() {
-            let count = count.as_u64().unwrap_or(0);
-            let _ = writeln!(text, "{count:>8}  {operation}  {outcome}");
-        }
-    }
-    text
-}
-
-/// One line for each client of each account.
-fn witness(witness: &Value) -> String {
-    let mut text = String::new();
-    for (account, agents) in witness.as_object().into_iter().flatten() {
-        for (agent, counters) in agents.as_object().into_iter().flatten() {
-            let counters = counters.as_object().into_iter().flatten();
-            let words: Vec<String> = counters.map(|(name, count)| format!("{name}={count}")).collect();
-            let _ = writeln!(text, "witness  {account}  {}  {agent}", words.join("  "));
-        }
-    }
-    text
 }

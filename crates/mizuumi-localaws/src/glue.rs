@@ -4,9 +4,12 @@ mod answer;
 mod databases;
 mod expression;
 mod input;
+mod name_pattern;
 mod paging;
 mod partition_batches;
 mod partitions;
+mod seed;
+mod table_list;
 mod tables;
 mod tags;
 mod versions;
@@ -14,7 +17,6 @@ mod versions;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::audit::Effect;
@@ -23,6 +25,8 @@ use crate::protocol::ApiError;
 
 /// A JSON object, as requests and definitions are.
 pub(crate) type Object = Map<String, Value>;
+
+pub use self::seed::Seed;
 
 /// What an operation answers: the JSON text of its output.
 type Answer = Result<String, ApiError>;
@@ -131,9 +135,9 @@ struct PartitionKey {
 #[derive(Debug)]
 struct Table {
     /// The `Table` structure as answered, as text: 100,000 of these must fit in memory and be read fast.
-    text: Box<RawValue>,
+    text: Arc<str>,
     version: u64,
-    archived: BTreeMap<u64, Box<RawValue>>,
+    archived: BTreeMap<u64, Arc<str>>,
     created: i64,
     created_by: String,
     owner: Option<String>,
@@ -144,7 +148,7 @@ struct Table {
 
 #[derive(Debug)]
 struct Partition {
-    text: Box<RawValue>,
+    text: Arc<str>,
     created: i64,
 }
 
@@ -160,8 +164,8 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::refused("InvalidInputException", message)
 }
 
-fn text_of(object: &Object) -> Result<Box<RawValue>, ApiError> {
-    serde_json::value::to_raw_value(object).map_err(|error| invalid(error.to_string()))
+fn text_of(object: &Object) -> Result<Arc<str>, ApiError> {
+    serde_json::to_string(object).map(Arc::from).map_err(|error| invalid(error.to_string()))
 }
 
 type Handler = fn(&mut Catalog, &mut Call<'_>) -> Answer;
@@ -175,7 +179,7 @@ fn handler(operation: &str) -> Option<Handler> {
         "DeleteDatabase" => databases::delete,
         "CreateTable" => tables::create,
         "GetTable" => tables::get,
-        "GetTables" => tables::list,
+        "GetTables" => table_list::list,
         "UpdateTable" => tables::update,
         "DeleteTable" => tables::delete,
         "BatchDeleteTable" => tables::batch_delete,

@@ -4,8 +4,10 @@
 
 mod admin;
 mod audit;
+mod bench;
 mod calls;
 pub mod cli;
+mod client;
 mod clock;
 mod faults;
 mod forward;
@@ -16,9 +18,12 @@ mod operation;
 mod protocol;
 mod quotas;
 mod requests;
+mod ring;
 mod server;
+mod shared;
 mod sigv4;
 
 pub use faults::{Action, Rule};
+pub use glue::Seed;
 pub use quotas::Quota;
 pub use server::{Options, Server};

@@ -9,8 +9,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 
-use crate::audit::{Audit, Effect, Writer};
-use crate::calls::{Calls, Entry};
+use crate::audit::{Audit, Effect, Writer, Written};
+use crate::calls::{Calls, Kind};
+use crate::client;
 use crate::clock;
 use crate::faults::{Action, Faults, Plan, Target};
 use crate::forward::Upstream;
@@ -18,6 +19,7 @@ use crate::glue::{self, Call, Glue, Limits, Object};
 use crate::operation::{self, Operation};
 use crate::protocol::{ApiError, Protocol};
 use crate::quotas::Quotas;
+use crate::server::Options;
 use crate::sigv4::{Accounts, Principal, Signed};
 
 /// Small bodies (`X-Amz-Target`, forms) are read whole, up to this size.
@@ -28,7 +30,7 @@ const LARGEST_DOCUMENT: usize = 64 << 20;
 pub(crate) struct Dropped;
 
 /// All that the endpoint knows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) accounts: Accounts,
     pub(crate) audit: Audit,
@@ -43,8 +45,18 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that knows nothing yet.
-    pub(crate) fn new(limits: Limits, upstream: Option<Upstream>) -> Self {
-        Self { limits, upstream, ..Self::default() }
+    pub(crate) fn new(options: &Options, upstream: Option<Upstream>) -> Self {
+        Self {
+            accounts: Accounts::default(),
+            audit: Audit::new(options.audit_kept),
+            calls: Calls::new(options.calls_kept),
+            faults: Faults::default(),
+            glue: Glue::default(),
+            limits: Limits { versions_per_table: options.versions_per_table },
+            quotas: Quotas::default(),
+            upstream,
+            seq: AtomicU64::new(0),
+        }
     }
 
     /// The number of the last call.
@@ -272,8 +284,9 @@ fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
 
 fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {
     let fault = arrived.plan.name();
-    let time = clock::now().to_string();
+    let time = clock::now();
     let agent = arrived.parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let agent = agent.unwrap_or_default();
     let outcome = match arrived.plan.action {
         // What the service did is in the audit; the log says what the client saw.
         Some(Action::DropAfter) => format!("dropped-after-{}", done.outcome),
@@ -281,30 +294,32 @@ fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {
         _ => std::mem::take(&mut done.outcome),
     };
     if !done.effects.is_empty() || done.update_without_version || done.update_with_stale_version {
-        let writer = Writer {
+        endpoint.audit.record(Written {
             seq: arrived.seq,
-            time: time.clone(),
-            account: arrived.principal.account.clone(),
-            region: arrived.signed.region.clone(),
-            service: arrived.operation.service.clone(),
-            operation: arrived.operation.name.clone(),
-            access_key: arrived.signed.access_key.clone(),
-            user_agent: agent.unwrap_or_default().to_owned(),
-            fault: fault.clone(),
-        };
-        let effects = std::mem::take(&mut done.effects);
-        endpoint.audit.record(&writer, effects, done.update_without_version, done.update_with_stale_version);
+            time,
+            writer: Writer {
+                account: arrived.principal.account.clone(),
+                region: arrived.signed.region.clone(),
+                service: arrived.operation.service.clone(),
+                operation: arrived.operation.name.clone(),
+                access_key: arrived.signed.access_key.clone(),
+                user_agent: agent.to_owned(),
+                fault: fault.clone(),
+            },
+            effects: std::mem::take(&mut done.effects),
+            update_without_version: done.update_without_version,
+            update_with_stale_version: done.update_with_stale_version,
+        });
     }
-    endpoint.calls.record(Entry {
-        seq: arrived.seq,
-        time,
+    let kind = Kind {
         account: arrived.principal.account.clone(),
+        client: client::name(agent).to_owned(),
         service: arrived.operation.service.clone(),
         operation: arrived.operation.name.clone(),
-        resource: arrived.resource.clone(),
         outcome,
         fault,
-    });
+    };
+    endpoint.calls.record(arrived.seq, time, kind, &arrived.resource);
 }
 
 /// An answer that stands for a closed connection.

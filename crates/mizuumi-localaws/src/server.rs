@@ -30,6 +30,10 @@ pub struct Options {
     pub moto_python: Option<PathBuf>,
     /// The quota of versions of one Glue table.
     pub versions_per_table: usize,
+    /// Calls that the log shows one by one; counts are kept for ever.
+    pub calls_kept: usize,
+    /// Writes that the audit shows one by one; counts are kept for ever.
+    pub audit_kept: usize,
 }
 
 impl Default for Options {
@@ -38,6 +42,8 @@ impl Default for Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             moto_python: None,
             versions_per_table: Limits::default().versions_per_table,
+            calls_kept: 1_000_000,
+            audit_kept: 200_000,
         }
     }
 }
@@ -65,9 +71,8 @@ impl Server {
             Some(python) => Some(Moto::start(python).await?),
             None => None,
         };
-        let limits = Limits { versions_per_table: options.versions_per_table };
         let upstream = moto.as_ref().map(|moto| moto.upstream.clone());
-        let endpoint = Arc::new(Endpoint::new(limits, upstream));
+        let endpoint = Arc::new(Endpoint::new(&options, upstream));
         let router = Router::new()
             .nest("/_localaws", admin::router())
             .fallback(any(requests::answer))

@@ -10,7 +10,8 @@ use crate::lock::Lock;
 
 /// The account of keys that say nothing else (moto's default as well).
 pub(crate) const DEFAULT_ACCOUNT: &str = "123456789012";
-const DEFAULT_REGION: &str = "us-east-1";
+/// The region of unsigned requests.
+pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 
 /// What a request's signature says.
 #[derive(Debug, Clone, PartialEq, Eq)]

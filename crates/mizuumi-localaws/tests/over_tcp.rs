@@ -294,3 +294,47 @@ async fn only_loopback_is_listened_on() {
     let listen = "0.0.0.0:0".parse().unwrap();
     assert!(Server::start(Options { listen, ..Options::default() }).await.is_err());
 }
+
+#[tokio::test]
+async fn a_seed_makes_many_tables_in_one_call_and_nobody_called() {
+    with_server(|server| {
+        let mut client = Client::to(server);
+        let seed = json!({"account": ACCOUNT, "region": "eu-west-1", "database": "db", "tables": 250,
+            "columns": 3, "prefix": "foreign_", "parameters": {"team": "x"}});
+        assert_eq!(client.admin("POST", "seed", &seed), json!({"created": 250, "existing": 0}));
+        assert_eq!(client.admin("POST", "seed", &seed), json!({"created": 0, "existing": 250}));
+        let page = client.glue("GetTables", &json!({"DatabaseName": "db"})).unwrap().body;
+        assert_eq!(page["TableList"].as_array().unwrap().len(), 100);
+        assert_eq!(page["TableList"][7]["Name"], "foreign_000007");
+        assert_eq!(page["TableList"][7]["Parameters"]["team"], "x");
+        let names = json!({"DatabaseName": "db", "Expression": "foreign_000001|FOREIGN_000249|nosuch"});
+        let page = client.glue("GetTables", &names).unwrap().body;
+        assert_eq!(page["TableList"].as_array().unwrap().len(), 2);
+        let calls = client.admin("GET", "calls", &Value::Null);
+        assert_eq!(calls["counts"], json!({"glue.GetTables": {"ok": 2}}));
+        assert_eq!(client.admin("GET", "audit", &Value::Null)["entries"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn counts_stay_when_single_calls_and_writes_are_forgotten() {
+    let options = Options { calls_kept: 3, audit_kept: 2, ..Options::default() };
+    let server = Server::start(options).await.unwrap();
+    let test = move || {
+        let mut client = Client::to(&server);
+        for name in ["a", "b", "c", "d", "e"] {
+            client.glue("CreateDatabase", &database(name)).unwrap();
+        }
+        let calls = client.admin("GET", "calls?log=true", &Value::Null);
+        assert_eq!(calls["counts"]["glue.CreateDatabase"]["ok"], 5);
+        assert_eq!(calls["log"].as_array().unwrap().len(), 3);
+        assert_eq!((&calls["forgotten"], &calls["incomplete"]), (&json!(2), &json!(true)));
+        assert_eq!(client.admin("GET", "calls?since=2", &Value::Null)["incomplete"], false);
+        let audit = client.admin("GET", "audit", &Value::Null);
+        assert_eq!(audit["entries"].as_array().unwrap().len(), 2);
+        assert_eq!(audit["witness"][ACCOUNT]["test/1"]["writes"], 5);
+        assert_eq!((&audit["forgotten"], &audit["incomplete"]), (&json!(3), &json!(true)));
+    };
+    tokio::task::spawn_blocking(test).await.unwrap();
+}

@@ -6,7 +6,12 @@ use crate::protocol::ApiError;
 
 /// `{"Name":[item,item],"NextToken":"…"}`.
 pub(super) fn page<'a>(name: &str, items: impl IntoIterator<Item = &'a str>, next: Option<String>) -> String {
-    let mut text = format!("{{\"{name}\":[");
+    let items: Vec<&str> = items.into_iter().collect();
+    let length: usize = items.iter().map(|item| item.len() + 1).sum();
+    let mut text = String::with_capacity(length + name.len() + next.as_ref().map_or(0, String::len) + 32);
+    text.push_str("{\"");
+    text.push_str(name);
+    text.push_str("\":[");
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             text.push(',');

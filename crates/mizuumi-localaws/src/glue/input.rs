@@ -7,7 +7,7 @@ use crate::protocol::ApiError;
 
 /// Constraint violations of the model come as `ValidationException` (seen from real Glue in
 /// dbt-labs/dbt-athena#327: "1 validation error detected: Value … Member must have length less than or equal to 25").
-fn violation(member: &str, constraint: &str) -> ApiError {
+pub(super) fn violation(member: &str, constraint: &str) -> ApiError {
     let mut chars = member.chars();
     let member = chars.next().map(|first| first.to_lowercase().collect::<String>() + chars.as_str());
     let member = member.unwrap_or_default();

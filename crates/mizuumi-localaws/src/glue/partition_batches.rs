@@ -34,7 +34,7 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     for item in items {
         let key = item.as_object().ok_or_else(|| invalid("PartitionsToGet holds structures"))?;
         if let Some(partition) = table.partitions.get(&input::texts(key, "Values", usize::MAX)?) {
-            found.push(partition.text.get());
+            found.push(&*partition.text);
         }
     }
     Ok(answer::page("Partitions", found, None))

@@ -134,7 +134,7 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let values = input::texts(call.input, "PartitionValues", usize::MAX)?;
     let table = catalog.table(&place.0, &place.1)?;
     let partition = table.partitions.get(&values).ok_or_else(|| not_found("Partition not found."))?;
-    Ok(answer::one("Partition", partition.text.get()))
+    Ok(answer::one("Partition", &partition.text))
 }
 
 pub(super) fn update(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
@@ -234,9 +234,8 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         page.push((values, partition));
     }
     if exclude_columns {
-        let short: Vec<String> =
-            page.iter().map(|(_, partition)| without_columns(partition.text.get())).collect();
+        let short: Vec<String> = page.iter().map(|(_, partition)| without_columns(&partition.text)).collect();
         return Ok(answer::page("Partitions", short.iter().map(String::as_str), next));
     }
-    Ok(answer::page("Partitions", page.iter().map(|(_, partition)| partition.text.get()), next))
+    Ok(answer::page("Partitions", page.iter().map(|(_, partition)| &*partition.text), next))
 }

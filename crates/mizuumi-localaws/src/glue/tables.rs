@@ -1,22 +1,19 @@
 //! Tables: create, read, replace with optimistic locking, delete.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Catalog, Object, PartitionKey, Table, already_exists, answer, input, invalid, paging,
-    text_of,
+    Answer, Call, Catalog, Object, PartitionKey, Table, already_exists, answer, input, invalid, text_of,
 };
 use crate::audit::{Effect, OWNER_PARAMETER};
 use crate::protocol::ApiError;
 
 /// What the rest of the module needs to know of a definition, next to its text.
 struct Definition {
-    text: Box<RawValue>,
+    text: Arc<str>,
     owner: Option<String>,
     kind: Option<String>,
     keys: Vec<PartitionKey>,
@@ -163,7 +160,7 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
 pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let database = input::name(call.input, "DatabaseName")?;
     let name = input::name(call.input, "Name")?;
-    Ok(answer::one("Table", catalog.table(&database, &name)?.text.get()))
+    Ok(answer::one("Table", &catalog.table(&database, &name)?.text))
 }
 
 /// Replaces the whole definition; nothing of the old one is merged in. `SkipArchive` drops the old version instead of
@@ -213,82 +210,6 @@ pub(super) fn update(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     Ok(answer::nothing())
 }
 
-/// Which members `AttributesToGet` leaves (the model allows NAME alone, or NAME with `TABLE_TYPE`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Attributes {
-    All,
-    Name,
-    NameAndType,
-}
-
-fn attributes(input: &Object) -> Result<Attributes, ApiError> {
-    let wanted = match input.get("AttributesToGet") {
-        None | Some(Value::Null) => return Ok(Attributes::All),
-        Some(_) => input::texts(input, "AttributesToGet", 4)?,
-    };
-    if wanted.iter().any(|name| matches!(name.as_str(), "DEFAULT" | "LATEST_ICEBERG_METADATA")) {
-        return Ok(Attributes::All);
-    }
-    let has = |name: &str| wanted.iter().any(|wanted| wanted == name);
-    match (has("NAME"), has("TABLE_TYPE")) {
-        (true, true) => Ok(Attributes::NameAndType),
-        (true, false) => Ok(Attributes::Name),
-        // "This parameter doesn't accept an empty list. The request must include NAME" (model).
-        (false, _) => Err(invalid("AttributesToGet must include NAME")),
-    }
-}
-
-/// The model calls `Expression` a regular expression, at most 2,048 characters. Clients also send Hive's globs
-/// (awswrangler: `*part*`), which are no regular expressions: a star that repeats nothing is read as `.*`. That the
-/// whole name has to match is an assumption.
-fn pattern(expression: &str) -> Result<Regex, ApiError> {
-    if expression.chars().count() > 2048 {
-        return Err(invalid("Expression is longer than 2048 characters"));
-    }
-    let mut text = String::from("^(?:");
-    let mut before = None;
-    for c in expression.chars() {
-        if c == '*' && !matches!(before, Some('.' | ']' | ')' | '\\' | '}')) {
-            text.push('.');
-        }
-        text.push(c);
-        before = Some(c);
-    }
-    text.push_str(")$");
-    RegexBuilder::new(&text)
-        .case_insensitive(true)
-        .build()
-        .map_err(|_| invalid(format!("Invalid expression {expression}")))
-}
-
-pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
-    let name = input::name(call.input, "DatabaseName")?;
-    let size = input::page_size(call, 100)?;
-    let attributes = attributes(call.input)?;
-    let expression = input::optional_text(call.input, "Expression")?.filter(|text| !text.is_empty());
-    let pattern = expression.map(pattern).transpose()?;
-    let kind = format!("tables:{name}");
-    let start = match paging::after(call.input, &kind)? {
-        Some(last) => Bound::Excluded(last),
-        None => Bound::Unbounded,
-    };
-    let tables = &catalog.database(&name)?.tables;
-    let mut rest = tables
-        .range::<String, _>((start, Bound::Unbounded))
-        .filter(|(name, _)| pattern.as_ref().is_none_or(|pattern| pattern.is_match(name)));
-    let page: Vec<(&String, &Table)> = rest.by_ref().take(size).collect();
-    let next = rest.next().and(page.last()).map(|(name, _)| paging::token(&kind, name));
-    if attributes == Attributes::All {
-        return Ok(answer::page("TableList", page.iter().map(|(_, table)| table.text.get()), next));
-    }
-    let short = page.iter().map(|(name, table)| match (&table.kind, attributes) {
-        (Some(kind), Attributes::NameAndType) => json!({"Name": name, "TableType": kind}).to_string(),
-        _ => json!({"Name": name}).to_string(),
-    });
-    let short: Vec<String> = short.collect();
-    Ok(answer::page("TableList", short.iter().map(String::as_str), next))
-}
-
 fn remove(catalog: &mut Catalog, call: &mut Call<'_>, database: &str, name: &str) -> Result<(), ApiError> {
     catalog.table(database, name)?;
     if let Some(table) = catalog.database(database)?.tables.remove(name) {
@@ -321,24 +242,4 @@ pub(super) fn batch_delete(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer
         }
     }
     Ok(answer::errors(&errors))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_expression_is_a_regular_expression_or_a_glob() {
-        for (expression, name, matches) in [
-            ("tbl_.*", "tbl_1", true),
-            ("tbl", "tbl_1", false),
-            ("tbl*", "tbl_1", true),
-            ("*bl*", "tbl_1", true),
-            ("TBL_[0-9]*", "tbl_12", true),
-            ("a|b", "b", true),
-        ] {
-            assert_eq!(pattern(expression).unwrap().is_match(name), matches, "{expression} on {name}");
-        }
-        assert_eq!(pattern("(").unwrap_err().code, "InvalidInputException");
-    }
 }

@@ -25,7 +25,7 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     };
     let text = if version == table.version { Some(&table.text) } else { table.archived.get(&version) };
     let text = text.ok_or_else(|| not_found("Version not found."))?;
-    Ok(answer::one("TableVersion", &entry(version, text.get())))
+    Ok(answer::one("TableVersion", &entry(version, text)))
 }
 
 /// Newest first; that this is AWS's order is an assumption.
@@ -41,7 +41,7 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let mut rest = current.into_iter().chain(archived);
     let page: Vec<_> = rest.by_ref().take(size).collect();
     let next = rest.next().and(page.last()).map(|(version, _)| paging::token(&kind, &version.to_string()));
-    let texts: Vec<String> = page.iter().map(|(version, text)| entry(**version, text.get())).collect();
+    let texts: Vec<String> = page.iter().map(|(version, text)| entry(**version, text)).collect();
     Ok(answer::page("TableVersions", texts.iter().map(String::as_str), next))
 }
 
