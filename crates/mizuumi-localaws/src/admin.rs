@@ -1,4 +1,4 @@
-//! The admin API under `/_localaws/`: faults, quotas, counts, audit, reset.
+//! The admin API under `/_localaws/`: faults, quotas, latency, counts, audit, seed, reset.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::audit;
 use crate::clock;
 use crate::faults::Rule;
 use crate::glue::Seed;
+use crate::latency::Latency;
 use crate::quotas::Quota;
 use crate::requests::Endpoint;
 
@@ -25,6 +26,7 @@ pub(crate) fn router() -> Router<Arc<Endpoint>> {
         .route("/calls", get(calls).delete(forget_calls))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/quotas", get(quotas).post(add_quotas).delete(clear_quotas))
+        .route("/latency", get(latencies).post(set_latencies).delete(clear_latencies))
         .route("/audit", get(audit))
         .route("/seed", post(seed))
         .route("/reset", post(reset))
@@ -117,6 +119,27 @@ async fn clear_quotas(State(endpoint): Shared, Query(selection): Query<Selection
     Json(json!({}))
 }
 
+async fn set_latencies(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    match read_items::<Latency>(&body) {
+        Ok(latencies) => {
+            for latency in latencies {
+                endpoint.latencies.set(latency);
+            }
+            Json(json!({})).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn latencies(State(endpoint): Shared) -> Json<Value> {
+    Json(json!({"latencies": endpoint.latencies.list()}))
+}
+
+async fn clear_latencies(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
+    endpoint.latencies.clear(selection.account.as_deref());
+    Json(json!({}))
+}
+
 async fn audit(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
     let account = selection.account.as_deref();
     let seq = endpoint.last_seq();
@@ -150,13 +173,14 @@ async fn seed(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
     }
 }
 
-/// Forgets state, faults, quotas, calls and audit of an account, or of all. moto can only forget everything, so its
+/// Forgets state, faults, quotas, latency, calls and audit of an account, or of all. moto can only forget everything, so its
 /// state stays when an account is named.
 async fn reset(State(endpoint): Shared, Query(selection): Query<Selection>) -> Response {
     let account = selection.account.as_deref();
     endpoint.glue.reset(account);
     endpoint.faults.clear(account, None);
     endpoint.quotas.clear(account);
+    endpoint.latencies.clear(account);
     endpoint.calls.reset(account);
     endpoint.audit.reset(account);
     if let (None, Some(upstream)) = (account, &endpoint.upstream)

@@ -17,6 +17,7 @@ use self::ask::{ask, counts, rows, say, witness};
 use crate::bench::{self, Bench};
 use crate::faults::Rule;
 use crate::glue::Seed;
+use crate::latency::Latency;
 use crate::quotas::Quota;
 use crate::server::{Options, Server};
 
@@ -38,6 +39,9 @@ enum Command {
     /// Limit the rate of calls.
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Make every call take its time.
+    #[command(subcommand)]
+    Latency(LatencyCommand),
     /// Show how many calls of each operation came, and how they ended.
     Calls(Calls),
     /// Show who changed what.
@@ -49,7 +53,7 @@ enum Command {
         #[command(flatten)]
         seed: Seed,
     },
-    /// Forget state, faults, quotas, calls and audit.
+    /// Forget state, faults, quotas, latency, calls and audit.
     Reset(Place),
     /// Measure what an endpoint of its own does in a second.
     #[command(hide = true)]
@@ -76,6 +80,15 @@ struct Serve {
     /// Writes that `audit` shows; counts are kept for ever.
     #[arg(long, default_value_t = Options::default().audit_kept)]
     audit_kept: usize,
+    /// How long every call takes, in milliseconds.
+    #[arg(long)]
+    latency_ms: Option<u64>,
+    /// So many milliseconds more or less.
+    #[arg(long, default_value_t = 0, requires = "latency_ms")]
+    latency_jitter_ms: u64,
+    /// Seed of that.
+    #[arg(long, default_value_t = 0, requires = "latency_ms")]
+    latency_seed: u64,
 }
 
 /// Which endpoint.
@@ -129,6 +142,21 @@ enum QuotaCommand {
     /// List the token buckets.
     List(At),
     /// Remove token buckets.
+    Clear(Place),
+}
+
+#[derive(Debug, Subcommand)]
+enum LatencyCommand {
+    /// Set the latency of all accounts, or of one.
+    Set {
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        latency: Latency,
+    },
+    /// List the latencies.
+    List(At),
+    /// Go back to the latency that the endpoint was started with, or for one account to that of all.
     Clear(Place),
 }
 
@@ -205,6 +233,15 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Quota(QuotaCommand::Clear(place)) => {
             ask(&place.at.endpoint, "DELETE", "quotas", &[("account", place.account)], None).await.map(drop)
         }
+        Command::Latency(LatencyCommand::Set { at, latency }) => {
+            ask(&at.endpoint, "POST", "latency", &[], Some(body(&latency)?)).await.map(drop)
+        }
+        Command::Latency(LatencyCommand::List(at)) => {
+            say(&rows(&ask(&at.endpoint, "GET", "latency", &[], None).await?["latencies"]))
+        }
+        Command::Latency(LatencyCommand::Clear(place)) => {
+            ask(&place.at.endpoint, "DELETE", "latency", &[("account", place.account)], None).await.map(drop)
+        }
         Command::Calls(calls) if calls.reset => {
             let place = calls.place;
             ask(&place.at.endpoint, "DELETE", "calls", &[("account", place.account)], None).await.map(drop)
@@ -252,6 +289,12 @@ async fn serve(serve: Serve) -> anyhow::Result<()> {
         versions_per_table: serve.versions_per_table,
         calls_kept: serve.calls_kept,
         audit_kept: serve.audit_kept,
+        latency: serve.latency_ms.map(|millis| Latency {
+            millis,
+            jitter_millis: serve.latency_jitter_ms,
+            seed: serve.latency_seed,
+            account: None,
+        }),
     };
     let server = tokio::select! {
         server = Server::start(options) => server?,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::lock::Lock;
 use crate::protocol::{ApiError, Protocol};
 
+/// What a page token that cannot be used is refused with.
+pub(crate) const BAD_TOKEN: &str = "Invalid NextToken";
+
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -34,6 +37,10 @@ pub enum Action {
     ExpiredToken,
     /// A page of a Glue list has one item only, and a token when there are more.
     ShortPage,
+    /// A call that carries a page token is refused as a bad token is; calls for a first page never strike. No effect.
+    ExpireToken,
+    /// `GetTables` and `GetPartitions` answer as of `delay-ms` ago: what is new is missing, what is deleted is there.
+    ListLag,
 }
 
 impl Action {
@@ -52,6 +59,8 @@ impl Action {
             Self::Unavailable => "unavailable",
             Self::ExpiredToken => "expired-token",
             Self::ShortPage => "short-page",
+            Self::ExpireToken => "expire-token",
+            Self::ListLag => "list-lag",
         }
     }
 
@@ -101,7 +110,22 @@ impl Action {
                 "ExpiredToken",
                 "The security token included in the request is expired",
             ),
-            (Self::DropBefore | Self::DropAfter | Self::Delay | Self::Hang | Self::ShortPage, _) => {
+            // What Glue answers to a token that has expired is unknown: no page of its documentation tells, and the
+            // model of GetTables has no error for it. InvalidInputException is what the endpoint answers to any bad one.
+            (Self::ExpireToken, Json | RestJson) => (bad, "InvalidInputException", BAD_TOKEN),
+            (Self::ExpireToken, S3Xml) => {
+                (bad, "InvalidArgument", "The continuation token provided is incorrect")
+            }
+            (Self::ExpireToken, Query) => (bad, "ValidationError", BAD_TOKEN),
+            (
+                Self::DropBefore
+                | Self::DropAfter
+                | Self::Delay
+                | Self::Hang
+                | Self::ShortPage
+                | Self::ListLag,
+                _,
+            ) => {
                 return None;
             }
         };
@@ -132,6 +156,10 @@ pub struct Rule {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// Only calls that carry a page token, so never for the first page.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub page: bool,
     /// The first matching call that goes wrong, counted from 1.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,7 +180,7 @@ pub struct Rule {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// How long a `delay` is, in milliseconds.
+    /// How long a `delay` is, or how far back `list-lag` looks, in milliseconds (1000).
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
@@ -171,6 +199,8 @@ pub(crate) struct Target<'a> {
     pub(crate) place: &'a str,
     /// The body, when it is small.
     pub(crate) body: &'a str,
+    /// Whether the call carries a page token.
+    pub(crate) page: bool,
 }
 
 impl Rule {
@@ -181,6 +211,7 @@ impl Rule {
         is(&self.account, target.account)
             && is(&self.service, target.service)
             && is(&self.operation, target.operation)
+            && (target.page || !(self.page || self.action == Action::ExpireToken))
             && self
                 .table
                 .as_deref()
@@ -198,7 +229,7 @@ impl Rule {
 
 /// A number from 0 to 1 made of seed and call number (`SplitMix64`), so that a run can be repeated whatever the other
 /// rules and accounts do meanwhile.
-fn unit(seed: u64, number: u64) -> f64 {
+pub(crate) fn unit(seed: u64, number: u64) -> f64 {
     let mut bits = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -216,11 +247,13 @@ pub(crate) struct Armed {
     fired: u64,
 }
 
-/// What happens to one call: delays add up, and of the rest the first rule that hits wins.
+/// What happens to one call: delays add up, the longest lag counts, and of the rest the first rule that hits wins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// Time to wait before the effect.
     pub(crate) delay: Duration,
+    /// How far back lists look.
+    pub(crate) lag: Duration,
     /// What goes wrong besides.
     pub(crate) action: Option<Action>,
 }
@@ -228,7 +261,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// The fault's name in the logs.
     pub(crate) fn name(&self) -> Option<String> {
-        let action = self.action.or((!self.delay.is_zero()).then_some(Action::Delay));
+        let lag = (!self.lag.is_zero()).then_some(Action::ListLag);
+        let action = self.action.or(lag).or((!self.delay.is_zero()).then_some(Action::Delay));
         action.map(|action| action.name().to_owned())
     }
 }
@@ -276,13 +310,16 @@ impl Faults {
             }
             armed.matched += 1;
             let spent = armed.rule.times.is_some_and(|times| armed.fired >= times);
-            let taken = plan.action.is_some() && armed.rule.action != Action::Delay;
+            let adds = matches!(armed.rule.action, Action::Delay | Action::ListLag);
+            let taken = plan.action.is_some() && !adds;
             if spent || taken || !armed.rule.hits(armed.matched) {
                 continue;
             }
             armed.fired += 1;
+            let millis = Duration::from_millis(armed.rule.delay_ms.unwrap_or(1000));
             match armed.rule.action {
-                Action::Delay => plan.delay += Duration::from_millis(armed.rule.delay_ms.unwrap_or(1000)),
+                Action::Delay => plan.delay += millis,
+                Action::ListLag => plan.lag = plan.lag.max(millis),
                 action => plan.action = Some(action),
             }
         }
@@ -294,8 +331,14 @@ impl Faults {
 mod tests {
     use super::*;
 
-    const TARGET: Target<'_> =
-        Target { account: "1", service: "glue", operation: "UpdateTable", place: "db.orders", body: "" };
+    const TARGET: Target<'_> = Target {
+        account: "1",
+        service: "glue",
+        operation: "UpdateTable",
+        place: "db.orders",
+        body: "",
+        page: false,
+    };
 
     fn rule(json: serde_json::Value) -> Rule {
         serde_json::from_value(json).unwrap()
@@ -320,6 +363,8 @@ mod tests {
             (serde_json::json!({"action": "denied", "service": "s3"}), false),
             (serde_json::json!({"action": "denied", "operation": "*", "table": "orders"}), true),
             (serde_json::json!({"action": "denied", "table": "customers"}), false),
+            (serde_json::json!({"action": "denied", "page": true}), false),
+            (serde_json::json!({"action": "expire-token"}), false),
         ] {
             assert_eq!(strikes(condition.clone(), 1), [hit], "{condition}");
         }
@@ -346,7 +391,10 @@ mod tests {
             faults.add(rule(json));
         }
         let plan = faults.plan(&TARGET);
-        assert_eq!(plan, Plan { delay: Duration::from_millis(25), action: Some(Action::DropAfter) });
+        assert_eq!(
+            plan,
+            Plan { delay: Duration::from_millis(25), lag: Duration::ZERO, action: Some(Action::DropAfter) }
+        );
         faults.clear(None, Some(2));
         assert_eq!(faults.plan(&TARGET).action, Some(Action::Throttle));
     }

@@ -3,6 +3,7 @@
 mod answer;
 mod databases;
 mod expression;
+mod history;
 mod input;
 mod name_pattern;
 mod paging;
@@ -26,6 +27,7 @@ use crate::protocol::ApiError;
 /// A JSON object, as requests and definitions are.
 pub(crate) type Object = Map<String, Value>;
 
+use self::history::History;
 pub use self::seed::Seed;
 
 /// What an operation answers: the JSON text of its output.
@@ -57,6 +59,10 @@ pub(crate) struct Call<'a> {
     pub(crate) caller: &'a str,
     /// Time of the call, in whole seconds.
     pub(crate) now: i64,
+    /// Time of the call, in milliseconds.
+    pub(crate) millis: i64,
+    /// Fault: lists answer as of so many milliseconds ago.
+    pub(crate) lag_millis: i64,
     /// Fault: pages hold one item only.
     pub(crate) short_pages: bool,
     /// Effective writes, for the audit.
@@ -84,12 +90,19 @@ impl<'a> Call<'a> {
             region,
             caller,
             now,
+            millis: now * 1000,
+            lag_millis: 0,
             short_pages: false,
             effects: Vec::new(),
             update_without_version: false,
             update_with_stale_version: false,
             limits,
         }
+    }
+
+    /// The moment as of which lists answer, if they lag.
+    fn as_of(&self) -> Option<i64> {
+        (self.lag_millis > 0).then(|| self.millis.saturating_sub(self.lag_millis))
     }
 
     /// An epoch time as Glue writes it: a JSON number of whole seconds, such as 1602730539.0 (AWS CLI reference, example
@@ -123,6 +136,14 @@ impl Catalog {
 struct Database {
     record: Object,
     tables: BTreeMap<String, Table>,
+    recent: History<String, OldTable>,
+}
+
+/// What a list shows of a table that has changed since.
+#[derive(Debug)]
+struct OldTable {
+    text: Arc<str>,
+    kind: Option<String>,
 }
 
 /// A partition key's name and Hive type.
@@ -144,6 +165,7 @@ struct Table {
     kind: Option<String>,
     keys: Vec<PartitionKey>,
     partitions: BTreeMap<Vec<String>, Partition>,
+    recent: History<Vec<String>, Arc<str>>,
 }
 
 #[derive(Debug)]

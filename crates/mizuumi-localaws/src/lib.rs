@@ -12,6 +12,7 @@ mod clock;
 mod faults;
 mod forward;
 mod glue;
+mod latency;
 mod lock;
 mod moto;
 mod operation;
@@ -25,5 +26,6 @@ mod sigv4;
 
 pub use faults::{Action, Rule};
 pub use glue::Seed;
+pub use latency::Latency;
 pub use quotas::Quota;
 pub use server::{Options, Server};

@@ -3,7 +3,9 @@
 use axum::http::Method;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
+use crate::glue::Object;
 use crate::protocol::Protocol;
 use crate::sigv4::Signed;
 
@@ -66,6 +68,18 @@ pub(crate) fn form_value(form: &str, name: &str) -> Option<String> {
         let (key, value) = pair.split_once('=')?;
         (key == name).then(|| percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned())
     })
+}
+
+/// Whether a call asks for a page after the first.
+pub(crate) fn has_page_token(parts: &Parts, input: Option<&Object>) -> bool {
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    let in_body = |input: &Object| {
+        ["NextToken", "nextToken", "Marker"].iter().any(|name| input.get(*name).is_some_and(is_text))
+    };
+    let mut query = parts.uri.query().unwrap_or_default().split('&');
+    // S3: ListObjectsV2 and ListObjects.
+    input.is_some_and(in_body)
+        || query.any(|pair| pair.starts_with("continuation-token=") || pair.starts_with("marker="))
 }
 
 /// `bucket` or `bucket/key` of a path-style S3 request (virtual-host style is not recognised).

@@ -1,6 +1,6 @@
 //! Token buckets per operation: AWS's request quotas, as far as a test sets them (Glue publishes no rates).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,16 @@ struct Bucket {
 struct Metered {
     quota: Quota,
     buckets: HashMap<String, Bucket>,
+    /// Calls that found their bucket empty, by `service.operation`.
+    throttled: BTreeMap<String, u64>,
+}
+
+/// A quota and what it has throttled.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    quota: Quota,
+    throttled: BTreeMap<String, u64>,
 }
 
 /// All quotas.
@@ -50,12 +60,14 @@ pub(crate) struct Quotas(Lock<Vec<Metered>>);
 impl Quotas {
     /// Adds a quota.
     pub(crate) fn add(&self, quota: Quota) {
-        self.0.hold().push(Metered { quota, buckets: HashMap::new() });
+        self.0.hold().push(Metered { quota, buckets: HashMap::new(), throttled: BTreeMap::new() });
     }
 
     /// All quotas.
-    pub(crate) fn list(&self) -> Vec<Quota> {
-        self.0.hold().iter().map(|metered| metered.quota.clone()).collect()
+    pub(crate) fn list(&self) -> Vec<Shown> {
+        let shown =
+            |metered: &Metered| Shown { quota: metered.quota.clone(), throttled: metered.throttled.clone() };
+        self.0.hold().iter().map(shown).collect()
     }
 
     /// Removes the quotas set for one account, or all.
@@ -88,6 +100,7 @@ impl Quotas {
                 bucket.tokens -= 1.0;
             } else {
                 allowed = false;
+                *metered.throttled.entry(format!("{service}.{operation}")).or_default() += 1;
             }
         }
         allowed
@@ -114,5 +127,6 @@ mod tests {
         assert!(allow("b", 0));
         assert!(quotas.allow("a", "glue", "GetTables", at(0)));
         assert_eq!([500, 500].map(|millis| allow("a", millis)), [true, false]);
+        assert_eq!(quotas.list()[0].throttled, BTreeMap::from([("glue.GetTable".to_owned(), 2)]));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -16,6 +17,7 @@ use crate::clock;
 use crate::faults::{Action, Faults, Plan, Target};
 use crate::forward::Upstream;
 use crate::glue::{self, Call, Glue, Limits, Object};
+use crate::latency::Latencies;
 use crate::operation::{self, Operation};
 use crate::protocol::{ApiError, Protocol};
 use crate::quotas::Quotas;
@@ -37,6 +39,7 @@ pub(crate) struct Endpoint {
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
     pub(crate) glue: Glue,
+    pub(crate) latencies: Latencies,
     pub(crate) limits: Limits,
     pub(crate) quotas: Quotas,
     pub(crate) upstream: Option<Upstream>,
@@ -52,6 +55,7 @@ impl Endpoint {
             calls: Calls::new(options.calls_kept),
             faults: Faults::default(),
             glue: Glue::default(),
+            latencies: Latencies::new(options.latency.clone()),
             limits: Limits { versions_per_table: options.versions_per_table },
             quotas: Quotas::default(),
             upstream,
@@ -79,6 +83,7 @@ struct Arrived {
     input: Option<Object>,
     resource: String,
     plan: Plan,
+    wait: Duration,
     seq: u64,
 }
 
@@ -122,12 +127,12 @@ pub(crate) async fn answer(State(endpoint): State<Arc<Endpoint>>, request: Reque
         Content::Stream(body)
     };
     let arrived = arrive(&endpoint, parts, &content);
-    if arrived.plan.delay.is_zero() {
+    if arrived.wait.is_zero() {
         return carry_out(&endpoint, arrived, content).await;
     }
     // In a task of its own: a client that gives up waiting does not undo what the service goes on to do.
     let task = tokio::spawn(async move {
-        tokio::time::sleep(arrived.plan.delay).await;
+        tokio::time::sleep(arrived.wait).await;
         carry_out(&endpoint, arrived, content).await
     });
     task.await.unwrap_or_else(|_| dropped())
@@ -157,6 +162,7 @@ fn arrive(endpoint: &Endpoint, parts: Parts, content: &Content) -> Arrived {
         operation: &operation.name,
         place: &place,
         body: whole.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default(),
+        page: operation::has_page_token(&parts, input.as_ref()),
     };
     let mut plan = endpoint.faults.plan(&target);
     let allowed =
@@ -164,15 +170,16 @@ fn arrive(endpoint: &Endpoint, parts: Parts, content: &Content) -> Arrived {
     if !allowed && plan.action.is_none() {
         plan.action = Some(Action::Throttle);
     }
+    let wait = plan.delay + endpoint.latencies.next(&principal.account);
     let seq = endpoint.seq.fetch_add(1, Ordering::Relaxed) + 1;
-    Arrived { parts, signed, principal, operation, input, resource, plan, seq }
+    Arrived { parts, signed, principal, operation, input, resource, plan, wait, seq }
 }
 
 async fn carry_out(endpoint: &Endpoint, arrived: Arrived, content: Content) -> Response<Body> {
     let protocol = arrived.operation.protocol;
     let action = arrived.plan.action;
     let mut done = match action {
-        None | Some(Action::ShortPage) => effect(endpoint, &arrived, content).await,
+        None | Some(Action::ShortPage | Action::ListLag) => effect(endpoint, &arrived, content).await,
         Some(Action::ErrorAfter | Action::DropAfter) => {
             let mut done = effect(endpoint, &arrived, content).await;
             // The upstream's answer is read to its end, so that its effect is complete.
@@ -262,9 +269,12 @@ fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
         return Done::refused(&error, Protocol::Json);
     };
     let principal = &arrived.principal;
-    let now = clock::now().as_second();
+    let now = clock::now();
+    let region = &arrived.signed.region;
     let mut call =
-        Call::new(input, &principal.account, &arrived.signed.region, &principal.arn, now, endpoint.limits);
+        Call::new(input, &principal.account, region, &principal.arn, now.as_second(), endpoint.limits);
+    call.millis = now.as_millisecond();
+    call.lag_millis = i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX);
     call.short_pages = arrived.plan.action == Some(Action::ShortPage);
     let result = endpoint.glue.call(&arrived.operation.name, &mut call);
     let mut done = match result {

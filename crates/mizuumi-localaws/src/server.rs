@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::admin;
 use crate::glue::Limits;
+use crate::latency::Latency;
 use crate::moto::Moto;
 use crate::requests::{self, Dropped, Endpoint};
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub calls_kept: usize,
     /// Writes that the audit shows one by one; counts are kept for ever.
     pub audit_kept: usize,
+    /// How long every call takes at least.
+    pub latency: Option<Latency>,
 }
 
 impl Default for Options {
@@ -44,6 +47,7 @@ impl Default for Options {
             versions_per_table: Limits::default().versions_per_table,
             calls_kept: 1_000_000,
             audit_kept: 200_000,
+            latency: None,
         }
     }
 }

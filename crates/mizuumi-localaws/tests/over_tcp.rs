@@ -1,97 +1,11 @@
-//! What a client sees on the wire: answers, errors, closed connections, and the admin API.
+//! What a client sees on the wire: answers, errors, and the admin API.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+mod client;
 
+use client::{ACCOUNT, Client, database, with_server};
 use mizuumi_localaws::{Options, Server};
 use serde_json::{Value, json};
-
-const ACCOUNT: &str = "111122223333";
-
-/// A connection that is used again and again, as a client with keep-alive does.
-struct Client {
-    stream: TcpStream,
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
-}
-
-impl Client {
-    fn to(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self { stream }
-    }
-
-    /// Nothing when the connection was closed without an answer.
-    fn send(&mut self, head: &str, body: &str) -> Option<Answer> {
-        let request = format!("{head}\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        self.stream.write_all(request.as_bytes()).ok()?;
-        let mut bytes = Vec::new();
-        let end = loop {
-            let mut chunk = [0; 4096];
-            let count = match self.stream.read(&mut chunk) {
-                Ok(0) => {
-                    assert!(bytes.is_empty(), "closed in the middle of an answer");
-                    return None;
-                }
-                Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("{error}"),
-            };
-            bytes.extend_from_slice(&chunk[..count]);
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let Some(split) = text.find("\r\n\r\n") else { continue };
-            let head = text[..split].to_lowercase();
-            let length = head.split("content-length: ").nth(1).unwrap();
-            let length: usize = length.lines().next().unwrap().parse().unwrap();
-            if bytes.len() >= split + 4 + length {
-                break (head, String::from_utf8(bytes[split + 4..].to_vec()).unwrap());
-            }
-        };
-        Some(Answer {
-            status: end.0.split(' ').nth(1).unwrap().parse().unwrap(),
-            body: serde_json::from_str(&end.1).unwrap_or(Value::String(end.1)),
-            head: end.0,
-        })
-    }
-
-    fn glue(&mut self, operation: &str, input: &Value) -> Option<Answer> {
-        self.glue_as(ACCOUNT, "eu-west-1", operation, input)
-    }
-
-    fn glue_as(&mut self, key: &str, region: &str, operation: &str, input: &Value) -> Option<Answer> {
-        let head = format!(
-            "POST / HTTP/1.1\r\nx-amz-target: AWSGlue.{operation}\r\nuser-agent: test/1\r\n\
-             content-type: application/x-amz-json-1.1\r\nauthorization: AWS4-HMAC-SHA256 \
-             Credential={key}/20261122/{region}/glue/aws4_request, SignedHeaders=host, Signature=0"
-        );
-        self.send(&head, &input.to_string())
-    }
-
-    fn admin(&mut self, method: &str, path: &str, body: &Value) -> Value {
-        let head = format!("{method} /_localaws/{path} HTTP/1.1\r\ncontent-type: application/json");
-        let answer =
-            self.send(&head, &if body.is_null() { String::new() } else { body.to_string() }).unwrap();
-        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-        answer.body
-    }
-}
-
-fn database(name: &str) -> Value {
-    json!({"DatabaseInput": {"Name": name}})
-}
-
-/// A server, and a client of it that runs where blocking is allowed.
-async fn with_server(test: impl FnOnce(&Server) + Send + 'static) {
-    let server = Server::start(Options::default()).await.unwrap();
-    tokio::task::spawn_blocking(move || test(&server)).await.unwrap();
-}
 
 #[tokio::test]
 async fn answers_and_errors_have_the_json_protocols_form() {
@@ -131,79 +45,6 @@ async fn accounts_and_regions_are_apart() {
             let answer = client.glue_as(key, region, "GetDatabase", &json!({"Name": "db"})).unwrap();
             assert_eq!(answer.status, status, "{key} {region}");
         }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn each_fault_does_what_its_name_says() {
-    with_server(|server| {
-        let mut admin = Client::to(server);
-        for (action, status, code, effect) in [
-            ("throttle", 400, "ThrottlingException", false),
-            ("denied", 400, "AccessDeniedException", false),
-            ("error-before", 500, "InternalServiceException", false),
-            ("error-after", 500, "InternalServiceException", true),
-            ("unavailable", 503, "ServiceUnavailableException", false),
-            ("expired-token", 400, "ExpiredTokenException", false),
-            ("drop-before", 0, "", false),
-            ("drop-after", 0, "", true),
-        ] {
-            let mut client = Client::to(server);
-            admin.admin(
-                "POST",
-                "faults",
-                &json!({"action": action, "operation": "CreateDatabase", "times": 1}),
-            );
-            let answer = client.glue("CreateDatabase", &database(action));
-            if status == 0 {
-                assert!(answer.is_none(), "{action} must close the connection");
-            } else {
-                let answer = answer.unwrap();
-                assert_eq!((answer.status, answer.body["__type"].as_str().unwrap()), (status, code));
-            }
-            let exists = admin.glue("GetDatabase", &json!({"Name": action})).unwrap().status == 200;
-            assert_eq!(exists, effect, "{action}");
-        }
-        let faults = admin.admin("GET", "faults", &Value::Null);
-        assert_eq!(faults["faults"][7]["fired"], 1);
-        admin.admin("DELETE", &format!("faults?account={ACCOUNT}"), &Value::Null);
-        assert_eq!(admin.admin("GET", "faults", &Value::Null)["faults"].as_array().unwrap().len(), 8);
-        admin.admin("DELETE", "faults", &Value::Null);
-        assert_eq!(admin.admin("GET", "faults", &Value::Null)["faults"], json!([]));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_delayed_effect_happens_though_the_client_has_gone() {
-    with_server(|server| {
-        let mut admin = Client::to(server);
-        admin.admin(
-            "POST",
-            "faults",
-            &json!({"action": "delay", "delayMs": 300, "operation": "CreateDatabase"}),
-        );
-        admin.admin("POST", "faults", &json!({"action": "hang", "operation": "DeleteDatabase"}));
-        let mut client = Client::to(server);
-        client.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            client.glue("CreateDatabase", &database("late"))
-        }));
-        assert!(gone.is_err(), "no answer within 50 ms");
-        drop(client);
-        let begun = Instant::now();
-        while admin.glue("GetDatabase", &json!({"Name": "late"})).unwrap().status != 200 {
-            assert!(begun.elapsed() < Duration::from_secs(5));
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let mut client = Client::to(server);
-        client.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        let hung = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            client.glue("DeleteDatabase", &json!({"Name": "late"}))
-        }));
-        assert!(hung.is_err(), "no answer ever");
-        assert_eq!(admin.admin("GET", "calls", &Value::Null)["counts"]["glue.DeleteDatabase"]["hang"], 1);
     })
     .await;
 }
@@ -251,40 +92,6 @@ async fn calls_and_writes_are_accounted_for() {
         assert_eq!(client.glue("GetDatabase", &json!({"Name": "db"})).unwrap().status, 400);
         let audit = client.admin("GET", "audit", &Value::Null);
         assert_eq!((&audit["entries"], &audit["witness"]), (&json!([]), &json!({})));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_quota_throttles_what_exceeds_it() {
-    with_server(|server| {
-        let mut client = Client::to(server);
-        let quota = json!({"rate": 0.001, "burst": 2, "service": "glue", "operation": "GetDatabases"});
-        client.admin("POST", "quotas", &quota);
-        let statuses: Vec<u16> =
-            (0..3).map(|_| client.glue("GetDatabases", &json!({})).unwrap().status).collect();
-        assert_eq!(statuses, [200, 200, 400]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_short_page_still_leads_to_the_rest() {
-    with_server(|server| {
-        let mut client = Client::to(server);
-        for name in ["a", "b", "c"] {
-            client.glue("CreateDatabase", &database(name)).unwrap();
-        }
-        client.admin(
-            "POST",
-            "faults",
-            &json!({"action": "short-page", "operation": "GetDatabases", "times": 1}),
-        );
-        let first = client.glue("GetDatabases", &json!({"MaxResults": 2})).unwrap().body;
-        assert_eq!(first["DatabaseList"].as_array().unwrap().len(), 1);
-        let rest = client.glue("GetDatabases", &json!({"NextToken": first["NextToken"]})).unwrap().body;
-        assert_eq!(rest["DatabaseList"].as_array().unwrap().len(), 2);
-        assert!(rest.get("NextToken").is_none());
     })
     .await;
 }

@@ -5,7 +5,9 @@ use std::ops::Bound;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Catalog, Database, Object, already_exists, answer, input, invalid, paging, tags};
+use super::{
+    Answer, Call, Catalog, Database, History, Object, already_exists, answer, input, invalid, paging, tags,
+};
 use crate::audit::Effect;
 
 fn record(call: &Call<'_>, name: &str, definition: &Object, created: Value) -> Object {
@@ -33,7 +35,9 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         catalog.tags.insert(arn, given);
     }
     let record = record(call, &name, definition, Call::time(call.now));
-    catalog.databases.insert(name.clone(), Database { record, tables: BTreeMap::new() });
+    catalog
+        .databases
+        .insert(name.clone(), Database { record, tables: BTreeMap::new(), recent: History::default() });
     call.effects.push(Effect::on(name));
     Ok(answer::nothing())
 }

@@ -42,8 +42,7 @@ impl NamePattern {
     }
 
     /// Whether the expression chooses a name.
-    #[cfg(test)]
-    fn chooses(&self, name: &str) -> bool {
+    pub(super) fn chooses(&self, name: &str) -> bool {
         match self {
             Self::Names(names) => names.contains(name),
             Self::Regex { prefix, regex } => name.starts_with(prefix) && regex.is_match(name),

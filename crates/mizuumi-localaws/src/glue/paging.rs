@@ -1,6 +1,7 @@
 //! Opaque `NextToken`s: the last key of a page, so that the next page is a range lookup and needs no state here.
 
 use super::{Object, input, invalid};
+use crate::faults::BAD_TOKEN;
 use crate::protocol::ApiError;
 
 /// A token for the page after `key`; `kind` keeps one operation's tokens from being used with another.
@@ -26,7 +27,7 @@ pub(super) fn after(input: &Object, kind: &str) -> Result<Option<String>, ApiErr
     decode(token)
         .and_then(|text| text.strip_prefix(kind)?.strip_prefix(':').map(str::to_owned))
         .map(Some)
-        .ok_or_else(|| invalid("Invalid NextToken"))
+        .ok_or_else(|| invalid(BAD_TOKEN))
 }
 
 fn decode(token: &str) -> Option<String> {

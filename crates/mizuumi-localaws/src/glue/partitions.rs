@@ -80,6 +80,7 @@ pub(super) fn add(
     }
     let partition = define(call, place, &values, given, call.now)?;
     call.effects.push(effect(table, place, &values));
+    table.recent.note(call.millis, values.clone(), None);
     table.partitions.insert(values, partition);
     Ok(())
 }
@@ -106,7 +107,8 @@ pub(super) fn replace(
     }
     let partition = define(call, place, values, given, existing.created)?;
     call.effects.push(effect(table, place, values));
-    table.partitions.insert(values.to_vec(), partition);
+    let old = table.partitions.insert(values.to_vec(), partition);
+    table.recent.note(call.millis, values.to_vec(), old.map(|old| old.text));
     Ok(())
 }
 
@@ -117,7 +119,8 @@ pub(super) fn remove(
     place: &(String, String),
     values: &[String],
 ) -> Result<(), ApiError> {
-    table.partitions.remove(values).ok_or_else(|| not_found("Partition not found."))?;
+    let old = table.partitions.remove(values).ok_or_else(|| not_found("Partition not found."))?;
+    table.recent.note(call.millis, values.to_vec(), Some(old.text));
     call.effects.push(effect(table, place, values));
     Ok(())
 }
@@ -219,23 +222,34 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     };
     let table = catalog.table(&place.0, &place.1)?;
     let filter = expression.map(|text| Filter::parse(text, &table.keys)).transpose()?;
-    let mut page: Vec<(&Vec<String>, &Partition)> = Vec::new();
-    let mut next = None;
-    for (values, partition) in table.partitions.range::<Vec<String>, _>((start, Bound::Unbounded)) {
-        let chosen = segment.as_ref().is_none_or(|segment| segment.has(values))
-            && filter.as_ref().map_or(Ok(true), |filter| filter.accepts(values))?;
-        if !chosen {
-            continue;
-        }
-        if let (true, Some((last, _))) = (page.len() == size, page.last()) {
-            next = Some(paging::token(&kind, &json!(last).to_string()));
+    let past = call.as_of().map(|moment| table.recent.at(moment)).unwrap_or_default();
+    let chosen = |values: &Vec<String>| {
+        let in_segment = segment.as_ref().is_none_or(|segment| segment.has(values));
+        Ok(in_segment && filter.as_ref().map_or(Ok(true), |filter| filter.accepts(values))?)
+    };
+    // One more than a page, which says whether there is another page.
+    let mut page: Vec<(&Vec<String>, &str)> = Vec::new();
+    for (values, partition) in table.partitions.range::<Vec<String>, _>((start.clone(), Bound::Unbounded)) {
+        if page.len() > size {
             break;
         }
-        page.push((values, partition));
+        if !past.contains_key(values) && chosen(values)? {
+            page.push((values, &partition.text));
+        }
     }
+    for (values, text) in past {
+        let after = !matches!(&start, Bound::Excluded(last) if values <= last);
+        if let (true, Some(text)) = (after && chosen(values)?, text) {
+            page.push((values, text));
+        }
+    }
+    page.sort_unstable_by_key(|(values, _)| *values);
+    let more = page.len() > size;
+    page.truncate(size);
+    let next = page.last().filter(|_| more).map(|(last, _)| paging::token(&kind, &json!(last).to_string()));
     if exclude_columns {
-        let short: Vec<String> = page.iter().map(|(_, partition)| without_columns(&partition.text)).collect();
+        let short: Vec<String> = page.iter().map(|(_, text)| without_columns(text)).collect();
         return Ok(answer::page("Partitions", short.iter().map(String::as_str), next));
     }
-    Ok(answer::page("Partitions", page.iter().map(|(_, partition)| &*partition.text), next))
+    Ok(answer::page("Partitions", page.into_iter().map(|(_, text)| text), next))
 }

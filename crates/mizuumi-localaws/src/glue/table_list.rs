@@ -1,11 +1,12 @@
 //! `GetTables`: one page of a database's tables.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use serde_json::{Value, json};
 
 use super::name_pattern::{NamePattern, later_start};
-use super::{Answer, Call, Catalog, Object, Table, answer, input, invalid, paging};
+use super::{Answer, Call, Catalog, Object, OldTable, Table, answer, input, invalid, paging};
 use crate::protocol::ApiError;
 
 /// Which members `AttributesToGet` leaves (the model allows NAME alone, or NAME with `TABLE_TYPE`).
@@ -33,6 +34,23 @@ fn attributes(input: &Object) -> Result<Attributes, ApiError> {
     }
 }
 
+/// A table as it is listed.
+struct Row<'a> {
+    name: &'a str,
+    text: &'a str,
+    kind: Option<&'a str>,
+}
+
+/// One row more than a page, of the tables that have not changed since the moment as of which is listed.
+fn rows<'a>(
+    tables: impl Iterator<Item = (&'a String, &'a Table)>,
+    past: &BTreeMap<&String, Option<&OldTable>>,
+    size: usize,
+) -> Vec<Row<'a>> {
+    let same = tables.filter(|(name, _)| !past.contains_key(name)).take(size + 1);
+    same.map(|(name, table)| Row { name, text: &table.text, kind: table.kind.as_deref() }).collect()
+}
+
 pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let name = input::name(call.input, "DatabaseName")?;
     let size = input::page_size(call, 100)?;
@@ -44,31 +62,40 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         Some(last) => Bound::Excluded(last),
         None => Bound::Unbounded,
     };
-    let tables = &catalog.database(&name)?.tables;
+    let database = catalog.database(&name)?;
+    let past = call.as_of().map(|moment| database.recent.at(moment)).unwrap_or_default();
+    let tables = &database.tables;
     // One more than a page, which says whether there is another page.
-    let mut page: Vec<(&String, &Table)> = match &pattern {
-        None => tables.range::<String, _>((start, Bound::Unbounded)).take(size + 1).collect(),
-        Some(NamePattern::Names(names)) => names
-            .range::<String, _>((start, Bound::Unbounded))
-            .filter_map(|name| tables.get_key_value(name))
-            .take(size + 1)
-            .collect(),
-        Some(NamePattern::Regex { prefix, regex }) => tables
-            .range::<String, _>((later_start(start, prefix), Bound::Unbounded))
-            .take_while(|(name, _)| name.starts_with(prefix))
-            .filter(|(name, _)| regex.is_match(name))
-            .take(size + 1)
-            .collect(),
+    let mut page: Vec<Row<'_>> = match &pattern {
+        None => rows(tables.range::<String, _>((start.clone(), Bound::Unbounded)), &past, size),
+        Some(NamePattern::Names(names)) => {
+            let names = names.range::<String, _>((start.clone(), Bound::Unbounded));
+            rows(names.filter_map(|name| tables.get_key_value(name)), &past, size)
+        }
+        Some(NamePattern::Regex { prefix, regex }) => {
+            let begin = later_start(start.clone(), prefix);
+            let tables = tables.range::<String, _>((begin, Bound::Unbounded));
+            let tables = tables.take_while(|(name, _)| name.starts_with(prefix));
+            rows(tables.filter(|(name, _)| regex.is_match(name)), &past, size)
+        }
     };
+    for (name, table) in &past {
+        let after = !matches!(&start, Bound::Excluded(last) if *name <= last);
+        let chosen = after && pattern.as_ref().is_none_or(|pattern| pattern.chooses(name));
+        if let (true, Some(table)) = (chosen, table) {
+            page.push(Row { name, text: &table.text, kind: table.kind.as_deref() });
+        }
+    }
+    page.sort_unstable_by_key(|row| row.name);
     let more = page.len() > size;
     page.truncate(size);
-    let next = page.last().filter(|_| more).map(|(name, _)| paging::token(&kind, name));
+    let next = page.last().filter(|_| more).map(|row| paging::token(&kind, row.name));
     if attributes == Attributes::All {
-        return Ok(answer::page("TableList", page.iter().map(|(_, table)| &*table.text), next));
+        return Ok(answer::page("TableList", page.iter().map(|row| row.text), next));
     }
-    let short = page.iter().map(|(name, table)| match (&table.kind, attributes) {
-        (Some(kind), Attributes::NameAndType) => json!({"Name": name, "TableType": kind}).to_string(),
-        _ => json!({"Name": name}).to_string(),
+    let short = page.iter().map(|row| match (row.kind, attributes) {
+        (Some(kind), Attributes::NameAndType) => json!({"Name": row.name, "TableType": kind}).to_string(),
+        _ => json!({"Name": row.name}).to_string(),
     });
     let short: Vec<String> = short.collect();
     Ok(answer::page("TableList", short.iter().map(String::as_str), next))

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Catalog, Object, PartitionKey, Table, already_exists, answer, input, invalid, text_of,
+    Answer, Call, Catalog, History, Object, OldTable, PartitionKey, Table, already_exists, answer, input,
+    invalid, text_of,
 };
 use crate::audit::{Effect, OWNER_PARAMETER};
 use crate::protocol::ApiError;
@@ -129,8 +130,8 @@ fn named_input<'a>(call: &Call<'a>) -> Result<(&'a Object, String), ApiError> {
 pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let database = input::name(call.input, "DatabaseName")?;
     let (given, name) = named_input(call)?;
-    let tables = &mut catalog.database(&database)?.tables;
-    if tables.contains_key(&name) {
+    let place = catalog.database(&database)?;
+    if place.tables.contains_key(&name) {
         return Err(already_exists("Table already exists."));
     }
     let origin = Origin { created: call.now, created_by: call.caller };
@@ -140,7 +141,8 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         owner_after: definition.owner.clone(),
         ..Effect::on(format!("{database}.{name}"))
     });
-    tables.insert(
+    place.recent.note(call.millis, name.clone(), None);
+    place.tables.insert(
         name,
         Table {
             text: definition.text,
@@ -152,6 +154,7 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
             kind: definition.kind,
             keys: definition.keys,
             partitions: BTreeMap::new(),
+            recent: History::default(),
         },
     );
     Ok(answer::nothing())
@@ -201,18 +204,22 @@ pub(super) fn update(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     });
     let old = std::mem::replace(&mut table.text, definition.text);
     if !skip_archive {
-        table.archived.insert(table.version, old);
+        table.archived.insert(table.version, Arc::clone(&old));
     }
     table.version = version;
     table.owner = definition.owner;
-    table.kind = definition.kind;
     table.keys = definition.keys;
+    let kind = std::mem::replace(&mut table.kind, definition.kind);
+    catalog.database(&database)?.recent.note(call.millis, name, Some(OldTable { text: old, kind }));
     Ok(answer::nothing())
 }
 
 fn remove(catalog: &mut Catalog, call: &mut Call<'_>, database: &str, name: &str) -> Result<(), ApiError> {
     catalog.table(database, name)?;
-    if let Some(table) = catalog.database(database)?.tables.remove(name) {
+    let place = catalog.database(database)?;
+    if let Some(table) = place.tables.remove(name) {
+        let old = OldTable { text: table.text, kind: table.kind };
+        place.recent.note(call.millis, name.to_owned(), Some(old));
         call.effects.push(Effect {
             version_before: Some(table.version),
             owner_before: table.owner,

@@ -265,3 +265,30 @@ fn what_a_client_sends_is_kept() {
     assert_eq!((&table["Retention"], table.get("Owner")), (&json!(3), None));
     assert_eq!(table["CreateTime"], json!(1_700_000_000.0));
 }
+
+#[test]
+fn partitions_lag_too() {
+    let local = Local::new();
+    local.table("t", &[("day", "string")]);
+    let at = |seconds: i64, lag_seconds: i64, operation: &str, mut input: Value| {
+        input["DatabaseName"] = json!("db");
+        input["TableName"] = json!("t");
+        let input = input.as_object().unwrap();
+        let mut call = Call::new(input, "111122223333", "eu-west-1", "arn:me", seconds, local.limits);
+        call.lag_millis = lag_seconds * 1000;
+        local.glue.call(operation, &mut call).unwrap()
+    };
+    let now = 1_700_000_000;
+    at(now, 0, "CreatePartition", json!({"PartitionInput": {"Values": ["1"]}}));
+    at(now + 5, 0, "CreatePartition", json!({"PartitionInput": {"Values": ["2"]}}));
+    at(now + 5, 0, "DeletePartition", json!({"PartitionValues": ["1"]}));
+    let listed = |seconds, lag, input: Value| {
+        let answer: Value = serde_json::from_str(&at(seconds, lag, "GetPartitions", input)).unwrap();
+        let values = answer["Partitions"].as_array().unwrap().iter().map(|p| p["Values"][0].clone());
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(now + 6, 0, json!({})), ["2"]);
+    assert_eq!(listed(now + 6, 2, json!({})), ["1"]);
+    assert_eq!(listed(now + 6, 2, json!({"Expression": "day > '1'"})), Vec::<Value>::new());
+    assert_eq!(listed(now + 6, 60, json!({})), Vec::<Value>::new());
+}
