@@ -111,6 +111,15 @@ impl Admin {
         counters[counter].as_u64().unwrap_or_else(|| panic!("no counter {counter} in {counters}"))
     }
 
+    /// What the endpoint says of the promises of Mizuumi, by the objects that a list holds; `more` are further
+    /// parameters, such as `&quietSince=7`. Fails the test with the verdict if one is broken.
+    pub async fn judge(&self, list: Value, more: &str) -> Value {
+        let path = format!("judge?account={}&grace=0{more}", self.account);
+        let answer = self.ask("POST", &path, "", Some(list)).await.expect("the endpoint judges");
+        assert_eq!(answer["violations"], 0, "promises are broken: {answer:#}");
+        answer
+    }
+
     async fn ask(&self, method: &str, path: &str, query: &str, body: Option<Value>) -> Result<Value> {
         let uri = format!("{}/_localaws/{path}?account={}{query}", self.url, self.account);
         // Rules carry their account in the body.

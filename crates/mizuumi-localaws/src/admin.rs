@@ -1,8 +1,9 @@
-//! The admin API under `/_localaws/`: faults, quotas, latency, counts, audit, seed, reset.
+//! The admin API under `/_localaws/`: faults, quotas, latency, counts, audit, judge, seed, reset.
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,6 +16,7 @@ use crate::audit;
 use crate::clock;
 use crate::faults::Rule;
 use crate::glue::Seed;
+use crate::judge::{self, Question, View};
 use crate::latency::Latency;
 use crate::quotas::Quota;
 use crate::requests::Endpoint;
@@ -29,6 +31,8 @@ pub(crate) fn router() -> Router<Arc<Endpoint>> {
         .route("/latency", get(latencies).post(set_latencies).delete(clear_latencies))
         .route("/audit", get(audit))
         .route("/seed", post(seed))
+        // 100,000 objects of 4 kB.
+        .route("/judge", post(judge).layer(DefaultBodyLimit::disable()))
         .route("/reset", post(reset))
 }
 
@@ -173,7 +177,26 @@ async fn seed(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
     }
 }
 
-/// Forgets state, faults, quotas, latency, calls and audit of an account, or of all. moto can only forget everything, so its
+/// Judges by the objects posted, on a thread where that may take its time.
+async fn judge(State(endpoint): Shared, Query(question): Query<Question>, body: Bytes) -> Response {
+    let judged = tokio::task::spawn_blocking(move || {
+        let view = View::read(&body)?;
+        drop(body);
+        serde_json::to_value(judge::judge(&endpoint, &question, &view.tables()))
+    });
+    match judged.await {
+        Ok(Ok(judgement)) => Json(judgement).into_response(),
+        Ok(Err(error)) => {
+            let message = format!("these are no DataTables as kubectl prints them: {error}");
+            (StatusCode::BAD_REQUEST, Json(json!({"error": message}))).into_response()
+        }
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": error.to_string()}))).into_response()
+        }
+    }
+}
+
+/// Forgets state, faults, quotas, latency, calls, audit and objects shown of an account, or of all. moto can only forget everything, so its
 /// state stays when an account is named.
 async fn reset(State(endpoint): Shared, Query(selection): Query<Selection>) -> Response {
     let account = selection.account.as_deref();
@@ -183,6 +206,8 @@ async fn reset(State(endpoint): Shared, Query(selection): Query<Selection>) -> R
     endpoint.latencies.clear(account);
     endpoint.calls.reset(account);
     endpoint.audit.reset(account);
+    endpoint.ledger.reset(account);
+    endpoint.memory.reset(account);
     if let (None, Some(upstream)) = (account, &endpoint.upstream)
         && let Err(error) = upstream.ask("POST", "/moto-api/reset").await
     {

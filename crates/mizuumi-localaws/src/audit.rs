@@ -1,6 +1,7 @@
 //! The audit of effective writes, and the witness: invariants that can be checked from outside the controller.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,9 +11,6 @@ use crate::client;
 use crate::lock::Lock;
 use crate::ring::{Numbered, Ring};
 use crate::shared::Shared;
-
-/// The table parameter that marks a table as managed; the witness reads it and writes nothing.
-pub(crate) const OWNER_PARAMETER: &str = "mizuumi.owner";
 
 /// What one operation changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -32,6 +30,8 @@ pub(crate) struct Effect {
     pub(crate) owner_after: Option<String>,
     /// Whether there was a table before the write (a create changes nothing of anybody's).
     pub(crate) existed: bool,
+    /// Whether Mizuumi had made the table or taken it over.
+    pub(crate) kept_before: bool,
 }
 
 impl Effect {
@@ -102,6 +102,12 @@ pub(crate) struct Shown {
     writer: Writer,
     #[serde(flatten)]
     effect: Effect,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call {}: {} of {}", self.seq, self.writer.operation, self.effect.resource)
+    }
 }
 
 /// Counters of one client in one account.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::client::is_ours;
 use crate::lock::Lock;
 use crate::ring::{Numbered, Ring};
 use crate::shared::Shared;
@@ -74,6 +75,10 @@ fn add(counts: &mut Counts, kind: &Kind, count: u64) {
     *outcomes.entry(kind.outcome.clone()).or_default() += count;
 }
 
+fn is_of(kind: &Kind, account: Option<&str>) -> bool {
+    account.is_none_or(|account| account == kind.account)
+}
+
 impl Calls {
     /// A log that shows so many last calls.
     pub(crate) fn new(most: usize) -> Self {
@@ -91,8 +96,16 @@ impl Calls {
 
     /// Counts since the last reset; with `since`, of the calls after that number that are still shown.
     pub(crate) fn counts(&self, account: Option<&str>, since: Option<u64>) -> Counts {
+        self.count(since, |kind| is_of(kind, account))
+    }
+
+    /// Counts of Mizuumi's calls since the last reset; with `since`, of those after that number that are still shown.
+    pub(crate) fn counts_of_ours(&self, account: Option<&str>, since: Option<u64>) -> Counts {
+        self.count(since, |kind| is_ours(&kind.client) && is_of(kind, account))
+    }
+
+    fn count(&self, since: Option<u64>, wanted: impl Fn(&Kind) -> bool) -> Counts {
         let book = self.0.hold();
-        let wanted = |kind: &Kind| account.is_none_or(|account| account == kind.account);
         let mut some: HashMap<&Arc<Kind>, u64> = HashMap::new();
         match since {
             Some(since) => {
@@ -162,6 +175,7 @@ mod tests {
         assert_eq!(calls.counts(None, None)["glue.GetTable"]["ok"], 2);
         assert_eq!(calls.counts(Some("a"), None)["glue.GetTable"]["ok"], 1);
         assert_eq!(calls.counts(None, Some(2))["glue.GetTable"].len(), 1);
+        assert_eq!(calls.counts_of_ours(Some("a"), None)["glue.GetTable"].len(), 2);
         calls.reset(Some("a"));
         assert!(calls.counts(Some("a"), None).is_empty());
         assert_eq!(calls.log(None, 0).len(), 1);

@@ -1,6 +1,7 @@
 //! The command line: `serve`, and small clients of the admin API.
 
 pub(crate) mod ask;
+mod judge;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -46,6 +47,8 @@ enum Command {
     Calls(Calls),
     /// Show who changed what.
     Audit(Audit),
+    /// Say whether Mizuumi kept its promises; exits with 1 if not, with 2 if that cannot be said.
+    Judge(judge::Judge),
     /// Make many tables at once.
     Seed {
         #[command(flatten)]
@@ -200,7 +203,7 @@ pub fn main() -> ExitCode {
         .context("cannot start the runtime")
         .and_then(|runtime| runtime.block_on(run(command)));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "mizuumi-localaws: {error:#}");
             ExitCode::FAILURE
@@ -208,8 +211,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done: anyhow::Result<()> = match command {
+        Command::Judge(judge) => return Ok(judge::run(judge).await),
         Command::Serve(options) => serve(options).await,
         Command::Fault(Fault::Add { at, rule }) => {
             let answer = ask(&at.endpoint, "POST", "faults", &[], Some(body(&rule)?)).await?;
@@ -272,7 +276,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Reset(place) => {
             ask(&place.at.endpoint, "POST", "reset", &[("account", place.account)], None).await.map(drop)
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn body(of: &impl Serialize) -> anyhow::Result<Body> {
@@ -315,4 +320,30 @@ async fn serve(serve: Serve) -> anyhow::Result<()> {
     }
     server.stop().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        for words in [
+            "seed --database db --tables 3 --parameter a=b=c",
+            "fault add list-lag --delay-ms 500 --operation GetTables",
+            "fault add expire-token --page --times 1",
+            "quota add --rate 10 --burst 20 --account 1 --service glue --operation CreateTable",
+            "latency set --millis 50 --jitter-millis 20 --seed 1 --account 1",
+            "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10",
+            "judge - --account 1 --installation i --grace 0 --quiet-since 7 --max-throttled 1.5 --calls-since 3",
+            "judge --kubectl kubectl",
+        ] {
+            let line = std::iter::once("mizuumi-localaws").chain(words.split(' '));
+            Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words}: {error}"));
+        }
+        assert!(Cli::try_parse_from(["mizuumi-localaws", "judge"]).is_err(), "no objects");
+    }
 }

@@ -11,6 +11,11 @@ pub(crate) fn name(user_agent: &str) -> &str {
     words.find(|word| word.starts_with("app/")).unwrap_or(first)
 }
 
+/// Whether Mizuumi calls.
+pub(crate) fn is_ours(user_agent: &str) -> bool {
+    user_agent.contains(OURS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +25,6 @@ mod tests {
         assert_eq!(name("aws-sdk-rust/1.3 ua/2.1 api/glue/1.184 m/E,b app/mizuumi"), "app/mizuumi");
         assert_eq!(name("Boto3/1.44.5 md/Botocore#1.44.5 m/N"), "Boto3/1.44.5");
         assert_eq!(name(""), "");
+        assert!(is_ours("aws-sdk-rust/1.3 app/mizuumi") && !is_ours("Boto3/1.44.5"));
     }
 }

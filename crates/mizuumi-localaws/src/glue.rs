@@ -10,9 +10,11 @@ mod paging;
 mod partition_batches;
 mod partitions;
 mod seed;
+mod survey;
 mod table_list;
 mod tables;
 mod tags;
+mod trace;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +31,8 @@ pub(crate) type Object = Map<String, Value>;
 
 use self::history::History;
 pub use self::seed::Seed;
+pub(crate) use self::survey::Known;
+use self::trace::Trace;
 
 /// What an operation answers: the JSON text of its output.
 type Answer = Result<String, ApiError>;
@@ -44,6 +48,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self { versions_per_table: 100_000 }
     }
+}
+
+/// Who calls, as far as the judge wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// Anybody else.
+    Other,
+    /// Mizuumi.
+    Ours,
+    /// Mizuumi, which will not get the answer.
+    OursUnanswered,
 }
 
 /// One call, and what it did for the audit.
@@ -65,6 +80,12 @@ pub(crate) struct Call<'a> {
     pub(crate) lag_millis: i64,
     /// Fault: pages hold one item only.
     pub(crate) short_pages: bool,
+    /// Number of the call.
+    pub(crate) seq: u64,
+    /// The client.
+    pub(crate) client: Client,
+    /// The catalog's own count of calls, in the order in which they took effect.
+    moment: u64,
     /// Effective writes, for the audit.
     pub(crate) effects: Vec<Effect>,
     /// Invariant I7: `UpdateTable` came without a `VersionId`.
@@ -93,6 +114,9 @@ impl<'a> Call<'a> {
             millis: now * 1000,
             lag_millis: 0,
             short_pages: false,
+            seq: 0,
+            client: Client::Other,
+            moment: 0,
             effects: Vec::new(),
             update_without_version: false,
             update_with_stale_version: false,
@@ -119,6 +143,7 @@ impl<'a> Call<'a> {
 struct Catalog {
     databases: BTreeMap<String, Database>,
     tags: BTreeMap<String, BTreeMap<String, String>>,
+    calls: u64,
 }
 
 impl Catalog {
@@ -166,6 +191,7 @@ struct Table {
     keys: Vec<PartitionKey>,
     partitions: BTreeMap<Vec<String>, Partition>,
     recent: History<Vec<String>, Arc<str>>,
+    trace: Trace,
 }
 
 #[derive(Debug)]
@@ -246,6 +272,8 @@ impl Glue {
         let place = (call.account.to_owned(), call.region.to_owned());
         let catalog = Arc::clone(self.catalogs.hold().entry(place).or_default());
         let mut catalog = catalog.hold();
+        catalog.calls += 1;
+        call.moment = catalog.calls;
         handler(&mut catalog, call)
     }
 

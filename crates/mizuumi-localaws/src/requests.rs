@@ -16,8 +16,10 @@ use crate::client;
 use crate::clock;
 use crate::faults::{Action, Faults, Plan, Target};
 use crate::forward::Upstream;
-use crate::glue::{self, Call, Glue, Limits, Object};
+use crate::glue::{self, Call, Client, Glue, Limits, Object};
+use crate::judge::Memory;
 use crate::latency::Latencies;
+use crate::ledger::Ledger;
 use crate::operation::{self, Operation};
 use crate::protocol::{ApiError, Protocol};
 use crate::quotas::Quotas;
@@ -40,7 +42,9 @@ pub(crate) struct Endpoint {
     pub(crate) faults: Faults,
     pub(crate) glue: Glue,
     pub(crate) latencies: Latencies,
+    pub(crate) ledger: Ledger,
     pub(crate) limits: Limits,
+    pub(crate) memory: Memory,
     pub(crate) quotas: Quotas,
     pub(crate) upstream: Option<Upstream>,
     seq: AtomicU64,
@@ -56,7 +60,9 @@ impl Endpoint {
             faults: Faults::default(),
             glue: Glue::default(),
             latencies: Latencies::new(options.latency.clone()),
+            ledger: Ledger::default(),
             limits: Limits { versions_per_table: options.versions_per_table },
+            memory: Memory::default(),
             quotas: Quotas::default(),
             upstream,
             seq: AtomicU64::new(0),
@@ -85,6 +91,13 @@ struct Arrived {
     plan: Plan,
     wait: Duration,
     seq: u64,
+}
+
+impl Arrived {
+    fn user_agent(&self) -> &str {
+        let agent = self.parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        agent.unwrap_or_default()
+    }
 }
 
 /// What came out of the effect.
@@ -276,6 +289,12 @@ fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
     call.millis = now.as_millisecond();
     call.lag_millis = i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX);
     call.short_pages = arrived.plan.action == Some(Action::ShortPage);
+    call.seq = arrived.seq;
+    call.client = match arrived.plan.action {
+        _ if !client::is_ours(arrived.user_agent()) => Client::Other,
+        Some(Action::DropAfter | Action::ErrorAfter) => Client::OursUnanswered,
+        _ => Client::Ours,
+    };
     let result = endpoint.glue.call(&arrived.operation.name, &mut call);
     let mut done = match result {
         Ok(text) => {
@@ -295,8 +314,7 @@ fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
 fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {
     let fault = arrived.plan.name();
     let time = clock::now();
-    let agent = arrived.parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let agent = agent.unwrap_or_default();
+    let agent = arrived.user_agent();
     let outcome = match arrived.plan.action {
         // What the service did is in the audit; the log says what the client saw.
         Some(Action::DropAfter) => format!("dropped-after-{}", done.outcome),
@@ -304,7 +322,7 @@ fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {
         _ => std::mem::take(&mut done.outcome),
     };
     if !done.effects.is_empty() || done.update_without_version || done.update_with_stale_version {
-        endpoint.audit.record(Written {
+        let written = Written {
             seq: arrived.seq,
             time,
             writer: Writer {
@@ -319,7 +337,9 @@ fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {
             effects: std::mem::take(&mut done.effects),
             update_without_version: done.update_without_version,
             update_with_stale_version: done.update_with_stale_version,
-        });
+        };
+        endpoint.ledger.enter(&written);
+        endpoint.audit.record(written);
     }
     let kind = Kind {
         account: arrived.principal.account.clone(),

@@ -30,6 +30,7 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let place = place(call.input)?;
     let items = input::list(call.input, "PartitionsToGet", 1000)?;
     let table = catalog.table(&place.0, &place.1)?;
+    table.trace.read_partitions(call);
     let mut found = Vec::new();
     for item in items {
         let key = item.as_object().ok_or_else(|| invalid("PartitionsToGet holds structures"))?;

@@ -58,6 +58,7 @@ fn effect(table: &Table, place: &(String, String), values: &[String]) -> Effect 
         owner_before: table.owner.clone(),
         owner_after: table.owner.clone(),
         existed: true,
+        kept_before: table.trace.kept,
         ..Effect::on(format!("{}.{}/{}", place.0, place.1, values.join("/")))
     }
 }
@@ -80,6 +81,7 @@ pub(super) fn add(
     }
     let partition = define(call, place, &values, given, call.now)?;
     call.effects.push(effect(table, place, &values));
+    table.trace.wrote_partitions(call);
     table.recent.note(call.millis, values.clone(), None);
     table.partitions.insert(values, partition);
     Ok(())
@@ -108,6 +110,7 @@ pub(super) fn replace(
     let partition = define(call, place, values, given, existing.created)?;
     call.effects.push(effect(table, place, values));
     let old = table.partitions.insert(values.to_vec(), partition);
+    table.trace.wrote_partitions(call);
     table.recent.note(call.millis, values.to_vec(), old.map(|old| old.text));
     Ok(())
 }
@@ -120,6 +123,7 @@ pub(super) fn remove(
     values: &[String],
 ) -> Result<(), ApiError> {
     let old = table.partitions.remove(values).ok_or_else(|| not_found("Partition not found."))?;
+    table.trace.wrote_partitions(call);
     table.recent.note(call.millis, values.to_vec(), Some(old.text));
     call.effects.push(effect(table, place, values));
     Ok(())
@@ -136,6 +140,7 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let place = place(call.input)?;
     let values = input::texts(call.input, "PartitionValues", usize::MAX)?;
     let table = catalog.table(&place.0, &place.1)?;
+    table.trace.read_partitions(call);
     let partition = table.partitions.get(&values).ok_or_else(|| not_found("Partition not found."))?;
     Ok(answer::one("Partition", &partition.text))
 }
@@ -222,6 +227,9 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     };
     let table = catalog.table(&place.0, &place.1)?;
     let filter = expression.map(|text| Filter::parse(text, &table.keys)).transpose()?;
+    if call.as_of().is_none() {
+        table.trace.read_partitions(call);
+    }
     let past = call.as_of().map(|moment| table.recent.at(moment)).unwrap_or_default();
     let chosen = |values: &Vec<String>| {
         let in_segment = segment.as_ref().is_none_or(|segment| segment.has(values));

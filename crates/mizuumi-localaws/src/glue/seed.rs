@@ -11,6 +11,8 @@ use crate::protocol::ApiError;
 /// What to make. The database is made if it is not there; tables that are there are left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+// The subcommand of that name has a group of that name.
+#[group(skip)]
 pub struct Seed {
     /// In this account; without it, in 123456789012.
     #[arg(long)]

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use serde_json::{Value, json};
 
 use super::name_pattern::{NamePattern, later_start};
-use super::{Answer, Call, Catalog, Object, OldTable, Table, answer, input, invalid, paging};
+use super::{Answer, Call, Catalog, Object, OldTable, Table, Trace, answer, input, invalid, paging};
 use crate::protocol::ApiError;
 
 /// Which members `AttributesToGet` leaves (the model allows NAME alone, or NAME with `TABLE_TYPE`).
@@ -39,6 +39,8 @@ struct Row<'a> {
     name: &'a str,
     text: &'a str,
     kind: Option<&'a str>,
+    /// Of a table that is listed as it is now.
+    trace: Option<&'a Trace>,
 }
 
 /// One row more than a page, of the tables that have not changed since the moment as of which is listed.
@@ -48,7 +50,13 @@ fn rows<'a>(
     size: usize,
 ) -> Vec<Row<'a>> {
     let same = tables.filter(|(name, _)| !past.contains_key(name)).take(size + 1);
-    same.map(|(name, table)| Row { name, text: &table.text, kind: table.kind.as_deref() }).collect()
+    let row = |(name, table): (&'a String, &'a Table)| Row {
+        name,
+        text: &table.text,
+        kind: table.kind.as_deref(),
+        trace: Some(&table.trace),
+    };
+    same.map(row).collect()
 }
 
 pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
@@ -83,7 +91,7 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         let after = !matches!(&start, Bound::Excluded(last) if *name <= last);
         let chosen = after && pattern.as_ref().is_none_or(|pattern| pattern.chooses(name));
         if let (true, Some(table)) = (chosen, table) {
-            page.push(Row { name, text: &table.text, kind: table.kind.as_deref() });
+            page.push(Row { name, text: &table.text, kind: table.kind.as_deref(), trace: None });
         }
     }
     page.sort_unstable_by_key(|row| row.name);
@@ -91,6 +99,7 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     page.truncate(size);
     let next = page.last().filter(|_| more).map(|row| paging::token(&kind, row.name));
     if attributes == Attributes::All {
+        page.iter().filter_map(|row| row.trace).for_each(|trace| trace.read(call));
         return Ok(answer::page("TableList", page.iter().map(|row| row.text), next));
     }
     let short = page.iter().map(|row| match (row.kind, attributes) {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Call, Catalog, History, Object, OldTable, PartitionKey, Table, already_exists, answer, input,
-    invalid, text_of,
+    Answer, Call, Catalog, History, Object, OldTable, PartitionKey, Table, Trace, already_exists, answer,
+    input, invalid, text_of,
 };
-use crate::audit::{Effect, OWNER_PARAMETER};
+use crate::audit::Effect;
+use crate::owner::OWNER_PARAMETER;
 use crate::protocol::ApiError;
 
 /// What the rest of the module needs to know of a definition, next to its text.
@@ -141,6 +142,8 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         owner_after: definition.owner.clone(),
         ..Effect::on(format!("{database}.{name}"))
     });
+    let mut trace = Trace::default();
+    trace.wrote(call, None, definition.owner.as_deref());
     place.recent.note(call.millis, name.clone(), None);
     place.tables.insert(
         name,
@@ -155,6 +158,7 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
             keys: definition.keys,
             partitions: BTreeMap::new(),
             recent: History::default(),
+            trace,
         },
     );
     Ok(answer::nothing())
@@ -163,7 +167,9 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
 pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let database = input::name(call.input, "DatabaseName")?;
     let name = input::name(call.input, "Name")?;
-    Ok(answer::one("Table", &catalog.table(&database, &name)?.text))
+    let table = catalog.table(&database, &name)?;
+    table.trace.read(call);
+    Ok(answer::one("Table", &table.text))
 }
 
 /// Replaces the whole definition; nothing of the old one is merged in. `SkipArchive` drops the old version instead of
@@ -193,6 +199,8 @@ pub(super) fn update(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let version = table.version + 1;
     let origin = Origin { created: table.created, created_by: &table.created_by };
     let definition = define(call, &database, &name, given, origin, version)?;
+    let kept_before = table.trace.kept;
+    table.trace.wrote(call, table.owner.as_deref(), definition.owner.as_deref());
     call.effects.push(Effect {
         version_given: wanted,
         version_before: Some(table.version),
@@ -200,6 +208,7 @@ pub(super) fn update(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         owner_before: table.owner.take(),
         owner_after: definition.owner.clone(),
         existed: true,
+        kept_before,
         ..Effect::on(format!("{database}.{name}"))
     });
     let old = std::mem::replace(&mut table.text, definition.text);
@@ -224,6 +233,7 @@ fn remove(catalog: &mut Catalog, call: &mut Call<'_>, database: &str, name: &str
             version_before: Some(table.version),
             owner_before: table.owner,
             existed: true,
+            kept_before: table.trace.kept,
             ..Effect::on(format!("{database}.{name}"))
         });
     }

@@ -61,6 +61,7 @@ fn effect(table: &Table, database: &str, name: &str) -> Effect {
         owner_before: table.owner.clone(),
         owner_after: table.owner.clone(),
         existed: true,
+        kept_before: table.trace.kept,
         ..Effect::on(format!("{database}.{name}"))
     }
 }
