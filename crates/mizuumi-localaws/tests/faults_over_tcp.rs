@@ -1,6 +1,7 @@
 //! What goes wrong on demand, as a client sees it on the wire.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 
+#[path = "client/wire.rs"]
 mod client;
 
 use std::time::{Duration, Instant};

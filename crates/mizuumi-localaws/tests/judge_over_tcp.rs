@@ -1,6 +1,7 @@
 //! The judge over the wire: each invariant holds for a good run, and is seen to be broken when it is.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 
+#[path = "client/wire.rs"]
 mod client;
 
 use client::{ACCOUNT, Client, database, with_server};

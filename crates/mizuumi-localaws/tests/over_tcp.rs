@@ -1,6 +1,7 @@
 //! What a client sees on the wire: answers, errors, and the admin API.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 
+#[path = "client/wire.rs"]
 mod client;
 
 use client::{ACCOUNT, Client, database, with_server};

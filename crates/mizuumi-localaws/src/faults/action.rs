@@ -1,0 +1,140 @@
+//! How a call goes wrong, and what the client is told.
+
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{ApiError, Protocol};
+
+/// What a page token that cannot be used is refused with.
+pub(crate) const BAD_TOKEN: &str = "Invalid NextToken";
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// `ThrottlingException` "Rate exceeded"; S3: 503 `SlowDown`. No effect.
+    Throttle,
+    /// `AccessDeniedException`; S3: 403 `AccessDenied`. No effect.
+    Denied,
+    /// Status 500 without the effect.
+    ErrorBefore,
+    /// Status 500 although the effect happened.
+    ErrorAfter,
+    /// The connection is closed without an answer and without the effect.
+    DropBefore,
+    /// The effect happens, then the connection is closed without an answer.
+    DropAfter,
+    /// The effect and the answer come late (the effect even when the client has gone by then).
+    Delay,
+    /// No effect and never an answer; the connection stays open.
+    Hang,
+    /// Status 503, as in an outage. No effect.
+    Unavailable,
+    /// `ExpiredTokenException`. No effect.
+    ExpiredToken,
+    /// A page of a Glue list has one item only, and a token when there are more.
+    ShortPage,
+    /// A call that carries a page token is refused as a bad token is; calls for a first page never strike. No effect.
+    ExpireToken,
+    /// `GetTables` and `GetPartitions` answer as of `delay-ms` ago: what is new is missing, what is deleted is there.
+    ListLag,
+}
+
+impl Action {
+    /// The action's name on the command line and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throttle => "throttle",
+            Self::Denied => "denied",
+            Self::ErrorBefore => "error-before",
+            Self::ErrorAfter => "error-after",
+            Self::DropBefore => "drop-before",
+            Self::DropAfter => "drop-after",
+            Self::Delay => "delay",
+            Self::Hang => "hang",
+            Self::Unavailable => "unavailable",
+            Self::ExpiredToken => "expired-token",
+            Self::ShortPage => "short-page",
+            Self::ExpireToken => "expire-token",
+            Self::ListLag => "list-lag",
+        }
+    }
+
+    /// Whether the action means anything to an operation.
+    pub(super) fn suits(self, operation: &str, page: bool) -> bool {
+        match self {
+            Self::ExpireToken => page,
+            Self::ListLag => matches!(operation, "GetTables" | "GetPartitions"),
+            _ => true,
+        }
+    }
+
+    /// The error that this action answers, if it answers one.
+    pub(crate) fn error(self, protocol: Protocol) -> Option<ApiError> {
+        use Protocol::{Json, Query, RestJson, S3Xml};
+        let bad = StatusCode::BAD_REQUEST;
+        let (status, code, message) = match (self, protocol) {
+            // S3's codes: "Error responses" in the Amazon S3 API reference.
+            (Self::Throttle, S3Xml) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
+            }
+            (Self::Throttle, Query) => (bad, "Throttling", "Rate exceeded"),
+            (Self::Throttle, Json | RestJson) => (bad, "ThrottlingException", "Rate exceeded"),
+            (Self::Denied, S3Xml | Query) => (StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+            (Self::Denied, Json) => {
+                (bad, "AccessDeniedException", "The local endpoint was told to deny this")
+            }
+            (Self::Denied, RestJson) => {
+                (StatusCode::FORBIDDEN, "AccessDeniedException", "The local endpoint was told to deny this")
+            }
+            (Self::ErrorBefore | Self::ErrorAfter, S3Xml) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "InternalError",
+                "We encountered an internal error. Please try again.",
+            ),
+            (Self::ErrorBefore | Self::ErrorAfter, Query) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "Internal failure")
+            }
+            (Self::ErrorBefore | Self::ErrorAfter, Json | RestJson) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceException", "Internal service error")
+            }
+            (Self::Unavailable, Json | RestJson) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+                "Service is unable to handle request",
+            ),
+            (Self::Unavailable, S3Xml | Query) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Service is unable to handle request")
+            }
+            (Self::ExpiredToken, Json | RestJson) => {
+                (bad, "ExpiredTokenException", "The security token included in the request is expired")
+            }
+            (Self::ExpiredToken, S3Xml) => (bad, "ExpiredToken", "The provided token has expired."),
+            (Self::ExpiredToken, Query) => (
+                StatusCode::FORBIDDEN,
+                "ExpiredToken",
+                "The security token included in the request is expired",
+            ),
+            // What Glue answers to a token that has expired is unknown: no page of its documentation tells, and the
+            // model of GetTables has no error for it. InvalidInputException is what the endpoint answers to any bad one.
+            (Self::ExpireToken, Json | RestJson) => (bad, "InvalidInputException", BAD_TOKEN),
+            (Self::ExpireToken, S3Xml) => {
+                (bad, "InvalidArgument", "The continuation token provided is incorrect")
+            }
+            (Self::ExpireToken, Query) => (bad, "ValidationError", BAD_TOKEN),
+            (
+                Self::DropBefore
+                | Self::DropAfter
+                | Self::Delay
+                | Self::Hang
+                | Self::ShortPage
+                | Self::ListLag,
+                _,
+            ) => {
+                return None;
+            }
+        };
+        Some(ApiError::new(status, code, message))
+    }
+}
