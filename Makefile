@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test idle check crds controlplane-mod
+.PHONY: help up down demo test idle bench check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,15 @@ test: ## Run all tests against a stand of their own, which is stopped afterwards
 idle: ## Measure what 1,000 tables cost while nothing changes: make idle TABLES=1000
 	cargo build --workspace
 	@$(STAND) --dir .stand/idle with --fresh -- $(CARGO_TARGET_DIR)/debug/idle --tables $(or $(TABLES),1000)
+
+# PROFILE=dev for a try: figures of a debug build say nothing about times.
+PROFILE ?= release
+BUILT = $(CARGO_TARGET_DIR)/$(patsubst dev,debug,$(PROFILE))
+
+bench: ## Measure B1 to B9: make bench SIZES=1k,10k,100k ONLY=B1,B3 (BENCH=--help for more)
+	cargo build --workspace --profile $(PROFILE)
+	@$(BUILT)/mizuumi-stand --dir .stand/bench with --fresh -- $(BUILT)/bench \
+		$(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY)) $(BENCH)
 
 check: ## Check format and lints
 	cargo fmt --all --check

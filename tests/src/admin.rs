@@ -121,6 +121,17 @@ impl Admin {
     }
 
     async fn ask(&self, method: &str, path: &str, query: &str, body: Option<Value>) -> Result<Value> {
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        body: Option<Value>,
+    ) -> Result<Value> {
         let uri = format!("{}/_localaws/{path}?account={}{query}", self.url, self.account);
         // Rules carry their account in the body.
         let uri = if method == "POST" { format!("{}/_localaws/{path}", self.url) } else { uri };

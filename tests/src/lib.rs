@@ -13,6 +13,7 @@
 
 mod admin;
 mod aws;
+pub mod bench;
 mod controller;
 pub mod idle;
 mod kubernetes;
