@@ -17,7 +17,7 @@ pub(crate) async fn adopt(ground: &mut Ground<'_>) -> Result<()> {
     ground.stop_controller();
     ground.fleet.wipe().await?;
     let gone = ground.all.clone();
-    let patience = ground.patience("GetTables");
+    let patience = ground.patience("CreateTable");
     ground
         .until("the objects to be gone", patience, async |ground: &Ground<'_>| {
             Ok(ground.watch.count(&gone) == 0)
@@ -45,7 +45,11 @@ pub(crate) async fn adopt(ground: &mut Ground<'_>) -> Result<()> {
         .floor(allowed.max(ground.floor.statuses(size)))
         .ack(ground.rivals.ack_looks(size))
         .upjet(Rivals::upjet_looks(size));
-    ground.report.add(figure.note(format!("calls: {}", spent.calls.in_words())));
+    ground.report.add(figure.note(format!(
+        "calls: {}; {} throttled",
+        spent.calls.in_words(),
+        spent.calls.throttled()
+    )));
     let most = pages + ground.fleet.databases_used(ground.singles);
     let figure = ground
         .figure(Id::B2, "AWS calls", Unit::Count, float(spent.calls.all()))
@@ -58,7 +62,7 @@ pub(crate) async fn adopt(ground: &mut Ground<'_>) -> Result<()> {
     ground.report.add(figure);
     let each = ground.each(spent.kubernetes.of_controller());
     let figure = ground.figure(Id::B2, "Kubernetes writes for each table", Unit::Count, each);
-    ground.report.add(figure.note(spent.kubernetes.in_words()));
+    ground.report.add(figure.detail().note(spent.kubernetes.in_words()));
     ground.report.count("B2 writes to AWS", spent.aws_writes);
     ground.report.count("B2 status writes", spent.kubernetes.statuses());
     ground.report.count("B2 finalizers set", spent.kubernetes.finalizers());

@@ -66,7 +66,7 @@ pub(crate) async fn change(ground: &mut Ground<'_>) -> Result<()> {
         Unit::Count,
         ground.each(spent.calls.of("UpdateTable")),
     );
-    ground.report.add(figure.at_most(1.0));
+    ground.report.add(figure.at_most(1.0).detail());
     let reads = spent.calls.of("GetTable") + spent.calls.of("GetTables");
     let figure = ground.figure(Id::B6, "AWS reads for each table", Unit::Count, ground.each(reads));
     ground.report.add(figure.detail().note(spent.calls.in_words()));

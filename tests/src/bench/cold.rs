@@ -102,7 +102,7 @@ pub(crate) async fn memory(ground: &mut Ground<'_>, empty: f64) -> Result<()> {
     let peak = ground.figure(Id::B8, what, Unit::Mebibytes, usage.peak).at_most(400.0).ack(go);
     ground.report.add(peak.upjet_reported(UPJET_MEMORY));
     let rss = ground.figure(Id::B8, MEMORY, Unit::Mebibytes, usage.rss);
-    ground.report.add(rss.note(format!("{empty:.1} MiB without objects")));
+    ground.report.add(rss.detail().note(format!("{empty:.1} MiB without objects")));
     let each = |mebibytes: f64| 1024.0 * (mebibytes - empty) / size;
     let what = "memory for each object, after a rest";
     let mut figure = ground.figure(Id::B8, what, Unit::Kibibytes, each(usage.rss)).ack(1024.0 * GO_OBJECT);

@@ -61,17 +61,20 @@ pub(crate) async fn edit(ground: &mut Ground<'_>) -> Result<()> {
     let figure = ground
         .figure(Id::B7, "edit → put back, max", Unit::Seconds, spread.max())
         .at_most(within + 0.5)
-        .floor(work.max(ground.floor.apply()))
+        // A sweep that begins with the last edit, and the writes.
+        .floor(sweep + work)
         .ack(Rivals::ack_drift())
         .upjet(Rivals::upjet_drift(size.0))
         .note(format!("{number_of} tables; p50 {:.1} s, p99 {:.1} s", spread.at(0.5), spread.at(0.99)));
     ground.report.add(figure);
     let figure = ground.figure(Id::B7, "edit → put back, p50", Unit::Seconds, spread.at(0.5));
-    ground.report.add(figure.ack(Rivals::ack_drift() / 2.0).upjet(Rivals::upjet_drift(size.0) / 2.0));
+    ground
+        .report
+        .add(figure.detail().ack(Rivals::ack_drift() / 2.0).upjet(Rivals::upjet_drift(size.0) / 2.0));
     let writes = spent.aws_writes;
     let each = float(writes) / number(number_of);
     let figure = ground.figure(Id::B7, "writes to AWS for each edit", Unit::Count, each).at_most(1.0);
-    ground.report.add(figure.note(spent.calls.in_words()));
+    ground.report.add(figure.detail().note(spent.calls.in_words()));
     let statuses = spent.kubernetes.statuses();
     let each = float(statuses) / number(number_of);
     let figure = ground.figure(Id::B7, "status writes for each edit", Unit::Count, each);

@@ -176,9 +176,14 @@ impl Figure {
         self.ours.is_none()
     }
 
-    /// Where it stands in the table.
-    pub(crate) const fn order(&self) -> (Id, Size) {
-        (self.id, self.size)
+    /// What it is, at whatever size.
+    pub(crate) fn name(&self) -> (Id, String) {
+        (self.id, self.what.clone())
+    }
+
+    /// At what size.
+    pub(crate) const fn size(&self) -> Size {
+        self.size
     }
 
     /// One line about a figure that is not as it should be.

@@ -92,7 +92,7 @@ impl Floor {
 
     /// How long a phase may take in which so many objects become ready: far longer than it should.
     pub(crate) fn patience(&self, objects: usize, aws_seconds: f64) -> Duration {
-        Duration::from_mins(5) + Duration::from_secs_f64(5.0 * aws_seconds.max(10.0 * self.statuses(objects)))
+        Duration::from_mins(3) + Duration::from_secs_f64(4.0 * aws_seconds.max(4.0 * self.statuses(objects)))
     }
 }
 

@@ -24,6 +24,8 @@ use crate::controller::Controller;
 const LOOK: Duration = Duration::from_millis(20);
 /// So long after the last change of an object all is told that there was to tell.
 const SETTLED: Duration = Duration::from_secs(2);
+/// How long that may take: the longest pause after a failure is 5 min, 6 with its jitter.
+const UNSETTLED: Duration = Duration::from_mins(8);
 /// Between two lines that say how far it is.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -208,12 +210,13 @@ impl<'a> Ground<'a> {
         Ok(())
     }
 
-    /// Waits until no object has changed for a while: statuses come after the writes that they tell of.
+    /// Waits until all objects are ready and none has changed for a while: statuses come after the writes that they
+    /// tell of, and what was held up by one benchmark shall not count in the next.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         let mut known = (self.watch.changes(&self.all), Instant::now());
-        self.until("the last statuses", SETTLED * 30, async |ground: &Self| {
+        self.until("all to be ready and told", UNSETTLED, async |ground: &Self| {
             let changes = ground.watch.changes(&ground.all);
-            if changes != known.0 {
+            if changes != known.0 || ground.watch.count_ready_now(&ground.all) < ground.all.len() {
                 known = (changes, Instant::now());
             }
             Ok(known.1.elapsed() > SETTLED)
@@ -229,6 +232,11 @@ impl<'a> Ground<'a> {
     /// A count for each object.
     pub(crate) fn each(&self, count: u64) -> f64 {
         super::stats::float(count) / number(self.fleet.size.0)
+    }
+
+    /// How long it may take to list everything.
+    pub(crate) fn patience_to_list(&self, pages: usize) -> Duration {
+        Duration::from_mins(3) + Duration::from_secs_f64(5.0 * self.settings.seconds_of("GetTables", pages))
     }
 
     /// How long a phase may take in which all objects become ready.

@@ -171,7 +171,18 @@ impl Report {
     /// Writes everything down; answers the table for the terminal.
     pub(crate) fn finish(&mut self) -> Result<String> {
         self.add_growth();
-        self.figures.sort_by_key(Figure::order);
+        // The sizes of one figure stand together, in the order in which figures were first told.
+        let mut order: Vec<(Id, String)> = Vec::new();
+        for figure in &self.figures {
+            let name = figure.name();
+            if !order.contains(&name) {
+                order.push(name);
+            }
+        }
+        self.figures.sort_by_key(|figure| {
+            let place = order.iter().position(|name| *name == figure.name());
+            (figure.name().0, place, figure.size())
+        });
         let Machine { cores, processor, memory_mib, kernel, commit, profile, began } = &self.machine;
         let mut text = format!(
             "# Benchmarks\n\n{began}, commit {commit}, {profile} build; {cores} cores ({processor}), {memory_mib} MiB, \

@@ -48,7 +48,7 @@ pub(crate) async fn restart(ground: &mut Ground<'_>) -> Result<()> {
     let single = ground.fleet.apply_single(ground.singles).await?;
     ground.singles += 1;
     let allowed = ground.settings.seconds_of("GetTables", pages);
-    let patience = Duration::from_mins(5) + Duration::from_secs_f64(5.0 * allowed);
+    let patience = ground.patience_to_list(pages);
     let (mut listed, mut put_back) = (None, None);
     let mut looked = Instant::now();
     let seen = ground
@@ -75,6 +75,7 @@ pub(crate) async fn restart(ground: &mut Ground<'_>) -> Result<()> {
         ground.until_ready(std::slice::from_ref(&single), patience).await?;
         ground.settle().await?;
     }
+    let settled = began.elapsed().as_secs_f64();
     let live = ground.watch.ready_at(&single).map(|at| at.duration_since(began).as_secs_f64());
     if let Some(live) = live {
         let figure =
@@ -92,19 +93,21 @@ pub(crate) async fn restart(ground: &mut Ground<'_>) -> Result<()> {
         .ack(looks)
         .upjet(Rivals::upjet_looks(size))
         .note(format!(
-            "all pages listed after {:.1} s, the probes put back after {:.1} s; calls: {}",
+            "all pages listed after {:.1} s, the probes put back after {:.1} s, all told after {settled:.1} s; \
+             calls: {}; {} throttled",
             listed.unwrap_or_default().as_secs_f64(),
             put_back.unwrap_or_default().as_secs_f64(),
-            spent.calls.in_words()
+            spent.calls.in_words(),
+            spent.calls.throttled()
         ));
     ground.report.add(figure);
     let reads = spent.calls.all() - spent.calls.of("CreateTable") - spent.calls.of("UpdateTable");
     let figure = ground.figure(Id::B9, "AWS reads", Unit::Count, float(reads)).floor(number(pages));
     ground.report.add(figure.ack(number(size)).upjet(number(size)));
-    // The new table and the one put back.
-    let beyond = float(spent.aws_writes) - 2.0;
+    // The new table and those put back.
+    let beyond = float(spent.aws_writes) - number(1 + probes.len());
     let figure =
-        ground.figure(Id::B9, "writes to AWS beyond the two probes", Unit::Count, beyond).target(NOTHING);
+        ground.figure(Id::B9, "writes to AWS beyond the probes", Unit::Count, beyond).target(NOTHING);
     ground.report.add(figure);
     let others = spent.changes.saturating_sub(ground.watch.changes(&of_probes) - probes_before);
     let figure = ground.figure(Id::B9, "status writes beyond the probes", Unit::Count, float(others));
@@ -119,12 +122,12 @@ pub(crate) async fn quietly(ground: &mut Ground<'_>, sweep_seconds: u32) -> Resu
     let pages = ground.fleet.pages(ground.singles);
     let before = ground.endpoint.calls().await?;
     ground.start_controller(Some(sweep_seconds)).await?;
-    let patience = Duration::from_mins(5)
-        + Duration::from_secs_f64(5.0 * ground.settings.seconds_of("GetTables", pages));
+    let patience = ground.patience_to_list(pages);
     ground
         .until("all pages to be listed", patience, async |ground: &Ground<'_>| {
             let calls = ground.endpoint.calls().await?.since(&before);
             Ok(calls.done("GetTables") >= pages as u64)
         })
-        .await
+        .await?;
+    ground.settle().await
 }

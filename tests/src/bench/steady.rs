@@ -57,7 +57,7 @@ pub(crate) async fn watch(ground: &mut Ground<'_>) -> Result<()> {
     let others = spent.calls.all() - spent.calls.of("GetTables");
     let figure =
         ground.figure(Id::B3, "AWS calls that are no sweep", Unit::Count, float(others)).target(NOTHING);
-    ground.report.add(figure.note(spent.calls.in_words()));
+    ground.report.add(figure.detail().note(spent.calls.in_words()));
     let figure = ground.figure(Id::B3, "writes to AWS", Unit::Count, float(spent.aws_writes)).target(NOTHING);
     ground.report.add(figure);
     let writes = spent.kubernetes.all();

@@ -133,7 +133,15 @@ struct Object {
     uid: Option<String>,
     /// The newest generation for which it was ready, and since when.
     ready: Option<(i64, Instant)>,
+    /// Whether it is ready now, for what it says now.
+    is_ready: bool,
     changes: u64,
+}
+
+impl Object {
+    fn new(object: &Light) -> Self {
+        Self { uid: object.metadata.uid.clone(), ready: None, is_ready: false, changes: 0 }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -145,14 +153,11 @@ struct Seen {
 
 impl Seen {
     fn note(&mut self, object: &Light, changed: bool) {
-        let known = self.objects.entry(object.key()).or_insert_with(|| Object {
-            uid: object.metadata.uid.clone(),
-            ready: None,
-            changes: 0,
-        });
+        let known = self.objects.entry(object.key()).or_insert_with(|| Object::new(object));
         if known.uid != object.metadata.uid {
-            *known = Object { uid: object.metadata.uid.clone(), ready: None, changes: 0 };
+            *known = Object::new(object);
         }
+        known.is_ready = object.ready_for() == object.metadata.generation;
         known.changes += u64::from(changed);
         if let Some(generation) = object.ready_for()
             && known.ready.is_none_or(|(before, _)| before < generation)
@@ -230,6 +235,14 @@ impl Watch {
             known.is_some_and(|(generation, _)| generation >= applied.generation)
         };
         all.iter().filter(ready).count()
+    }
+
+    /// How many of these are ready at this moment: one that was may have turned away since.
+    pub(crate) fn count_ready_now(&self, all: &[Applied]) -> usize {
+        let seen = self.hold();
+        all.iter()
+            .filter(|applied| seen.objects.get(&applied.key).is_some_and(|object| object.is_ready))
+            .count()
     }
 
     /// How many changes of these objects were seen.
