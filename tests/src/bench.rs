@@ -63,9 +63,9 @@ pub async fn run(settings: &Settings) -> Result<(Report, String)> {
     say(format_args!("floor: {}", report.floor.in_words()));
     for size in &settings.sizes {
         if let Err(error) = caught(one_size(settings, &mut report, *size).boxed_local()).await {
-            // Whatever rested on it was not measured either.
             let first = settings.only.first().copied().unwrap_or(Id::B1);
-            report.add(Figure::failed(first, *size, format!("{error:#}")));
+            let why = format!("{error:#}; nothing else of this size was measured, as all rests on it");
+            report.add(Figure::failed(first, *size, why));
         }
     }
     let table = report.finish()?;

@@ -19,7 +19,7 @@ pub(crate) async fn adopt(ground: &mut Ground<'_>) -> Result<()> {
     let gone = ground.all.clone();
     let patience = ground.patience("CreateTable");
     ground
-        .until("the objects to be gone", patience, async |ground: &Ground<'_>| {
+        .until_all("the objects to be gone", patience, async |ground: &Ground<'_>| {
             Ok(ground.watch.count(&gone) == 0)
         })
         .await?;

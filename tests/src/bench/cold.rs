@@ -12,6 +12,8 @@ use super::stats::{Spread, float, number};
 
 /// What the growth of memory is told from.
 pub(crate) const MEMORY: &str = "memory after a rest";
+/// So many objects tell what one of them takes.
+pub(crate) const ENOUGH: usize = 10_000;
 /// So long does a controller without objects get to settle.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(3);
 
@@ -106,8 +108,8 @@ pub(crate) async fn memory(ground: &mut Ground<'_>, empty: f64) -> Result<()> {
     let each = |mebibytes: f64| 1024.0 * (mebibytes - empty) / size;
     let what = "memory for each object, after a rest";
     let mut figure = ground.figure(Id::B8, what, Unit::Kibibytes, each(usage.rss)).ack(1024.0 * GO_OBJECT);
-    // Of few objects, the clients of AWS and Kubernetes weigh more than all objects do.
-    if ground.fleet.size.0 >= 10_000 {
+    // Among few objects, the clients of AWS and Kubernetes weigh more than all objects do.
+    if ground.fleet.size.0 >= ENOUGH {
         figure = figure.at_most(3.0);
     }
     ground.report.add(figure);

@@ -218,6 +218,7 @@ impl Figure {
 
     fn row(&self) -> [String; 10] {
         let met = match self.is_met() {
+            _ if self.has_failed() => "**failed**",
             Some(true) => "met",
             Some(false) => "**missed**",
             None => "",

@@ -20,7 +20,7 @@ use super::stats::number;
 use super::watch::{Applied, Watch};
 use crate::controller::Controller;
 
-/// Between two looks at what the watch has seen. The watch itself keeps the times.
+/// Between two looks. The watch itself keeps the times.
 const LOOK: Duration = Duration::from_millis(20);
 /// So long after the last change of an object all is told that there was to tell.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -178,7 +178,7 @@ impl<'a> Ground<'a> {
 
     /// Waits until all of these are ready.
     pub(crate) async fn until_ready(&mut self, all: &[Applied], patience: Duration) -> Result<()> {
-        let mut looks = Looks::new(patience);
+        let mut looks = Looks::new(patience, pause_for(all.len()));
         loop {
             let ready = self.watch.count_ready(all);
             if ready == all.len() {
@@ -197,9 +197,29 @@ impl<'a> Ground<'a> {
         &mut self,
         what: &str,
         patience: Duration,
+        holds: impl AsyncFnMut(&Self) -> Result<bool>,
+    ) -> Result<()> {
+        self.until_at_pace(LOOK, what, patience, holds).await
+    }
+
+    /// Waits until something holds of all objects.
+    pub(crate) async fn until_all(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        holds: impl AsyncFnMut(&Self) -> Result<bool>,
+    ) -> Result<()> {
+        self.until_at_pace(pause_for(self.all.len()), what, patience, holds).await
+    }
+
+    async fn until_at_pace(
+        &mut self,
+        pause: Duration,
+        what: &str,
+        patience: Duration,
         mut holds: impl AsyncFnMut(&Self) -> Result<bool>,
     ) -> Result<()> {
-        let mut looks = Looks::new(patience);
+        let mut looks = Looks::new(patience, pause);
         while !holds(self).await? {
             self.check()?;
             if looks.is_over() {
@@ -214,7 +234,7 @@ impl<'a> Ground<'a> {
     /// tell of, and what was held up by one benchmark shall not count in the next.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         let mut known = (self.watch.changes(&self.all), Instant::now());
-        self.until("all to be ready and told", UNSETTLED, async |ground: &Self| {
+        self.until_all("all to be ready and told", UNSETTLED, async |ground: &Self| {
             let changes = ground.watch.changes(&ground.all);
             if changes != known.0 || ground.watch.count_ready_now(&ground.all) < ground.all.len() {
                 known = (changes, Instant::now());
@@ -246,16 +266,22 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// Between two looks at so many objects: looking must not take the processor from what is measured.
+fn pause_for(objects: usize) -> Duration {
+    LOOK.max(Duration::from_micros(10 * objects as u64))
+}
+
 /// Pauses between looks, a line from time to time, and an end.
 struct Looks {
+    pause: Duration,
     last: Instant,
     told: Instant,
 }
 
 impl Looks {
-    fn new(patience: Duration) -> Self {
+    fn new(patience: Duration, pause: Duration) -> Self {
         let now = Instant::now();
-        Self { last: now + patience, told: now }
+        Self { pause, last: now + patience, told: now }
     }
 
     fn is_over(&self) -> bool {
@@ -267,7 +293,7 @@ impl Looks {
             say(format_args!("  {}", line()));
             self.told = Instant::now();
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(self.pause).await;
     }
 }
 

@@ -161,7 +161,10 @@ impl Report {
                 self.figures.push(Figure::new(Id::B5, large, text, Unit::Times, most / least).at_most(1.5));
             }
         }
-        if let Some([(small, least), (large, most)]) = self.extremes(Id::B8, super::cold::MEMORY) {
+        if let Some([(small, least), (large, most)]) = self.extremes(Id::B8, super::cold::MEMORY)
+            // Among few objects the process's own growth is larger than that of what it keeps.
+            && large.0 >= super::cold::ENOUGH
+        {
             let text = format!("memory for each object from {small} to {large}");
             let each = 1024.0 * (most - least) / number(large.0 - small.0);
             self.figures.push(Figure::new(Id::B8, large, text, Unit::Kibibytes, each).at_most(3.0));

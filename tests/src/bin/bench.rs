@@ -45,7 +45,8 @@ struct Arguments {
     /// Tables in one Glue database.
     #[arg(long, default_value_t = 10_000)]
     per_database: usize,
-    /// Set `rates.gluePerSecond` of the controller's configuration, instead of the product's default.
+    /// Set `rates.gluePerSecond` of the controller's configuration, instead of the product's default; where there is a
+    /// highest rate, it must not be over that.
     #[arg(long)]
     glue_per_second: Option<u32>,
     /// The folder for results; without it, `results/<time>` in the stand's.
