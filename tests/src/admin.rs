@@ -42,6 +42,10 @@ pub struct Call {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Write {
+    /// Its call's number.
+    pub seq: u64,
+    /// Who wrote.
+    pub user_agent: String,
     /// Operation.
     pub operation: String,
     /// What was written.
@@ -52,6 +56,24 @@ pub struct Write {
     pub existed: bool,
     /// The owner mark before.
     pub owner_before: Option<String>,
+    /// The owner mark after.
+    pub owner_after: Option<String>,
+}
+
+impl Call {
+    /// Whether its operation writes.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        !self.operation.contains("Get") && !self.operation.contains("List")
+    }
+}
+
+impl Write {
+    /// Whether a controller wrote it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.user_agent.contains(OUR_AGENT)
+    }
 }
 
 impl Admin {
@@ -68,8 +90,18 @@ impl Admin {
 
     /// How often the rules of this account have struck.
     pub async fn struck(&self) -> u64 {
+        self.struck_where(|_| true).await
+    }
+
+    /// How often those with this action have.
+    pub async fn struck_by(&self, action: &str) -> u64 {
+        self.struck_where(|rule| rule["action"] == action).await
+    }
+
+    async fn struck_where(&self, matches: impl Fn(&Value) -> bool) -> u64 {
         let answer = self.ask("GET", "faults", "", None).await.expect("the faults are listed");
-        answer["faults"].as_array().into_iter().flatten().filter_map(|rule| rule["fired"].as_u64()).sum()
+        let rules = answer["faults"].as_array().into_iter().flatten().filter(|rule| matches(rule));
+        rules.filter_map(|rule| rule["fired"].as_u64()).sum()
     }
 
     /// Ends all faults of this account.
@@ -96,9 +128,26 @@ impl Admin {
 
     /// The writes of controllers and of `mizuumi plan`, oldest first.
     pub async fn writes(&self) -> Vec<Write> {
-        let query = format!("&userAgent={OUR_AGENT}");
-        let answer = self.ask("GET", "audit", &query, None).await.expect("the writes are listed");
+        let mut writes = self.all_writes().await;
+        writes.retain(Write::is_ours);
+        writes
+    }
+
+    /// The writes of everybody, oldest first.
+    pub async fn all_writes(&self) -> Vec<Write> {
+        let answer = self.ask("GET", "audit", "", None).await.expect("the writes are listed");
         serde_json::from_value(answer["entries"].clone()).expect("writes")
+    }
+
+    /// Limits the rate of this account's calls; `quota` is a quota of the endpoint without the account.
+    pub async fn quota(&self, mut quota: Value) {
+        quota["account"] = json!(self.account);
+        self.ask("POST", "quotas", "", Some(quota)).await.expect("the quota is set");
+    }
+
+    /// Ends all quotas of this account.
+    pub async fn no_quota(&self) {
+        self.ask("DELETE", "quotas", "", None).await.expect("the quotas are cleared");
     }
 
     /// What the endpoint counts of the controllers' writes, such as `updateTableWithoutVersion`.

@@ -75,6 +75,14 @@ impl Aws {
         }
     }
 
+    /// All tables of the database; none if there is no database.
+    pub async fn all_tables(&self) -> Vec<Table> {
+        let pages = self.glue.get_tables().database_name(&self.database).into_paginator().send();
+        // Without the database there are none, which is an error to Glue.
+        let pages: Vec<_> = pages.collect::<Result<_, _>>().await.unwrap_or_default();
+        pages.into_iter().flat_map(|page| page.table_list.unwrap_or_default()).collect()
+    }
+
     /// A table that must be there.
     pub async fn existing(&self, name: &str) -> Table {
         self.table(name).await.unwrap_or_else(|| panic!("Glue has no table {name}"))

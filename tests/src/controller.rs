@@ -1,11 +1,12 @@
 //! The real binary as a process: started, killed, started again.
 
 use std::fs::{self, File, OpenOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use mizuumi_api::Installation;
+use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::plan::binary;
@@ -22,7 +23,7 @@ pub type Settings = fn(&mut Installation);
 pub struct Controller {
     command: Start,
     child: Option<Child>,
-    _turn: SemaphorePermit<'static>,
+    _turn: Option<SemaphorePermit<'static>>,
 }
 
 /// All that a start takes.
@@ -31,6 +32,37 @@ struct Start {
     config: PathBuf,
     log: PathBuf,
     variables: Vec<(&'static str, String)>,
+    folder: Option<PathBuf>,
+}
+
+/// What is unusual about a controller that is to be started.
+#[derive(Debug, Default)]
+pub struct Launch {
+    /// Its log and configuration are called so; without it `controller`, of which a team has one at a time.
+    pub name: Option<&'static str>,
+    /// Variables that win over those of the stand.
+    pub variables: Vec<(&'static str, String)>,
+    /// Its working folder.
+    pub folder: Option<PathBuf>,
+    /// Where it writes its log, instead of a file.
+    pub log: Option<PathBuf>,
+    /// Laid over the configuration as it is written down: for what this program's types do not know.
+    pub overlay: Value,
+}
+
+impl Launch {
+    /// A controller whose apiserver is the one of this kubeconfig.
+    #[must_use]
+    pub fn through(kubeconfig: &Path) -> Self {
+        Self { variables: vec![("KUBECONFIG", kubeconfig.display().to_string())], ..Self::default() }
+    }
+
+    /// A controller beside the team's own.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
 }
 
 impl Controller {
@@ -41,13 +73,27 @@ impl Controller {
 
     /// Starts it with another configuration.
     pub async fn with(team: &Team, settings: impl FnOnce(&mut Installation)) -> Self {
-        let turn = TURNS.acquire().await.expect("turns are never closed");
+        Self::launch(team, Launch::default(), settings).await
+    }
+
+    /// Starts it in an unusual way.
+    pub async fn launch(team: &Team, launch: Launch, settings: impl FnOnce(&mut Installation)) -> Self {
+        // One beside another does not wait for a turn: two that wait for each other's would wait for ever.
+        let turn = match launch.name {
+            None => Some(TURNS.acquire().await.expect("turns are never closed")),
+            Some(_) => None,
+        };
         let mut installation = team.installation();
         settings(&mut installation);
+        let name = launch.name.unwrap_or("controller");
+        let mut variables = team.variables();
+        variables.retain(|(name, _)| launch.variables.iter().all(|(other, _)| name != other));
+        variables.extend(launch.variables);
         let command = Start {
-            config: team.write_config("controller", &installation),
-            log: team.log(),
-            variables: team.variables(),
+            config: team.write_config_with(name, &installation, &launch.overlay),
+            log: launch.log.unwrap_or_else(|| team.folder().join(format!("{name}.log"))),
+            variables,
+            folder: launch.folder,
         };
         let mut controller = Self { command, child: None, _turn: turn };
         controller.restart();
@@ -77,7 +123,21 @@ impl Controller {
 
     /// Tells it to stop, as Kubernetes does.
     pub fn terminate(&self) {
-        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        self.signal("-TERM");
+    }
+
+    /// Stops its clock, so to speak: it does nothing until [`Self::thaw`], and knows nothing of it afterwards.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let told = Command::new("kill").args([signal, &self.pid().to_string()]).status();
         assert!(told.is_ok_and(|status| status.success()), "the controller cannot be told");
     }
 
@@ -100,7 +160,11 @@ impl Controller {
 impl Start {
     fn spawn(&self, log: File) -> Child {
         let program = binary();
-        Command::new(&program)
+        let mut command = Command::new(&program);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
             .arg("controller")
             .arg("--config")
             .arg(&self.config)

@@ -17,12 +17,22 @@ static DEFINITIONS: OnceCell<()> = OnceCell::const_new();
 pub(crate) async fn client(stand: &Stand) -> Client {
     // Only a second call can fail.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let kubeconfig = Kubeconfig::read_from(stand.kubeconfig()).expect("the stand's kubeconfig");
-    let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
-    let client = Client::try_from(config).expect("a client");
+    let client = Client::try_from(config(stand).await).expect("a client");
     DEFINITIONS.get_or_init(|| define(client.clone())).await;
     client
+}
+
+/// A client that repeats nothing by itself.
+pub(crate) async fn plain_client(stand: &Stand) -> Client {
+    let mut config = config(stand).await;
+    config.default_retry = false;
+    Client::try_from(config).expect("a client")
+}
+
+async fn config(stand: &Stand) -> Config {
+    let kubeconfig = Kubeconfig::read_from(stand.kubeconfig()).expect("the stand's kubeconfig");
+    let options = KubeConfigOptions::default();
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration")
 }
 
 async fn define(client: Client) {

@@ -14,17 +14,27 @@
 mod admin;
 mod aws;
 pub mod bench;
+mod aws_proxy;
 mod controller;
 pub mod idle;
+mod judge;
 mod kubernetes;
 mod plan;
+mod proxy;
+mod recorder;
+mod story;
 mod team;
 mod wait;
 
 pub use admin::{Admin, Call, Write};
 pub use aws::{Aws, bare};
-pub use controller::{Controller, Settings};
+pub use aws_proxy::{AwsProxy, Passing};
+pub use controller::{Controller, Launch, Settings};
+pub use judge::{Finding, Witness};
 pub use kubernetes::{condition, reason_of};
 pub use plan::{Planned, binary};
+pub use proxy::{Arming, Ask, Loss, Past, Proxy, Way};
+pub use recorder::{Recorder, Seen};
+pub use story::{Death, Ended, Reference, Story, portrait};
 pub use team::Team;
 pub use wait::{DEADLINE, now};

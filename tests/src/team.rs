@@ -41,6 +41,8 @@ pub struct Team {
     pub admin: Admin,
     /// Glue and S3 of that account.
     pub aws: Aws,
+    /// The profile that its tables name, where it has one of its own.
+    pub profile: Option<String>,
     url: String,
 }
 
@@ -65,7 +67,16 @@ impl Team {
         aws.create_bucket().await;
         let tables = Api::namespaced(client.clone(), &namespace);
         let admin = Admin::new(&url, &account);
-        Self { stand, client, tables, namespace, account, admin, aws, url }
+        Self { stand, client, tables, namespace, account, admin, aws, profile: None, url }
+    }
+
+    /// The same team at work in another account, by a profile of that name.
+    pub async fn in_another_account(&self, profile: &str) -> Self {
+        let account = rand::rng().random_range(100_000_000_000_u64..1_000_000_000_000).to_string();
+        let aws = Aws::new(&self.url, &account, &self.aws.database, &self.aws.bucket).await;
+        aws.create_database(&self.aws.database).await;
+        let admin = Admin::new(&self.url, &account);
+        Self { account, admin, aws, profile: Some(profile.to_owned()), ..self.clone() }
     }
 
     /// The team's configuration: what it may touch, and everything quick.
@@ -104,13 +115,33 @@ impl Team {
         folder
     }
 
+    /// The AWS endpoint.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.folder().join("controller.log")
     }
 
     pub(crate) fn write_config(&self, name: &str, installation: &Installation) -> PathBuf {
+        self.write_config_with(name, installation, &Value::Null)
+    }
+
+    /// The same with something laid over it.
+    pub(crate) fn write_config_with(
+        &self,
+        name: &str,
+        installation: &Installation,
+        overlay: &Value,
+    ) -> PathBuf {
         let path = self.folder().join(format!("{name}.yaml"));
-        let text = serde_saphyr::to_string(installation).expect("YAML");
+        let mut config = serde_json::to_value(installation).expect("JSON");
+        if !overlay.is_null() {
+            json_patch::merge(&mut config, overlay);
+        }
+        let text = serde_saphyr::to_string(&config).expect("YAML");
         fs::write(&path, text).expect("the configuration is written");
         path
     }
@@ -139,6 +170,9 @@ impl Team {
                 },
             },
         });
+        if let Some(profile) = &self.profile {
+            manifest["spec"]["profile"] = json!(profile);
+        }
         json_patch::merge(&mut manifest["spec"], &spec);
         manifest
     }

@@ -1,0 +1,302 @@
+//! What a user does to one table, and how the controller dies on the way.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use aws_sdk_glue::types::Table;
+use mizuumi_api::Installation;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::admin::Call;
+use crate::aws::bare;
+use crate::controller::{Controller, Launch};
+use crate::judge::{Finding, Witness};
+use crate::proxy::{Ask, Proxy, Way};
+use crate::team::Team;
+
+/// What a user does to a table; the controller dies on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Story {
+    /// A table with two partitions is made.
+    Create,
+    /// Its description changes; one partition moves, one goes, one comes.
+    Update,
+    /// It is deleted, with its table.
+    Delete,
+    /// It is deleted, and its table stays.
+    Release,
+}
+
+/// How a controller dies.
+#[derive(Clone, Copy, Debug)]
+pub enum Death {
+    /// Before a call to AWS has an effect.
+    Before(usize),
+    /// After the effect, without having heard of it.
+    After(usize),
+    /// In the call, whose effect comes when the next controller is at work already.
+    Late(usize),
+    /// Before a request to the apiserver has an effect.
+    BeforeAsking(usize),
+    /// After its effect, without having heard of it.
+    AfterAsking(usize),
+}
+
+/// The story as it goes when nothing disturbs it.
+#[derive(Debug)]
+pub struct Reference {
+    /// The calls to AWS.
+    pub calls: Vec<Call>,
+    /// The requests to the apiserver, without lists and watches: verb and resource.
+    pub requests: Vec<String>,
+    /// What is in Glue at the end.
+    pub end: String,
+    /// How often each effect was had.
+    pub effects: BTreeMap<String, usize>,
+}
+
+/// How a story with a death ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What is in Glue.
+    pub end: String,
+    /// What can be said against it.
+    pub finding: Finding,
+    /// From the next controller's start to the end, in seconds.
+    pub seconds: f64,
+}
+
+/// Calls come only from what the story does.
+pub fn undisturbed(config: &mut Installation) {
+    config.intervals.sweep_seconds = 3600;
+    config.intervals.data_seconds = 3600;
+}
+
+/// A table with two partitions.
+#[must_use]
+pub fn first(policy: &str) -> Value {
+    json!({
+        "description": "first",
+        "deletionPolicy": policy,
+        "partitionKeys": [{ "name": "day", "type": "string" }],
+        "partitions": { "mode": "Declared", "declared": [{ "values": ["1"] }, { "values": ["2"] }] },
+    })
+}
+
+/// What becomes of it: one partition moves, one goes, one comes.
+#[must_use]
+pub fn second(team: &Team) -> Value {
+    let moved = format!("s3://{}/moved/", team.aws.bucket);
+    let declared = json!([{ "values": ["2"], "location": moved }, { "values": ["3"] }]);
+    json!({ "description": "second", "partitions": { "declared": declared } })
+}
+
+impl Story {
+    /// Every story.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Delete, Self::Release];
+
+    /// All that comes before.
+    pub async fn prepare(self, team: &Team) {
+        match self {
+            Self::Create => {}
+            Self::Update | Self::Delete => drop(team.create_ready("orders", first("Delete")).await),
+            Self::Release => drop(team.create_ready("orders", first("Retain")).await),
+        }
+    }
+
+    /// What the user does.
+    pub async fn act(self, team: &Team) {
+        match self {
+            Self::Create => drop(team.create("orders", first("Delete")).await),
+            Self::Update => drop(team.change("orders", second(team)).await),
+            Self::Delete | Self::Release => team.delete("orders").await,
+        }
+    }
+
+    /// Whether the controller has nothing left to do.
+    ///
+    /// # Errors
+    /// If it has.
+    pub async fn has_ended(self, team: &Team) -> Result<()> {
+        let table = team.tables.get_opt("orders").await?;
+        let ended = match (self, &table) {
+            (Self::Delete | Self::Release, table) => table.is_none(),
+            (_, Some(table)) => table.status.as_ref().is_some_and(|status| {
+                Some(status.observed_generation) == table.metadata.generation
+                    && status.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == "InSync")
+            }),
+            (_, None) => false,
+        };
+        ensure!(ended, "it has not ended");
+        Ok(())
+    }
+
+    /// Waits until the controller has nothing left to do.
+    pub async fn end(self, team: &Team) {
+        team.eventually("orders", "the end", async || self.has_ended(team).await).await;
+    }
+
+    /// The story without a death.
+    pub async fn reference(self) -> Reference {
+        let team = Team::new("reference").await;
+        let proxy = Proxy::of_apiserver(&team).await;
+        let launch = Launch::through(&proxy.kubeconfig(&team, "proxied"));
+        let _controller = Controller::launch(&team, launch, undisturbed).await;
+        self.prepare(&team).await;
+        let since = team.admin.seq().await;
+        let written = team.admin.writes().await.len();
+        let asked = proxy.asked().len();
+        self.act(&team).await;
+        self.end(&team).await;
+        Reference {
+            calls: team.admin.calls(since).await,
+            requests: proxy
+                .asked()
+                .split_off(asked)
+                .iter()
+                .filter(|a| a.is_single())
+                .map(ToString::to_string)
+                .collect(),
+            end: portrait(&team, "orders").await,
+            effects: Witness::effects(&team, &team.admin.writes().await.split_off(written)),
+        }
+    }
+
+    /// The story with a death, and another controller that takes over.
+    pub async fn with_death(self, death: Death, reference: &Reference) -> Ended {
+        let team = Team::new("crash").await;
+        let witness = Witness::of(&team).await;
+        let proxy = match death {
+            Death::BeforeAsking(_) | Death::AfterAsking(_) => Some(Proxy::of_apiserver(&team).await),
+            _ => None,
+        };
+        let launch = match &proxy {
+            Some(proxy) => Launch::through(&proxy.kubeconfig(&team, "proxied")),
+            None => Launch::default(),
+        };
+        let mut controller = Controller::launch(&team, launch, undisturbed).await;
+        self.prepare(&team).await;
+        let written = team.admin.writes().await.len();
+        arm(&team, proxy.as_ref(), death).await;
+        self.act(&team).await;
+        let strikes = if matches!(death, Death::After(_)) { 2 } else { 1 };
+        team.eventually("orders", &format!("{death:?}"), async || {
+            let struck = match &proxy {
+                Some(proxy) => proxy.struck(),
+                None => team.admin.struck().await,
+            };
+            ensure!(struck >= strikes, "struck {struck} times");
+            Ok(())
+        })
+        .await;
+        controller.kill();
+        team.admin.heal().await;
+        if let Some(proxy) = &proxy {
+            proxy.heal();
+        }
+        let began = Instant::now();
+        controller.restart();
+        self.end(&team).await;
+        let seconds = began.elapsed().as_secs_f64();
+        if matches!(death, Death::Late(_)) {
+            team.eventually("orders", "the late effect", async || {
+                let calls = team.admin.calls(0).await;
+                ensure!(calls.iter().any(|call| call.fault.as_deref() == Some("delay")), "not yet");
+                Ok(())
+            })
+            .await;
+        }
+        let mut finding = witness.judge().await;
+        finding.repeated(
+            &reference.effects,
+            &Witness::effects(&team, &team.admin.writes().await.split_off(written)),
+        );
+        // Partitions have no version: a write of theirs that comes late, after the release, cannot be held back.
+        if self == Self::Release && matches!(death, Death::Late(_)) {
+            finding.foreign.retain(|what| !what.contains("Partition"));
+        }
+        let end = portrait(&team, "orders").await;
+        if end != reference.end {
+            finding.lost.push(format!("the end is another one:\n{end}\ninstead of\n{}", reference.end));
+        }
+        Ended { end, finding, seconds }
+    }
+}
+
+async fn arm(team: &Team, proxy: Option<&Proxy>, death: Death) {
+    let hang = |from: usize| json!({ "action": "hang", "from": from });
+    match (death, proxy) {
+        (Death::Before(call), _) => team.admin.fault(hang(call)).await,
+        (Death::After(call), _) => {
+            team.admin.fault(json!({ "action": "drop-after", "from": call, "times": 1 })).await;
+            team.admin.fault(hang(call + 1)).await;
+        }
+        (Death::Late(call), _) => {
+            let late = json!({ "action": "delay", "delayMs": 1000, "from": call, "times": 1 });
+            team.admin.fault(late).await;
+        }
+        (Death::BeforeAsking(request), Some(proxy)) => {
+            proxy.rule(Ask::is_single).from(request).go(Way::Hang);
+        }
+        (Death::AfterAsking(request), Some(proxy)) => {
+            proxy.rule(Ask::is_single).from(request).go(Way::HangAfter);
+        }
+        (Death::BeforeAsking(_) | Death::AfterAsking(_), None) => {}
+    }
+}
+
+impl Reference {
+    /// Where a controller can die on its way: before each call, and at each write after it and with it late as well.
+    #[must_use]
+    pub fn deaths(&self) -> Vec<Death> {
+        let mut deaths = Vec::new();
+        for (index, call) in self.calls.iter().enumerate() {
+            deaths.push(Death::Before(index + 1));
+            if call.writes() {
+                deaths.extend([Death::After(index + 1), Death::Late(index + 1)]);
+            }
+        }
+        deaths
+    }
+
+    /// The same at the requests to the apiserver.
+    #[must_use]
+    pub fn deaths_at_the_apiserver(&self) -> Vec<Death> {
+        let mut deaths = Vec::new();
+        for (index, request) in self.requests.iter().enumerate() {
+            deaths.push(Death::BeforeAsking(index + 1));
+            if !request.starts_with("get") {
+                deaths.push(Death::AfterAsking(index + 1));
+            }
+        }
+        deaths
+    }
+}
+
+/// What is in Glue, in words that do not depend on the team.
+pub async fn portrait(team: &Team, name: &str) -> String {
+    let Some(table) = team.aws.table(name).await else { return "no table".to_owned() };
+    let partitions: Vec<_> = team
+        .aws
+        .partitions(name)
+        .await
+        .into_iter()
+        .map(|mut partition| {
+            let marks: BTreeMap<_, _> = partition.parameters.take().into_iter().flatten().collect();
+            partition.creation_time = None;
+            format!("{partition:?} {marks:?}")
+        })
+        .collect();
+    let mut table: Table = bare(table);
+    let parameters: BTreeMap<_, _> = table.parameters.take().into_iter().flatten().collect();
+    let mut text = format!("{table:?}\n{parameters:?}\n{partitions:#?}");
+    // The hash of the spec holds the bucket.
+    if let Some(hash) = text.find(r#"\"hash\":\""#) {
+        text.replace_range(hash..hash + 30, "");
+    }
+    text.replace(&team.namespace, "NAMESPACE")
+        .replace(&team.aws.database, "DATABASE")
+        .replace(&team.aws.bucket, "BUCKET")
+        .replace(&team.account, "ACCOUNT")
+}
