@@ -16,6 +16,7 @@ mod aws;
 pub mod bench;
 mod aws_proxy;
 mod controller;
+pub mod faults;
 pub mod idle;
 mod judge;
 mod kubernetes;

@@ -27,6 +27,11 @@ pub(crate) async fn until<T>(deadline: Duration, mut look: impl AsyncFnMut() -> 
     }
 }
 
+/// Lets so much time pass: a fault lasts as long as it lasts.
+pub(crate) async fn pass(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
 /// The time.
 #[expect(clippy::disallowed_methods, reason = "the tests' one clock")]
 #[must_use]

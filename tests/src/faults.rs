@@ -1,0 +1,119 @@
+//! `make faults`: each fault tried at many points, and each end judged from outside.
+//!
+//! The numbers are those of the list of faults in `docs/src/faults.md`.
+
+mod deletions;
+mod flips;
+mod hangs;
+mod hostile;
+mod killed;
+mod known;
+mod lists;
+mod load;
+mod lost;
+mod many;
+mod profiles;
+mod restored;
+mod rivals;
+mod row;
+mod stale;
+mod throttled;
+mod trial;
+mod watches;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+
+pub use row::{Row, Verdict, markdown, text};
+pub use trial::Trial;
+
+/// How long and how large.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How many seconds a minute of the full run lasts: 60 is the full run.
+    pub scale: f64,
+    /// Seed of all that is left to chance.
+    pub seed: u64,
+}
+
+impl Options {
+    /// The defaults of `make faults`.
+    pub const USUAL: Self = Self { scale: 1.0, seed: 1 };
+    /// Those of `make test`.
+    pub const SHORT: Self = Self { scale: 0.05, seed: 1 };
+
+    /// So long as a time of the full run lasts in this one.
+    #[must_use]
+    pub fn lasting(&self, full: Duration, least: Duration) -> Duration {
+        full.mul_f64(self.scale / 60.0).max(least)
+    }
+
+    /// So many objects: the usual number at scale 1, more or fewer by the root of the scale.
+    #[must_use]
+    pub fn many(&self, usual: u32, least: u32) -> usize {
+        let number = f64::from(usual) * self.scale.sqrt();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
+        let number = number.round() as usize;
+        number.max(least as usize)
+    }
+}
+
+/// A fault of the list.
+pub struct Fault {
+    /// Its number: `F1`.
+    pub id: &'static str,
+    /// What is done.
+    pub what: &'static str,
+    run: for<'a> fn(&'a Trial) -> LocalBoxFuture<'a, ()>,
+}
+
+macro_rules! faults {
+    ($($id:literal $what:literal $run:path;)+) => {
+        /// Every fault, in order.
+        pub const ALL: &[Fault] = &[$(Fault { id: $id, what: $what, run: |trial| $run(trial).boxed_local() },)+];
+    };
+}
+
+faults! {
+    "F1" "kill -9 at every request of a create, update, delete and release" killed::everywhere;
+    "F2" "CreateTable without a reply, with and without its effect" lost::reply;
+    "F9" "half of all AWS calls throttled, then all; a quota" throttled::storm;
+    "F10" "only account A is throttled" throttled::one_account;
+    "F11" "GetTables hangs" hangs::lists;
+    "F12" "lists break off: a page fails, a token expires, a table goes between pages" lists::broken;
+    "F13" "a second writer changes the table all the time" hangs::second_writer;
+    "F15" "CreateTable meets a table: another's, nobody's, our own" lost::already_there;
+    "F16" "after a restart the apiserver shows the past" stale::past;
+    "F17" "watches lose events and bookmarks, end, answer 410" watches::loss;
+    "F18" "the apiserver answers 429, 503, 504, or not at all" watches::busy;
+    "F20" "frozen at every call while another controller goes on, then awake" rivals::frozen;
+    "F21" "two controllers with one configuration" rivals::two;
+    "F26" "restore: same names, new uids, empty status" restored::from_backup;
+    "F28" "one profile's credentials expire, its role is denied" profiles::credentials;
+    "F30" "objects vanish by the dozen" deletions::by_the_dozen;
+    "F31" "hostile specs" hostile::specs;
+    "F32" "SIGTERM and SIGKILL under load" load::stopped;
+    "F33" "nowhere to write, log device full" load::no_disk;
+    "F35" "all tables turn stale in one moment; looks take all workers" flips::all_at_once;
+}
+
+/// The fault of that number.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Fault> {
+    ALL.iter().find(|fault| fault.id.eq_ignore_ascii_case(id))
+}
+
+impl Fault {
+    /// Tries it.
+    pub async fn run(&self, options: Options) -> Row {
+        let trial = Trial::new(options);
+        let began = tokio::time::Instant::now();
+        if let Err(panic) = AssertUnwindSafe((self.run)(&trial)).catch_unwind().await {
+            trial.fail(trial::words(panic.as_ref()));
+        }
+        trial.row(self, began.elapsed())
+    }
+}

@@ -1,0 +1,53 @@
+//! The list of faults, tried shortly: a test for each, which `make faults` tries at length.
+//!
+//! F1, kill -9 at every request, is in `behaviour/crash.rs`; the apiserver away (F18) is in `outage.rs`.
+
+#![expect(clippy::expect_used, reason = "tests fail by panicking, helpers of tests too")]
+
+use mizuumi_tests::faults::{self, Options, Verdict};
+
+async fn holds(id: &str) {
+    let row = faults::find(id).expect("a fault").run(Options::SHORT).await;
+    assert_ne!(*row.verdict(), Verdict::Fails, "{id}\n{}", row.remarks());
+}
+
+macro_rules! faults {
+    ($($name:ident $id:literal;)+) => {
+        $(#[tokio::test]
+        async fn $name() {
+            holds($id).await;
+        })+
+    };
+}
+
+faults! {
+    a_create_without_a_reply_is_looked_for_and_not_repeated "F2";
+    throttling_makes_no_storm "F9";
+    an_account_that_is_throttled_is_alone_with_it "F10";
+    lists_that_hang_hold_up_nothing_else "F11";
+    what_half_a_list_does_not_show_is_not_gone "F12";
+    a_second_writer_is_told_of_and_not_raced "F13";
+    a_create_that_meets_a_table_takes_only_its_own "F15";
+    the_past_is_not_acted_upon "F16";
+    what_a_watch_lost_is_made_good "F17";
+    a_busy_apiserver_is_waited_for "F18";
+    one_that_slept_does_no_harm "F20";
+    two_controllers_do_what_one_does "F21";
+    a_restored_cluster_finds_its_tables_again "F26";
+    a_profile_that_loses_its_role_is_alone_with_it "F28";
+    deletions_by_the_dozen_are_held "F30";
+    hostile_specs_are_refused_or_told "F31";
+    one_that_is_stopped_under_load_leaves_nothing_half_done "F32";
+    nowhere_to_write_is_no_reason_to_stop "F33";
+    all_tables_may_turn_stale_at_once "F35";
+}
+
+#[test]
+fn every_fault_is_tried_by_a_test() {
+    let here = include_str!("faults.rs");
+    let elsewhere = ["F1"];
+    for fault in faults::ALL {
+        let tried = here.contains(&format!("\"{}\";", fault.id)) || elsewhere.contains(&fault.id);
+        assert!(tried, "{} has no test", fault.id);
+    }
+}
