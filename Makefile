@@ -7,8 +7,7 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test idle bench check crds controlplane-mod
-.PHONY: help up down demo test idle faults check crds controlplane-mod
+.PHONY: help up down demo test idle bench faults check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +43,7 @@ bench: ## Measure B1 to B9: make bench SIZES=1k,10k,100k ONLY=B1,B3 (BENCH=--hel
 	cargo build --workspace --profile $(PROFILE)
 	@$(BUILT)/mizuumi-stand --dir .stand/bench with --fresh -- $(BUILT)/bench \
 		$(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY)) $(BENCH)
+
 faults: ## Try every fault of the list and say what came of it: make faults ONLY=F1,F9 SCALE=60 SEED=1
 	cargo build --workspace
 	@$(STAND) --dir .stand/faults with --fresh -- $(CARGO_TARGET_DIR)/debug/faults \

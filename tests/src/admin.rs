@@ -169,7 +169,6 @@ impl Admin {
         answer
     }
 
-    async fn ask(&self, method: &str, path: &str, query: &str, body: Option<Value>) -> Result<Value> {
     pub(crate) fn account(&self) -> &str {
         &self.account
     }

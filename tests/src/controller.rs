@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use mizuumi_api::Installation;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -150,6 +154,19 @@ impl Controller {
         status.map(|status| status.code()).context("it still runs")
     }
 
+    /// Asks it by HTTP, such as for `/metrics`.
+    ///
+    /// # Errors
+    /// If it does not listen yet, or does not answer.
+    pub async fn ask(&self, path: &str) -> Result<String> {
+        let log = fs::read_to_string(&self.command.log)?;
+        let line = log.lines().rev().find_map(|line| line.split_once("metrics at http://"));
+        let address = line.and_then(|(_, url)| url.strip_suffix("/metrics")).context("it does not listen")?;
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let answer = client.get(format!("http://{address}{path}").parse()?).await?;
+        Ok(String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?)
+    }
+
     /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -168,6 +185,7 @@ impl Start {
             .arg("controller")
             .arg("--config")
             .arg(&self.config)
+            .args(["--metrics-listen", "127.0.0.1:0"])
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

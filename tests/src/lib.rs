@@ -13,8 +13,8 @@
 
 mod admin;
 mod aws;
-pub mod bench;
 mod aws_proxy;
+pub mod bench;
 mod controller;
 pub mod faults;
 pub mod idle;

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
-use mizuumi_api::installation::{Allow, Intervals, Kubernetes, Rates};
+use mizuumi_api::installation::{Allow, Deletions, Intervals, Kubernetes, Rates};
 use mizuumi_api::{Condition, ConditionStatus, DataTable, Installation};
 use mizuumi_stand::Stand;
 use rand::RngExt as _;
@@ -97,11 +97,20 @@ impl Team {
             intervals: Intervals {
                 sweep_seconds: 1,
                 data_seconds: 1,
+                audit_seconds: 1,
                 retry_seconds: 1,
                 retry_max_seconds: 4,
                 blocked_seconds: 2,
             },
-            rates: Rates { glue_per_second: 1000, s3_per_second: 1000 },
+            rates: Rates {
+                glue_per_second: 1000,
+                glue_max_per_second: 1000,
+                s3_per_second: 1000,
+                s3_max_per_second: 1000,
+                data_per_second: 1000,
+                ..Rates::default()
+            },
+            deletions: Deletions::default(),
             partitions: mizuumi_api::installation::PartitionDefaults::default(),
             freshness_parameters: mizuumi_api::installation::FreshnessParameters::default(),
         }

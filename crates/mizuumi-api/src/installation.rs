@@ -31,6 +31,9 @@ pub struct Installation {
     /// How fast to call.
     #[serde(default)]
     pub rates: Rates,
+    /// How many resources may be deleted at once.
+    #[serde(default)]
+    pub deletions: Deletions,
     /// How discovered partitions count as complete when a resource does not say.
     #[serde(default)]
     pub partitions: PartitionDefaults,
@@ -62,7 +65,7 @@ pub struct Kubernetes {
 
 impl Default for Kubernetes {
     fn default() -> Self {
-        Self { namespaces: Vec::new(), concurrency: 16 }
+        Self { namespaces: Vec::new(), concurrency: 64 }
     }
 }
 
@@ -94,8 +97,10 @@ pub struct Profile {
 pub struct Intervals {
     /// Between two sweeps over a database's table definitions.
     pub sweep_seconds: u32,
-    /// Between two looks at a table's partitions and directories.
+    /// At least so long between two looks for a table's new data, while some is expected.
     pub data_seconds: u32,
+    /// Between two looks at all of a table's partitions and directories.
+    pub audit_seconds: u32,
     /// First wait after a failure; doubled up to `retry_max_seconds`.
     pub retry_seconds: u32,
     /// Longest wait after failures that time may mend, such as throttling.
@@ -109,6 +114,7 @@ impl Default for Intervals {
         Self {
             sweep_seconds: 300,
             data_seconds: 300,
+            audit_seconds: 21_600,
             retry_seconds: 5,
             retry_max_seconds: 300,
             blocked_seconds: 600,
@@ -116,19 +122,78 @@ impl Default for Intervals {
     }
 }
 
-/// How fast to call, in calls a second.
+/// How fast to call, in calls a second of each operation in each account and region. Where AWS publishes no rate it is
+/// learnt: more while calls go well, less when AWS throttles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rates {
-    /// Calls of each Glue operation. AWS publishes no figure; this one is meant to be safe.
+    /// The part of an account's rates that this installation takes, in percent; less than 100 where several share one.
+    pub share_percent: u32,
+    /// Calls of each Glue operation, before anything is learnt.
     pub glue_per_second: u32,
-    /// S3 list calls.
+    /// The same at most.
+    pub glue_max_per_second: u32,
+    /// S3 list calls, before anything is learnt.
     pub s3_per_second: u32,
+    /// The same at most.
+    pub s3_max_per_second: u32,
+    /// Calls of any kind for looks at data, all operations together.
+    pub data_per_second: u32,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { glue_per_second: 10, s3_per_second: 50 }
+        Self {
+            share_percent: 100,
+            glue_per_second: 5,
+            glue_max_per_second: 200,
+            s3_per_second: 20,
+            s3_max_per_second: 500,
+            data_per_second: 10,
+        }
+    }
+}
+
+impl Rates {
+    fn problems(&self, problems: &mut Vec<String>) {
+        if !(1..=100).contains(&self.share_percent) {
+            problems.push(format!("rates.sharePercent: must be from 1 to 100; it is {}", self.share_percent));
+        }
+        for (name, rate) in [
+            ("gluePerSecond", self.glue_per_second),
+            ("glueMaxPerSecond", self.glue_max_per_second),
+            ("s3PerSecond", self.s3_per_second),
+            ("s3MaxPerSecond", self.s3_max_per_second),
+            ("dataPerSecond", self.data_per_second),
+        ] {
+            if !(1..=10_000).contains(&rate) {
+                problems.push(format!("rates.{name}: must be from 1 to 10000; it is {rate}"));
+            }
+        }
+        for (name, first, most) in [
+            ("glue", self.glue_per_second, self.glue_max_per_second),
+            ("s3", self.s3_per_second, self.s3_max_per_second),
+        ] {
+            if first > most {
+                problems.push(format!("rates.{name}PerSecond: must not exceed rates.{name}MaxPerSecond"));
+            }
+        }
+    }
+}
+
+/// What keeps a mistake in git from emptying the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Deletions {
+    /// When more resources than this are deleted within `window_seconds`, the rest waits until somebody confirms.
+    pub hold_above: u32,
+    /// Over which time deletions are counted together.
+    pub window_seconds: u32,
+}
+
+impl Default for Deletions {
+    fn default() -> Self {
+        Self { hold_above: 50, window_seconds: 600 }
     }
 }
 
@@ -228,6 +293,7 @@ impl Installation {
         for (name, seconds) in [
             ("sweepSeconds", self.intervals.sweep_seconds),
             ("dataSeconds", self.intervals.data_seconds),
+            ("auditSeconds", self.intervals.audit_seconds),
             ("retrySeconds", self.intervals.retry_seconds),
             ("retryMaxSeconds", self.intervals.retry_max_seconds),
             ("blockedSeconds", self.intervals.blocked_seconds),
@@ -240,12 +306,16 @@ impl Installation {
             problems
                 .push("intervals.retryMaxSeconds: must not be less than intervals.retrySeconds".to_owned());
         }
-        for (name, rate) in
-            [("gluePerSecond", self.rates.glue_per_second), ("s3PerSecond", self.rates.s3_per_second)]
-        {
-            if !(1..=10_000).contains(&rate) {
-                problems.push(format!("rates.{name}: must be from 1 to 10000; it is {rate}"));
-            }
+        self.rates.problems(&mut problems);
+        if self.deletions.hold_above == 0 {
+            problems
+                .push("deletions.holdAbove: must be at least 1; a single deletion is never held".to_owned());
+        }
+        if !(1..=86_400).contains(&self.deletions.window_seconds) {
+            problems.push(format!(
+                "deletions.windowSeconds: must be from 1 to 86400; it is {}",
+                self.deletions.window_seconds
+            ));
         }
         if !(1..=1_000).contains(&self.kubernetes.concurrency) {
             problems.push(format!(
@@ -309,7 +379,8 @@ installation: Demo!
 aws: { region: '' }
 allow: { databases: ['a*b'], s3Prefixes: ['s3://lake', '/tmp/'] }
 intervals: { sweepSeconds: 0, retrySeconds: 9, retryMaxSeconds: 3 }
-rates: { gluePerSecond: 0 }
+rates: { sharePercent: 101, gluePerSecond: 0, s3PerSecond: 9, s3MaxPerSecond: 3 }
+deletions: { holdAbove: 0 }
 kubernetes: { concurrency: 0 }
 partitions: { quietPeriod: 10 minutes }
 freshnessParameters: { loadedAt: a, dataTime: a }
@@ -323,7 +394,10 @@ freshnessParameters: { loadedAt: a, dataTime: a }
             "allow.s3Prefixes[1]:",
             "intervals.sweepSeconds:",
             "intervals.retryMaxSeconds:",
+            "rates.sharePercent:",
             "rates.gluePerSecond:",
+            "rates.s3PerSecond:",
+            "deletions.holdAbove:",
             "kubernetes.concurrency:",
             "partitions.quietPeriod:",
             "freshnessParameters:",

@@ -30,6 +30,8 @@ pub mod annotation {
     pub const REQUESTED_AT: &str = "mizuumi.dev/requested-at";
     /// Let a resource go without touching AWS, for when AWS cannot be reached any more. Only read while it is being deleted.
     pub const ABANDON: &str = "mizuumi.dev/abandon";
+    /// Says that a deletion is meant, where so many come at once that they are held. Only read while it is being deleted.
+    pub const CONFIRM_DELETION: &str = "mizuumi.dev/confirm-deletion";
     /// A producer's report: the exclusive end of the data covered, RFC 3339.
     pub const REPORTED_DATA_TIME: &str = "mizuumi.dev/reported-data-time";
     /// A producer's report: when the data landed, RFC 3339.

@@ -76,6 +76,10 @@ reasons! {
     OutcomeUnknown,
     /// The object is being deleted and its external object is still there.
     Deleting,
+    /// So many resources are being deleted at once that it may be a mistake; nothing was done to the external object.
+    /// Confirm with the annotation `mizuumi.dev/confirm-deletion: "true"`, or keep the external object with
+    /// `mizuumi.dev/abandon: "true"`.
+    DeletionHeld,
     /// The data is as recent as `spec.freshness` asks.
     Fresh,
     /// The data is older than `spec.freshness.maxAge.warn`, yet not than `error`.

@@ -1,26 +1,29 @@
 //! What is known of the tables of the Glue catalog, and since when.
 //!
-//! Reads are shared: those that come within a moment become one GetTable each while they are few, and one list of the
-//! database once they are many, so that N objects are not N calls. A sweep lists a whole database and only ever tells
-//! which tables look different; before a write a table is read again by a read that began later. After a write,
-//! answers to reads that began before it no longer count.
+//! Reads are shared: those that come within a moment, or while others are under way, become one call that names them
+//! all, or one list of the database where that is cheaper, so that N objects are not N calls. A sweep only ever tells
+//! which tables look different; before a write a table is read by a read that began after the reason for it. After a
+//! write, answers to reads that began before it no longer count.
+
+mod known;
+mod names;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use mizuumi_core::data_table::{ObservedTable, TableKey};
-use mizuumi_core::{Failure, Reading};
+use mizuumi_core::{Class, Failure, Lane, Reading};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use crate::clients::{Clients, ProfileClients};
 use crate::glue;
+use known::{Known, Waiter};
+use names::{Calls, expression, is_list_cheaper};
 
 /// How long a read waits for others to share its call.
-const GATHER: Duration = Duration::from_millis(20);
-/// Tables on one page of a list.
-const PAGE: usize = 100;
+const GATHER: Duration = Duration::from_millis(10);
 
 /// A table, or its absence.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,69 +50,11 @@ pub struct DatabaseKey {
     pub database: String,
 }
 
-/// What is known of one database.
-#[derive(Debug, Default)]
-struct Known {
-    /// Tables that somebody asked for.
-    watched: HashSet<String>,
-    /// What was seen of tables, those that nobody asked for yet included: at a start they will be.
-    sights: HashMap<String, (Instant, Sight)>,
-    /// Tables that a read saw change between two sweeps: the next sweep tells of them, whoever read.
-    changed: HashSet<String>,
-    /// How many tables the last complete list had.
-    size: usize,
-    /// Reads that began before this are outdated.
-    not_before: HashMap<String, Instant>,
-    /// Reads that wait to share a call.
-    waiting: Vec<(String, oneshot::Sender<Result<Sight, Failure>>)>,
-}
-
-impl Known {
-    /// Keeps what a read saw, unless something newer is known or the read is outdated.
-    fn keep(&mut self, table: &str, began: Instant, sight: &Sight) {
-        let outdated = self.not_before.get(table).is_some_and(|limit| began < *limit);
-        let older = self.sights.get(table).is_some_and(|(known, _)| began < *known);
-        if !outdated && !older {
-            let before = self.sights.insert(table.to_owned(), (began, sight.clone()));
-            if before.is_some_and(|(_, before)| before != *sight) {
-                self.changed.insert(table.to_owned());
-            }
-        }
-    }
-
-    /// Keeps what a complete list saw: what it does not have is absent.
-    fn keep_all(&mut self, began: Instant, list: &Listed) {
-        self.size = list.tables.len();
-        self.sights.retain(|table, _| self.watched.contains(table) || list.tables.contains_key(table));
-        let mut names: HashSet<String> = self.watched.clone();
-        names.extend(list.tables.keys().cloned());
-        for name in names {
-            self.keep(&name, began, &list.sight(&name));
-        }
-    }
-
-    /// The watched tables that look different since this was asked last.
-    fn take_changed(&mut self) -> Vec<String> {
-        let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter(|name| self.watched.contains(name)).collect()
-    }
-
-    /// Whether one list of the database costs fewer calls than reading so many tables one by one.
-    const fn is_list_cheaper(&self, tables: usize) -> bool {
-        tables > self.size / PAGE + 1
-    }
-}
-
-/// A complete list of a database.
-struct Listed {
-    database_exists: bool,
-    tables: HashMap<String, ObservedTable>,
-}
-
-impl Listed {
-    fn sight(&self, table: &str) -> Sight {
-        Sight { database_exists: self.database_exists, table: self.tables.get(table).cloned() }
-    }
+/// Where the answer comes from.
+enum Source {
+    Known(Box<Sight>),
+    List(tokio::sync::watch::Receiver<u64>),
+    Read(oneshot::Receiver<Result<Sight, Failure>>),
 }
 
 impl Catalog {
@@ -123,159 +68,234 @@ impl Catalog {
         self.clients.of(profile)
     }
 
-    /// The databases of which tables are watched.
+    /// The databases of which tables are kept track of.
     #[must_use]
     pub fn watched(&self) -> BTreeSet<DatabaseKey> {
         self.with(|databases| {
-            databases
-                .iter()
-                .filter(|(_, known)| !known.watched.is_empty())
-                .map(|(key, _)| key.clone())
-                .collect()
+            databases.iter().filter(|(_, known)| known.is_watched()).map(|(key, _)| key.clone()).collect()
         })
     }
 
+    /// These tables will be asked for: told together, they are read together.
+    pub fn expect(&self, keys: &[TableKey]) {
+        for key in keys {
+            self.of(key, |known| known.watch(&key.table));
+        }
+    }
+
     /// Looks at one table.
-    pub(crate) async fn table(self: &Arc<Self>, key: &TableKey, reading: Reading) -> Result<Sight, Failure> {
-        if reading == Reading::Known
-            && let Some(sight) = self.known(key)
-        {
-            return Ok(sight);
+    pub(crate) async fn table(
+        self: &Arc<Self>,
+        key: &TableKey,
+        reading: Reading,
+        lane: Lane,
+    ) -> Result<Sight, Failure> {
+        loop {
+            match self.source(key, reading, lane) {
+                Source::Known(sight) => return Ok(*sight),
+                // The next page may have it; if the list ends without, it is absent or has to be read.
+                Source::List(mut pages) => drop(pages.changed().await),
+                Source::Read(answer) => {
+                    return answer.await.unwrap_or_else(|_| {
+                        Err(Failure {
+                            operation: "glue:GetTable",
+                            class: Class::Unavailable,
+                            message: "the read was given up".to_owned(),
+                        })
+                    });
+                }
+            }
         }
-        let (answer, receiver) = oneshot::channel();
-        let first = self.of(key, |known| {
-            known.watched.insert(key.table.clone());
-            known.waiting.push((key.table.clone(), answer));
-            known.waiting.len() == 1
-        });
-        if first {
-            let catalog = Arc::clone(self);
-            let database = database_of(key);
-            tokio::spawn(async move {
-                tokio::time::sleep(GATHER).await;
-                catalog.answer_waiting(&database).await;
-            });
-        }
-        receiver.await.unwrap_or_else(|_| {
-            Err(Failure {
-                operation: "glue:GetTable",
-                class: mizuumi_core::Class::Unavailable,
-                message: "the read was given up".to_owned(),
-            })
+    }
+
+    fn source(self: &Arc<Self>, key: &TableKey, reading: Reading, lane: Lane) -> Source {
+        let since = match reading {
+            Reading::Known => None,
+            Reading::Since(moment) => Some(moment),
+        };
+        self.of(key, |known| {
+            known.watch(&key.table);
+            if let Some(sight) = known.sight(&key.table, since) {
+                return Source::Known(Box::new(sight));
+            }
+            if known.would_tell(&key.table, known.listing, since) {
+                if known.listing.is_some() {
+                    return Source::List(known.pages.subscribe());
+                }
+                if is_list_cheaper(known.unseen(), known.size()) {
+                    known.listing = Some(Instant::now());
+                    let pages = known.pages.subscribe();
+                    let (catalog, database) = (self.clone(), database_of(key));
+                    tokio::spawn(async move {
+                        // What fails is read again by itself, and then tells of it.
+                        catalog.list(&database, lane).await.ok();
+                    });
+                    return Source::List(pages);
+                }
+            }
+            let (answer, read) = oneshot::channel();
+            known.waiting.push(Waiter { table: key.table.clone(), lane, answer });
+            if !known.is_gathering {
+                known.is_gathering = true;
+                tokio::spawn(self.clone().answer_waiting(database_of(key), known.readers.clone()));
+            }
+            Source::Read(read)
         })
     }
 
     /// Says that a table was written, or may have been: what was read before no longer counts.
     pub(crate) fn outdate(&self, key: &TableKey) {
         let now = Instant::now();
-        self.of(key, |known| {
-            known.not_before.insert(key.table.clone(), now);
-            known.sights.remove(&key.table);
-        });
+        self.of(key, |known| known.outdate(&key.table, now));
+    }
+
+    /// Says that a write did not come to what was expected, so that the table itself is asked next, and no list.
+    pub(crate) fn doubt(&self, key: &TableKey) {
+        self.of(key, |known| known.doubt(&key.table));
     }
 
     /// Forgets a table that nobody keeps any more.
     pub fn forget(&self, key: &TableKey) {
-        self.of(key, |known| {
-            known.watched.remove(&key.table);
-            known.sights.remove(&key.table);
-            known.not_before.remove(&key.table);
-        });
+        self.of(key, |known| known.forget(&key.table));
     }
 
-    /// Lists a whole database; answers which watched tables look different from what was known of them.
+    /// Looks at all that is kept track of in a database; answers which tables look different from what was known.
     ///
     /// # Errors
-    /// If the list is not complete; then nothing is learnt from it, least of all that a table is gone.
-    pub async fn sweep(&self, database: &DatabaseKey) -> Result<Vec<TableKey>, Failure> {
-        let began = Instant::now();
-        let list = self.list(database).await?;
-        let changed = self.database(database, |known| {
-            known.keep_all(began, &list);
-            known.take_changed()
+    /// If the look is not complete; then nothing is learnt from what it did not see, least of all that a table is gone.
+    pub async fn sweep(&self, database: &DatabaseKey, now: Timestamp) -> Result<Vec<TableKey>, Failure> {
+        let names = self.database(database, |known| {
+            let by_list = is_list_cheaper(known.number(), known.size());
+            (!by_list).then(|| known.watched())
         });
+        let swept = match names {
+            Some(names) => self.read(database, names, Lane::Drift).await.into_values().find_map(Result::err),
+            None => self.list(database, Lane::Drift).await.err(),
+        };
+        let number = self.database(database, |known| known.number());
+        let began = swept.is_none().then(|| now.as_second());
+        self.clients.metrics().swept(database, began, number);
+        if let Some(failure) = swept {
+            return Err(failure);
+        }
+        let changed = self.database(database, Known::take_changed);
         Ok(changed.into_iter().map(|table| table_of(database, table)).collect())
     }
 
-    /// Forgets what was seen of a database that cannot be listed any more; answers the tables that were watched.
+    /// Forgets what was seen of a database that cannot be read any more; answers the tables that are kept track of.
     pub fn distrust(&self, database: &DatabaseKey) -> Vec<TableKey> {
         let watched = self.database(database, |known| {
-            known.sights.clear();
-            known.watched.clone()
+            known.distrust();
+            known.watched()
         });
         watched.into_iter().map(|table| table_of(database, table)).collect()
     }
 
-    /// What was seen of a table; from now on sweeps watch it.
-    fn known(&self, key: &TableKey) -> Option<Sight> {
-        self.of(key, |known| {
-            known.watched.insert(key.table.clone());
-            known.sights.get(&key.table).map(|(_, sight)| sight.clone())
-        })
-    }
-
     /// Reads for all that wait, and answers each.
-    async fn answer_waiting(&self, database: &DatabaseKey) {
-        let (waiting, all_at_once) = self.database(database, |known| {
-            let waiting = std::mem::take(&mut known.waiting);
-            let tables: HashSet<&String> = waiting.iter().map(|(table, _)| table).collect();
-            let all_at_once = known.is_list_cheaper(tables.len());
-            (waiting, all_at_once)
+    async fn answer_waiting(self: Arc<Self>, database: DatabaseKey, readers: Arc<tokio::sync::Semaphore>) {
+        tokio::time::sleep(GATHER).await;
+        // Closed by nobody.
+        let _reader = readers.acquire().await.ok();
+        let waiting = self.database(&database, |known| {
+            known.is_gathering = false;
+            std::mem::take(&mut known.waiting)
         });
-        let tables: HashSet<String> = waiting.iter().map(|(table, _)| table.clone()).collect();
-        let began = Instant::now();
-        let read: HashMap<String, Result<Sight, Failure>> = if all_at_once {
-            let list = self.list(database).await;
-            if let Ok(list) = &list {
-                self.database(database, |known| known.keep_all(began, list));
-            }
-            let sight = |table: &str| list.as_ref().map(|list| list.sight(table)).map_err(Clone::clone);
-            tables.iter().map(|table| (table.clone(), sight(table))).collect()
-        } else {
-            let read = self.read_each(database, &tables).await;
-            self.database(database, |known| {
-                for (table, sight) in &read {
-                    if let Ok(sight) = sight {
-                        known.keep(table, began, sight);
-                    }
-                }
-            });
-            read
-        };
-        for (table, answer) in waiting {
-            if let Some(sight) = read.get(&table) {
+        let Some(lane) = waiting.iter().map(|waiter| waiter.lane).min() else { return };
+        let names: Vec<String> = waiting.iter().map(|waiter| waiter.table.clone()).collect();
+        let read = self.read(&database, names, lane).await;
+        for waiter in waiting {
+            if let Some(sight) = read.get(&waiter.table) {
                 // Whoever asked may have gone; then nobody misses the answer.
-                answer.send(sight.clone()).ok();
+                waiter.answer.send(sight.clone()).ok();
             }
         }
     }
 
-    async fn read_each(
+    /// Reads some tables, in as few calls as it takes, and keeps what was seen.
+    async fn read(
         &self,
         database: &DatabaseKey,
-        tables: &HashSet<String>,
+        names: Vec<String>,
+        lane: Lane,
     ) -> HashMap<String, Result<Sight, Failure>> {
-        let reads =
-            tables.iter().map(|table| async move { (table.clone(), self.read_one(database, table).await) });
-        futures::future::join_all(reads).await.into_iter().collect()
+        let doubted: HashSet<String> = self.database(database, |known| {
+            names.iter().filter(|name| known.is_doubted(name)).cloned().collect()
+        });
+        let calls = Calls::for_names(names, |name| doubted.contains(name));
+        let groups = calls.groups.iter().map(|names| self.read_group(database, names, lane));
+        let single = calls
+            .single
+            .iter()
+            .map(|name| async move { (name.clone(), self.read_one(database, name, lane).await) });
+        let (groups, single) =
+            futures::future::join(futures::future::join_all(groups), futures::future::join_all(single)).await;
+        groups.into_iter().flatten().chain(single).collect()
     }
 
-    async fn read_one(&self, key: &DatabaseKey, table: &str) -> Result<Sight, Failure> {
+    async fn read_group(
+        &self,
+        key: &DatabaseKey,
+        names: &[String],
+        lane: Lane,
+    ) -> Vec<(String, Result<Sight, Failure>)> {
+        let began = Instant::now();
+        let mut found = HashMap::new();
+        let read = async {
+            let clients = self.clients.of(&key.profile)?;
+            let each = |tables: Vec<(String, ObservedTable)>| found.extend(tables);
+            glue::get_tables(clients, lane, &key.database, Some(&expression(names)), each).await
+        };
+        let database_exists = match read.await {
+            Ok(exists) => exists,
+            Err(failure) => return names.iter().map(|name| (name.clone(), Err(failure.clone()))).collect(),
+        };
+        self.database(key, |known| {
+            for name in names {
+                known.keep(name, began, database_exists, found.get(name));
+            }
+        });
+        let sight = |name: &String| Ok(Sight { database_exists, table: found.remove(name) });
+        names.iter().cloned().zip(names.iter().map(sight)).collect()
+    }
+
+    async fn read_one(&self, key: &DatabaseKey, name: &str, lane: Lane) -> Result<Sight, Failure> {
+        let began = Instant::now();
         let clients = self.clients.of(&key.profile)?;
-        let table = glue::get_table(clients, &key.database, table).await?;
+        let table = glue::get_table(clients, lane, &key.database, name).await?;
         // Glue answers EntityNotFoundException for a missing table and for a missing database alike.
-        let database_exists = table.is_some() || glue::database_exists(clients, &key.database).await?;
+        let database_exists = table.is_some() || glue::database_exists(clients, lane, &key.database).await?;
+        self.database(key, |known| known.keep(name, began, database_exists, table.as_ref()));
         Ok(Sight { database_exists, table })
     }
 
-    async fn list(&self, key: &DatabaseKey) -> Result<Listed, Failure> {
-        let clients = self.clients.of(&key.profile)?;
-        let mut tables = HashMap::new();
-        let database_exists = glue::get_tables(clients, &key.database, |name, table| {
-            tables.insert(name, table);
-        })
-        .await?;
-        Ok(Listed { database_exists, tables })
+    /// Lists a whole database. What a page has is kept at once; what is absent only the complete list says.
+    async fn list(&self, key: &DatabaseKey, lane: Lane) -> Result<(), Failure> {
+        let began = Instant::now();
+        // Who asked before the list began is answered by it; who was told of an earlier beginning as well.
+        self.database(key, |known| known.listing = known.listing.or(Some(began)));
+        let mut listed: Vec<Box<str>> = Vec::new();
+        let read = async {
+            let clients = self.clients.of(&key.profile)?;
+            let each = |tables: Vec<(String, ObservedTable)>| {
+                self.database(key, |known| {
+                    for (name, table) in &tables {
+                        known.keep(name, began, true, Some(table));
+                    }
+                    known.pages.send_modify(|page| *page += 1);
+                });
+                listed.extend(tables.into_iter().map(|(name, _)| name.into_boxed_str()));
+            };
+            glue::get_tables(clients, lane, &key.database, None, each).await
+        };
+        let ended = read.await;
+        self.database(key, |known| {
+            if let Ok(database_exists) = ended {
+                known.keep_list(began, database_exists, &listed);
+            }
+            known.listing = None;
+            known.pages.send_modify(|page| *page += 1);
+        });
+        ended.map(drop)
     }
 
     fn of<T>(&self, key: &TableKey, then: impl FnOnce(&mut Known) -> T) -> T {
@@ -283,7 +303,10 @@ impl Catalog {
     }
 
     fn database<T>(&self, key: &DatabaseKey, then: impl FnOnce(&mut Known) -> T) -> T {
-        self.with(|databases| then(databases.entry(key.clone()).or_default()))
+        self.with(|databases| match databases.get_mut(key) {
+            Some(known) => then(known),
+            None => then(databases.entry(key.clone()).or_default()),
+        })
     }
 
     fn with<T>(&self, then: impl FnOnce(&mut HashMap<DatabaseKey, Known>) -> T) -> T {
@@ -298,68 +321,4 @@ fn database_of(key: &TableKey) -> DatabaseKey {
 
 fn table_of(database: &DatabaseKey, table: String) -> TableKey {
     TableKey { profile: database.profile.clone(), database: database.database.clone(), table }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(version: &str) -> ObservedTable {
-        ObservedTable {
-            definition: mizuumi_core::data_table::TableDefinition::default(),
-            version: Some(version.into()),
-        }
-    }
-
-    fn list(tables: &[(&str, &str)]) -> Listed {
-        let tables = tables.iter().map(|(name, version)| ((*name).to_owned(), table(version))).collect();
-        Listed { database_exists: true, tables }
-    }
-
-    fn version(known: &Known, name: &str) -> Option<String> {
-        known.sights.get(name).and_then(|(_, sight)| sight.table.clone()).and_then(|table| table.version)
-    }
-
-    #[test]
-    fn a_sweep_tells_which_watched_tables_look_different_and_absence_is_a_difference() {
-        let mut known =
-            Known { watched: HashSet::from(["a".into(), "b".into(), "c".into()]), ..Known::default() };
-        let start = Instant::now();
-        known.keep_all(start, &list(&[("a", "1"), ("b", "1"), ("foreign", "1")]));
-        let first = known.take_changed();
-        assert!(first.is_empty(), "what is seen for the first time is no change: {first:?}");
-        known.keep_all(Instant::now(), &list(&[("a", "2"), ("c", "1"), ("foreign", "2")]));
-        let mut changed = known.take_changed();
-        changed.sort();
-        assert_eq!(changed, ["a", "b", "c"]);
-    }
-
-    #[test]
-    fn a_read_that_began_before_a_write_does_not_count() {
-        let mut known = Known::default();
-        let before = Instant::now();
-        let write = before + Duration::from_millis(1);
-        known.not_before.insert("a".into(), write);
-        known.keep("a", before, &Sight { database_exists: true, table: Some(table("1")) });
-        assert_eq!(version(&known, "a"), None);
-        known.keep("a", write, &Sight { database_exists: true, table: Some(table("2")) });
-        assert_eq!(version(&known, "a").as_deref(), Some("2"));
-    }
-
-    #[test]
-    fn an_older_read_that_comes_late_does_not_replace_a_newer_one() {
-        let mut known = Known::default();
-        let old = Instant::now();
-        let new = old + Duration::from_millis(1);
-        known.keep("a", new, &Sight { database_exists: true, table: Some(table("2")) });
-        known.keep("a", old, &Sight { database_exists: true, table: Some(table("1")) });
-        assert_eq!(version(&known, "a").as_deref(), Some("2"));
-    }
-
-    #[test]
-    fn a_list_is_made_where_it_costs_fewer_calls() {
-        let known = Known { size: 950, ..Known::default() };
-        assert!(!known.is_list_cheaper(10), "ten pages are no better than ten reads");
-        assert!(known.is_list_cheaper(11));
-    }
 }

@@ -1,7 +1,6 @@
-//! AWS clients by profile: whose credentials, which endpoint, how often to retry, how fast to call.
+//! AWS clients by profile: whose credentials, which endpoint, which account's rates.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,57 +8,53 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_glue::config::retry::RetryConfig;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use mizuumi_api::Installation;
 use mizuumi_api::installation::{DEFAULT_PROFILE, Profile};
 use mizuumi_core::{Class, Failure};
+use tracing::debug;
 
-/// How long one attempt of a call may take.
-const ATTEMPT: Duration = Duration::from_secs(20);
-/// How long a call may take with its retries.
-const CALL: Duration = Duration::from_mins(1);
+use crate::gateway::Gateway;
+use crate::metrics::Metrics;
+use crate::pace::Pace;
+
+/// How long a call may take.
+const CALL: Duration = Duration::from_secs(20);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long to wait for STS to say which account the credentials are of. Only the rates depend on it.
+const IDENTITY: Duration = Duration::from_secs(5);
 
-/// The clients of one profile.
+/// The clients of one profile. The SDK repeats nothing by itself: the gateway knows what may be.
 #[derive(Clone, Debug)]
 pub struct ProfileClients {
-    /// Glue for reads, which may be repeated.
+    /// Glue.
     pub glue: aws_sdk_glue::Client,
-    /// Glue for writes. One attempt: what became of a lost one is for the next look to find out.
-    pub glue_once: aws_sdk_glue::Client,
     /// S3, of which only lists are used.
     pub s3: aws_sdk_s3::Client,
-    limits: Arc<Limits>,
+    pub(crate) gateway: Gateway,
 }
 
 /// The clients of every profile.
 #[derive(Clone, Debug)]
 pub struct Clients {
     profiles: BTreeMap<String, ProfileClients>,
-}
-
-/// How fast each operation may be called, shared by all profiles.
-#[derive(Debug)]
-struct Limits {
-    glue: DefaultKeyedRateLimiter<&'static str>,
-    s3: DefaultKeyedRateLimiter<&'static str>,
+    pace: Arc<Pace>,
+    metrics: Metrics,
 }
 
 impl Clients {
-    /// Makes the clients that an installation's configuration names. Nothing is called yet.
-    pub async fn new(installation: &Installation) -> Self {
-        Self::from_loader(installation, aws_config::defaults(BehaviorVersion::latest())).await
+    /// Makes the clients that an installation's configuration names, and asks STS whose credentials
+    /// there are if some profiles have roles: a role may be of the same account.
+    pub async fn new(installation: &Installation, metrics: Metrics) -> Self {
+        Self::from_loader(installation, metrics, aws_config::defaults(BehaviorVersion::latest())).await
     }
 
     /// The same with credentials of the caller's choice, beside those that the environment names.
-    pub async fn from_loader(installation: &Installation, loader: ConfigLoader) -> Self {
-        let mut loader = loader.region(Region::new(installation.aws.region.clone())).timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .operation_attempt_timeout(ATTEMPT)
-                .operation_timeout(CALL)
-                .build(),
+    pub async fn from_loader(installation: &Installation, metrics: Metrics, loader: ConfigLoader) -> Self {
+        let mut loader =
+            loader.region(Region::new(installation.aws.region.clone())).retry_config(RetryConfig::disabled());
+        loader = loader.timeout_config(
+            TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(CALL).build(),
         );
         // AWS's own logs then tell our calls from those of others.
         if let Ok(name) = AppName::new("mizuumi") {
@@ -69,23 +64,30 @@ impl Clients {
             loader = loader.endpoint_url(url);
         }
         let base = loader.load().await;
-        let rate = |per_second: u32| {
-            RateLimiter::keyed(Quota::per_second(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN)))
-        };
-        let limits = Arc::new(Limits {
-            glue: rate(installation.rates.glue_per_second),
-            s3: rate(installation.rates.s3_per_second),
-        });
+        let pace = Pace::new(installation.rates.clone());
         // From the configuration or from AWS_ENDPOINT_URL.
         let own_endpoint = base.endpoint_url().is_some();
         let mut named = installation.profiles.clone();
         named.entry(DEFAULT_PROFILE.to_owned()).or_default();
+        // Where there is only one account, its number does not matter.
+        let has_roles = named.values().any(|profile| profile.role_arn.is_some());
+        let own_account = if has_roles { own_account(&base).await } else { "own".into() };
         let mut profiles = BTreeMap::new();
         for (name, profile) in named {
             let config = with_role(&base, &profile, &installation.installation).await;
-            profiles.insert(name, ProfileClients::new(&config, own_endpoint, limits.clone()));
+            let gateway = Gateway {
+                pace: pace.clone(),
+                metrics: metrics.clone(),
+                account: profile
+                    .role_arn
+                    .as_deref()
+                    .and_then(account_of)
+                    .map_or(own_account.clone(), Arc::from),
+                region: installation.aws.region.as_str().into(),
+            };
+            profiles.insert(name, ProfileClients::new(&config, own_endpoint, gateway));
         }
-        Self { profiles }
+        Self { profiles, pace, metrics }
     }
 
     /// The clients of a profile.
@@ -99,12 +101,44 @@ impl Clients {
             message: format!("this installation has no profile '{profile}'"),
         })
     }
+
+    /// Brings the metrics up to date that are read off rather than counted.
+    pub fn measure(&self) {
+        self.metrics.rates(self.pace.rates());
+    }
+
+    /// What the calls are counted by.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+/// The account of the controller's own credentials; `own` if STS does not say it at once. All profiles without a role
+/// share it either way.
+async fn own_account(config: &SdkConfig) -> Arc<str> {
+    let sts = aws_sdk_sts::Client::new(config);
+    match tokio::time::timeout(IDENTITY, sts.get_caller_identity().send()).await {
+        Ok(Ok(identity)) => identity.account().unwrap_or("own").into(),
+        Ok(Err(error)) => {
+            debug!(%error, "STS does not say whose credentials these are");
+            "own".into()
+        }
+        Err(_) => "own".into(),
+    }
+}
+
+/// The account of a role: `arn:aws:iam::123456789012:role/name`.
+fn account_of(role_arn: &str) -> Option<&str> {
+    role_arn.split(':').nth(4).filter(|account| !account.is_empty())
 }
 
 async fn with_role(base: &SdkConfig, profile: &Profile, installation: &str) -> SdkConfig {
     let Some(role) = &profile.role_arn else { return base.clone() };
+    // STS is asked by the provider itself; what it answers is cached, and asked for again before it expires.
+    let patient = base.to_builder().retry_config(RetryConfig::standard()).build();
     let mut builder =
-        AssumeRoleProvider::builder(role).session_name(format!("mizuumi-{installation}")).configure(base);
+        AssumeRoleProvider::builder(role).session_name(format!("mizuumi-{installation}")).configure(&patient);
     if let Some(id) = &profile.external_id {
         builder = builder.external_id(id);
     }
@@ -115,31 +149,20 @@ async fn with_role(base: &SdkConfig, profile: &Profile, installation: &str) -> S
 }
 
 impl ProfileClients {
-    fn new(config: &SdkConfig, own_endpoint: bool, limits: Arc<Limits>) -> Self {
-        let read =
-            RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200));
-        let glue = aws_sdk_glue::config::Builder::from(config);
-        Self {
-            glue: aws_sdk_glue::Client::from_conf(glue.clone().retry_config(read.clone()).build()),
-            glue_once: aws_sdk_glue::Client::from_conf(glue.retry_config(RetryConfig::disabled()).build()),
-            // A bucket's own host name does not resolve at an endpoint of one's own.
-            s3: aws_sdk_s3::Client::from_conf(
-                aws_sdk_s3::config::Builder::from(config)
-                    .retry_config(read)
-                    .force_path_style(own_endpoint)
-                    .build(),
-            ),
-            limits,
-        }
+    fn new(config: &SdkConfig, own_endpoint: bool, gateway: Gateway) -> Self {
+        // A bucket's own host name does not resolve at an endpoint of one's own.
+        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
+        Self { glue: aws_sdk_glue::Client::new(config), s3: aws_sdk_s3::Client::from_conf(s3), gateway }
     }
+}
 
-    /// Waits until the Glue operation may be called.
-    pub(crate) async fn glue_turn(&self, operation: &'static str) {
-        self.limits.glue.until_key_ready(&operation).await;
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Waits until the S3 operation may be called.
-    pub(crate) async fn s3_turn(&self, operation: &'static str) {
-        self.limits.s3.until_key_ready(&operation).await;
+    #[test]
+    fn a_role_says_its_account() {
+        assert_eq!(account_of("arn:aws:iam::123456789012:role/lake"), Some("123456789012"));
+        assert_eq!(account_of("lake"), None);
     }
 }

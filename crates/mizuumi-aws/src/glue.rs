@@ -5,10 +5,11 @@ mod convert;
 use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, Partition, PartitionError, PartitionValueList};
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
-use mizuumi_core::{Class, Failure};
+use mizuumi_core::{Class, Errand, Failure, Lane};
 
 use crate::clients::ProfileClients;
-use crate::error::{Effect, classify, failure, is_absent};
+use crate::error::classify;
+use crate::gateway::api;
 
 /// Tables on one page of GetTables; AWS takes at most 100.
 const TABLES_A_PAGE: i32 = 100;
@@ -18,53 +19,48 @@ const PARTITIONS_A_PAGE: i32 = 1000;
 /// One table, or none.
 pub(crate) async fn get_table(
     clients: &ProfileClients,
+    lane: Lane,
     database: &str,
     table: &str,
 ) -> Result<Option<ObservedTable>, Failure> {
-    clients.glue_turn("GetTable").await;
-    match clients.glue.get_table().database_name(database).name(table).send().await {
-        Ok(answer) => Ok(answer.table().map(convert::observed_table)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(failure("glue:GetTable", Effect::Read, &error)),
-    }
+    let get = clients.glue.get_table().database_name(database).name(table);
+    let answer = clients.gateway.read(api!("glue", "GetTable", Read), lane, || get.clone().send()).await?;
+    Ok(answer.and_then(|answer| answer.table().map(convert::observed_table)))
 }
 
 /// Whether a database exists.
-pub(crate) async fn database_exists(clients: &ProfileClients, database: &str) -> Result<bool, Failure> {
-    clients.glue_turn("GetDatabase").await;
-    match clients.glue.get_database().name(database).send().await {
-        Ok(_) => Ok(true),
-        Err(error) if is_absent(&error) => Ok(false),
-        Err(error) => Err(failure("glue:GetDatabase", Effect::Read, &error)),
-    }
+pub(crate) async fn database_exists(
+    clients: &ProfileClients,
+    lane: Lane,
+    database: &str,
+) -> Result<bool, Failure> {
+    let get = clients.glue.get_database().name(database);
+    let call = clients.gateway.read(api!("glue", "GetDatabase", Read), lane, || get.clone().send());
+    Ok(call.await?.is_some())
 }
 
-/// Every table of a database by name, or none if there is no such database. All pages, or an error: absence can be
-/// told only from a complete list.
+/// The tables of a database, a page at a time; false if there is no such database. All pages, or an error: absence can
+/// be told only from a complete list. With an expression, those whose whole name it matches.
 pub(crate) async fn get_tables(
     clients: &ProfileClients,
+    lane: Lane,
     database: &str,
-    mut each: impl FnMut(String, ObservedTable),
+    expression: Option<&str>,
+    mut each: impl FnMut(Vec<(String, ObservedTable)>),
 ) -> Result<bool, Failure> {
+    let get = clients
+        .glue
+        .get_tables()
+        .database_name(database)
+        .set_expression(expression.map(str::to_owned))
+        .max_results(TABLES_A_PAGE);
     let mut token = None;
     loop {
-        clients.glue_turn("GetTables").await;
-        let page = clients
-            .glue
-            .get_tables()
-            .database_name(database)
-            .max_results(TABLES_A_PAGE)
-            .set_next_token(token);
-        let answer = match page.send().await {
-            Ok(answer) => answer,
-            Err(error) if is_absent(&error) => {
-                return Ok(false);
-            }
-            Err(error) => return Err(failure("glue:GetTables", Effect::Read, &error)),
-        };
-        for table in answer.table_list() {
-            each(table.name().to_owned(), convert::observed_table(table));
-        }
+        let page = get.clone().set_next_token(token);
+        let call = clients.gateway.read(api!("glue", "GetTables", Read), lane, || page.clone().send());
+        let Some(answer) = call.await? else { return Ok(false) };
+        let tables = answer.table_list().iter();
+        each(tables.map(|table| (table.name().to_owned(), convert::observed_table(table))).collect());
         token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
         if token.is_none() {
             return Ok(true);
@@ -75,28 +71,23 @@ pub(crate) async fn get_tables(
 /// Every partition of a table; none if the table is not there.
 pub(crate) async fn get_partitions(
     clients: &ProfileClients,
+    lane: Lane,
     database: &str,
     table: &str,
 ) -> Result<Vec<(PartitionValues, ObservedPartition)>, Failure> {
+    let get = clients
+        .glue
+        .get_partitions()
+        .database_name(database)
+        .table_name(table)
+        .exclude_column_schema(true)
+        .max_results(PARTITIONS_A_PAGE);
     let mut all = Vec::new();
     let mut token = None;
     loop {
-        clients.glue_turn("GetPartitions").await;
-        let page = clients
-            .glue
-            .get_partitions()
-            .database_name(database)
-            .table_name(table)
-            .exclude_column_schema(true)
-            .max_results(PARTITIONS_A_PAGE)
-            .set_next_token(token);
-        let answer = match page.send().await {
-            Ok(answer) => answer,
-            Err(error) if is_absent(&error) => {
-                return Ok(all);
-            }
-            Err(error) => return Err(failure("glue:GetPartitions", Effect::Read, &error)),
-        };
+        let page = get.clone().set_next_token(token);
+        let call = clients.gateway.read(api!("glue", "GetPartitions", Read), lane, || page.clone().send());
+        let Some(answer) = call.await? else { return Ok(all) };
         all.extend(answer.partitions().iter().map(convert::observed_partition));
         token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
         if token.is_none() {
@@ -108,26 +99,26 @@ pub(crate) async fn get_partitions(
 /// Makes a table.
 pub(crate) async fn create_table(
     clients: &ProfileClients,
+    errand: Errand<'_>,
     database: &str,
     table: &str,
     definition: &TableDefinition,
 ) -> Result<(), Failure> {
     let input = convert::table_input(table, definition)?;
-    clients.glue_turn("CreateTable").await;
-    clients
-        .glue_once
-        .create_table()
-        .database_name(database)
-        .table_input(input)
-        .send()
-        .await
-        .map(drop)
-        .map_err(|error| failure("glue:CreateTable", Effect::Write, &error))
+    let create = clients.glue.create_table().database_name(database).table_input(input);
+    let api = api!("glue", "CreateTable", Write);
+    let made = clients.gateway.write(api, errand, || create.clone().send()).await?;
+    made.map(drop).ok_or_else(|| Failure {
+        operation: api.name,
+        class: Class::Conflict,
+        message: format!("the database '{database}' is gone"),
+    })
 }
 
 /// Replaces a table's definition, if it still has that version.
 pub(crate) async fn update_table(
     clients: &ProfileClients,
+    errand: Errand<'_>,
     database: &str,
     table: &str,
     from_version: Option<&str>,
@@ -135,37 +126,40 @@ pub(crate) async fn update_table(
     archive: bool,
 ) -> Result<(), Failure> {
     let input = convert::table_input(table, definition)?;
-    clients.glue_turn("UpdateTable").await;
-    clients
-        .glue_once
+    let update = clients
+        .glue
         .update_table()
         .database_name(database)
         .table_input(input)
         .set_version_id(from_version.map(str::to_owned))
-        .skip_archive(!archive)
-        .send()
-        .await
-        .map(drop)
-        .map_err(|error| failure("glue:UpdateTable", Effect::Write, &error))
+        .skip_archive(!archive);
+    let api = api!("glue", "UpdateTable", Write);
+    let made = clients.gateway.write(api, errand, || update.clone().send()).await?;
+    made.map(drop).ok_or_else(|| gone(api.name, database, table))
 }
 
-/// Deletes a table from the catalog; one that is gone already is as good.
+/// Deletes a table from the catalog if it still carries that mark; one that is gone already is as good. DeleteTable takes
+/// no version, so the table is read right before: what changes between the two calls is not seen.
 pub(crate) async fn delete_table(
     clients: &ProfileClients,
+    errand: Errand<'_>,
     database: &str,
     table: &str,
+    owner: &str,
 ) -> Result<(), Failure> {
-    clients.glue_turn("DeleteTable").await;
-    match clients.glue_once.delete_table().database_name(database).name(table).send().await {
-        Ok(_) => Ok(()),
-        Err(error) if is_absent(&error) => Ok(()),
-        Err(error) => Err(failure("glue:DeleteTable", Effect::Write, &error)),
-    }
+    let is_still_ours = || async {
+        let found = get_table(clients, errand.lane, database, table).await?;
+        Ok(found.is_some_and(|found| found.definition.owner_mark() == Some(owner)))
+    };
+    let delete = clients.glue.delete_table().database_name(database).name(table);
+    let api = api!("glue", "DeleteTable", Write);
+    clients.gateway.write_if(api, errand, is_still_ours, || delete.clone().send()).await.map(drop)
 }
 
 /// Registers partitions that read their data as the table does. One that is there already is left as it is.
 pub(crate) async fn create_partitions(
     clients: &ProfileClients,
+    errand: Errand<'_>,
     database: &str,
     table: &str,
     like: &TableDefinition,
@@ -173,27 +167,28 @@ pub(crate) async fn create_partitions(
 ) -> Result<(), Failure> {
     let inputs =
         batch.iter().map(|entry| convert::partition_input(entry, like)).collect::<Result<Vec<_>, _>>()?;
-    clients.glue_turn("BatchCreatePartition").await;
-    let answer = clients
-        .glue_once
+    let create = clients
+        .glue
         .batch_create_partition()
         .database_name(database)
         .table_name(table)
-        .set_partition_input_list(Some(inputs))
-        .send()
-        .await
-        .map_err(|error| failure("glue:BatchCreatePartition", Effect::Write, &error))?;
-    all_well("glue:BatchCreatePartition", answer.errors(), "AlreadyExistsException")
+        .set_partition_input_list(Some(inputs));
+    let api = api!("glue", "BatchCreatePartition", Write);
+    let answer = clients.gateway.write(api, errand, || create.clone().send()).await?;
+    let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
+    all_well(api.name, answer.errors(), "AlreadyExistsException")
 }
 
 /// Writes partitions anew, made from what they are just before; those that are gone are left out.
 pub(crate) async fn update_partitions(
     clients: &ProfileClients,
+    errand: Errand<'_>,
     database: &str,
     table: &str,
     batch: &[PartitionEntry],
 ) -> Result<(), Failure> {
-    let there = batch_get_partition(clients, database, table, batch).await?;
+    let api = api!("glue", "BatchUpdatePartition", Write);
+    let there = batch_get_partition(clients, errand.lane, database, table, batch).await?;
     let mut entries = Vec::with_capacity(batch.len());
     for partition in &there {
         let Some(entry) = batch.iter().find(|entry| entry.values == partition.values()) else { continue };
@@ -201,47 +196,45 @@ pub(crate) async fn update_partitions(
             .set_partition_value_list(Some(entry.values.clone()))
             .partition_input(convert::partition_moved(partition, entry))
             .build()
-            .map_err(|error| unbuilt("glue:BatchUpdatePartition", &error))?;
+            .map_err(|error| unbuilt(api.name, &error))?;
         entries.push(built);
     }
     if entries.is_empty() {
         return Ok(());
     }
-    clients.glue_turn("BatchUpdatePartition").await;
-    let answer = clients
-        .glue_once
+    let update = clients
+        .glue
         .batch_update_partition()
         .database_name(database)
         .table_name(table)
-        .set_entries(Some(entries))
-        .send()
-        .await
-        .map_err(|error| failure("glue:BatchUpdatePartition", Effect::Write, &error))?;
+        .set_entries(Some(entries));
+    let answer = clients.gateway.write(api, errand, || update.clone().send()).await?;
+    let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
     let Some(first) = answer.errors().first() else { return Ok(()) };
-    Err(refused("glue:BatchUpdatePartition", first.partition_value_list(), first.error_detail()))
+    Err(refused(api.name, first.partition_value_list(), first.error_detail()))
 }
 
 async fn batch_get_partition(
     clients: &ProfileClients,
+    lane: Lane,
     database: &str,
     table: &str,
     batch: &[PartitionEntry],
 ) -> Result<Vec<Partition>, Failure> {
-    let wanted = value_lists("glue:BatchGetPartition", batch.iter().map(|entry| &entry.values))?;
-    clients.glue_turn("BatchGetPartition").await;
-    let answer = clients
+    let api = api!("glue", "BatchGetPartition", Read);
+    let wanted = value_lists(api.name, batch.iter().map(|entry| &entry.values))?;
+    let get = clients
         .glue
         .batch_get_partition()
         .database_name(database)
         .table_name(table)
-        .set_partitions_to_get(Some(wanted))
-        .send()
-        .await
-        .map_err(|error| failure("glue:BatchGetPartition", Effect::Read, &error))?;
+        .set_partitions_to_get(Some(wanted));
+    let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
+    let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
     if !answer.unprocessed_keys().is_empty() {
         // To write some and go on would be to forget the others: a release ends with the table's mark.
         return Err(Failure {
-            operation: "glue:BatchGetPartition",
+            operation: api.name,
             class: Class::Unavailable,
             message: format!("{} keys were not answered", answer.unprocessed_keys().len()),
         });
@@ -252,22 +245,27 @@ async fn batch_get_partition(
 /// Removes partitions from the catalog; those that are gone already are as good.
 pub(crate) async fn delete_partitions(
     clients: &ProfileClients,
+    errand: Errand<'_>,
     database: &str,
     table: &str,
     batch: &[PartitionValues],
 ) -> Result<(), Failure> {
-    let lists = value_lists("glue:BatchDeletePartition", batch.iter())?;
-    clients.glue_turn("BatchDeletePartition").await;
-    let answer = clients
-        .glue_once
+    let api = api!("glue", "BatchDeletePartition", Write);
+    let lists = value_lists(api.name, batch.iter())?;
+    let delete = clients
+        .glue
         .batch_delete_partition()
         .database_name(database)
         .table_name(table)
-        .set_partitions_to_delete(Some(lists))
-        .send()
-        .await
-        .map_err(|error| failure("glue:BatchDeletePartition", Effect::Write, &error))?;
-    all_well("glue:BatchDeletePartition", answer.errors(), "EntityNotFoundException")
+        .set_partitions_to_delete(Some(lists));
+    let answer = clients.gateway.write(api, errand, || delete.clone().send()).await?;
+    let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
+    all_well(api.name, answer.errors(), "EntityNotFoundException")
+}
+
+/// What was there a moment ago and is not any more was taken by somebody else.
+fn gone(operation: &'static str, database: &str, table: &str) -> Failure {
+    Failure { operation, class: Class::Conflict, message: format!("'{database}.{table}' is gone") }
 }
 
 fn value_lists<'a>(

@@ -5,10 +5,15 @@
 
 pub mod catalog;
 pub mod clients;
+mod data_looks;
 pub mod data_table;
 pub mod error;
+mod gateway;
 pub mod glue;
+pub mod metrics;
+mod pace;
 pub mod s3;
 
 pub use clients::Clients;
 pub use data_table::TablePort;
+pub use metrics::Metrics;

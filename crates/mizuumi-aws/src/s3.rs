@@ -5,20 +5,28 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
 use jiff::Timestamp;
 use mizuumi_core::data_table::world::{Directory, DirectoryLook};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues};
-use mizuumi_core::{Class, Failure, s3_uri};
+use mizuumi_core::{Class, Failure, Lane, s3_uri};
 use percent_encoding::percent_decode_str;
 
 use crate::clients::ProfileClients;
-use crate::error::{Effect, failure};
+use crate::gateway::api;
 
-/// The directories that no partition stands for yet.
+/// On each level but the last, a look for new data goes into so many directories: the newest, and the one before it for
+/// what comes late at the turn of a month.
+const NEWEST: usize = 2;
+
+/// The directories that no partition stands for yet; only the newest ones, unless all are asked for.
 pub(crate) async fn directories(
     clients: &ProfileClients,
+    lane: Lane,
     look: &DirectoryLook,
     registered: &BTreeMap<PartitionValues, ObservedPartition>,
+    everywhere: bool,
 ) -> Result<Vec<Directory>, Failure> {
     let (bucket, root) = s3_uri::bucket_and_prefix(&look.location).ok_or_else(|| Failure {
         operation: "s3:ListObjectsV2",
@@ -26,30 +34,48 @@ pub(crate) async fn directories(
         message: format!("'{}' is no S3 location", look.location),
     })?;
     let mut level: Vec<(PartitionValues, String)> = vec![(Vec::new(), root)];
-    for key in &look.keys {
+    for (depth, key) in look.keys.iter().enumerate() {
+        let is_last = depth + 1 == look.keys.len();
         let mut next = Vec::new();
         for (values, prefix) in level {
-            for child in child_prefixes(clients, &bucket, &prefix).await? {
+            let mut children = Vec::new();
+            for child in child_prefixes(clients, lane, &bucket, &prefix).await? {
                 if let Some(value) = value_of(child.strip_prefix(&prefix).unwrap_or_default(), key) {
                     let mut values = values.clone();
                     values.push(value);
-                    next.push((values, child));
+                    children.push((values, child));
                 }
             }
+            if !everywhere && !is_last {
+                children.sort_by_cached_key(|(values, _)| by_number(values.last()));
+                children.drain(..children.len().saturating_sub(NEWEST));
+            }
+            next.extend(children);
         }
         level = next;
     }
     let mut directories = Vec::new();
-    // One that is registered elsewhere counts as not registered: the table's root may have moved.
-    let root = s3_uri::canonical(&look.location);
-    let is_registered = |values: &PartitionValues| {
-        let location = registered.get(values).and_then(|partition| partition.location.as_deref());
-        location.is_some_and(|location| s3_uri::lies_under(location, &root))
-    };
-    for (values, prefix) in level.into_iter().filter(|(values, _)| !is_registered(values)) {
-        directories.push(look_into(clients, &bucket, values, &prefix, look.marker.as_deref()).await?);
+    for (values, prefix) in level.into_iter().filter(|(values, _)| !is_registered(values, look, registered)) {
+        directories.push(look_into(clients, lane, &bucket, values, &prefix, look.marker.as_deref()).await?);
     }
     Ok(directories)
+}
+
+/// Whether a partition stands for the directory of these values. One that is registered elsewhere counts as not
+/// registered: the table's root may have moved.
+pub(crate) fn is_registered(
+    values: &PartitionValues,
+    look: &DirectoryLook,
+    registered: &BTreeMap<PartitionValues, ObservedPartition>,
+) -> bool {
+    let location = registered.get(values).and_then(|partition| partition.location.as_deref());
+    location.is_some_and(|location| s3_uri::lies_under(location, &s3_uri::canonical(&look.location)))
+}
+
+/// The order of values in which 10 comes after 9.
+fn by_number(value: Option<&String>) -> (Option<u64>, String) {
+    let value = value.cloned().unwrap_or_default();
+    (value.parse().ok(), value)
 }
 
 /// The value that a directory `key=value/` says, in Hive's escaping; none for other directories.
@@ -63,19 +89,15 @@ fn value_of(segment: &str, key: &str) -> Option<String> {
 
 async fn child_prefixes(
     clients: &ProfileClients,
+    lane: Lane,
     bucket: &str,
     prefix: &str,
 ) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     let mut token = None;
     loop {
-        clients.s3_turn("ListObjectsV2").await;
         let page = clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).delimiter("/");
-        let answer = page
-            .set_continuation_token(token)
-            .send()
-            .await
-            .map_err(|error| failure("s3:ListObjectsV2", Effect::Read, &error))?;
+        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
         all.extend(answer.common_prefixes().iter().filter_map(|p| p.prefix()).map(str::to_owned));
         token = answer.next_continuation_token().map(str::to_owned);
         if token.is_none() {
@@ -84,8 +106,24 @@ async fn child_prefixes(
     }
 }
 
+/// One page of a list.
+async fn list(
+    clients: &ProfileClients,
+    lane: Lane,
+    page: ListObjectsV2FluentBuilder,
+) -> Result<ListObjectsV2Output, Failure> {
+    let api = api!("s3", "ListObjectsV2", Read);
+    let answer = clients.gateway.read(api, lane, || page.clone().send()).await?;
+    answer.ok_or_else(|| Failure {
+        operation: api.name,
+        class: Class::Unavailable,
+        message: "S3 has no answer".to_owned(),
+    })
+}
+
 async fn look_into(
     clients: &ProfileClients,
+    lane: Lane,
     bucket: &str,
     values: PartitionValues,
     prefix: &str,
@@ -95,16 +133,8 @@ async fn look_into(
     let mut has_marker = false;
     let mut token = None;
     loop {
-        clients.s3_turn("ListObjectsV2").await;
-        let answer = clients
-            .s3
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(prefix)
-            .set_continuation_token(token)
-            .send()
-            .await
-            .map_err(|error| failure("s3:ListObjectsV2", Effect::Read, &error))?;
+        let page = clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
+        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
         for object in answer.contents() {
             let path = object.key().and_then(|key| key.strip_prefix(prefix)).unwrap_or_default();
             has_marker |= marker == Some(path);
@@ -139,6 +169,13 @@ mod tests {
         for other in ["dt/", "dt=/", "day=1/", "_temporary/", "dt=1"] {
             assert_eq!(value_of(other, "dt"), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_tenth_month_comes_after_the_ninth() {
+        let mut months: Vec<String> = ["10", "9", "1", "x"].map(str::to_owned).to_vec();
+        months.sort_by_cached_key(|month| by_number(Some(month)));
+        assert_eq!(months, ["x", "1", "9", "10"]);
     }
 
     #[test]

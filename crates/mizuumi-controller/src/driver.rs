@@ -1,31 +1,35 @@
 //! The one loop, for every kind: gate, observe, plan, execute, report, write down.
 
 use std::fmt::Debug;
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::core::DeserializeGuard;
 use kube::core::object::HasStatus;
-use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::condition::{self, ConditionStatus, ConditionType};
 use mizuumi_api::{Installation, annotation};
-use mizuumi_core::{Class, Evidence, Goal, Kind, Port, Reading, Verdict};
-use rand::RngExt;
+use mizuumi_core::{
+    Ask, Class, DataDue, DataReading, Errand, Evidence, Goal, Kind, Lane, Port, Reading, Still, Verdict,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, jittered};
 use crate::clock;
-use crate::error::Error;
+use crate::deletions::Deletions;
+use crate::error::{Error, in_time};
 use crate::events::Events;
 use crate::gate;
 use crate::index::Index;
+use crate::metrics::Metrics;
+use crate::name::Name;
+use crate::queue::Ticket;
 use crate::status::{self, Written};
+use crate::store::{self, Held, Store};
 
 /// How often a plan may be made and carried out in one go. Two are the rule: the work, and the look that proves it.
 const ROUNDS: usize = 8;
@@ -36,6 +40,7 @@ pub(crate) trait Driven:
     + HasStatus<Status = Self::Told>
     + Clone
     + Debug
+    + Serialize
     + DeserializeOwned
     + Send
     + Sync
@@ -58,55 +63,70 @@ where
     pub(crate) installation: Arc<Installation>,
     pub(crate) port: Arc<P>,
     pub(crate) events: Events,
-    pub(crate) backoff: Backoff<ObjectRef<K::Object>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) store: Store<K::Object>,
+    pub(crate) deletions: Deletions,
+    pub(crate) backoff: Backoff<Name>,
     pub(crate) written: Written<K::Status>,
-    pub(crate) index: Arc<Index<K::Key, ObjectRef<K::Object>>>,
+    pub(crate) index: Index<K::Key, Name>,
 }
 
+/// When to come back, and in which lane; none: when something happens.
+pub(crate) type Next = Option<(Duration, Lane)>;
+
 /// Brings the world one pass nearer to what one resource says, and says how far it came.
-pub(crate) async fn reconcile<K, P>(
-    guarded: Arc<DeserializeGuard<K::Object>>,
-    context: Arc<Context<K, P>>,
-) -> Result<Action, Error>
+pub(crate) async fn reconcile<K, P>(context: &Context<K, P>, ticket: &Ticket) -> Result<Next, Error>
 where
     K: Kind,
     K::Object: Driven<Told = K::Status>,
     P: Port<K>,
 {
-    let mut object = match &guarded.0 {
-        Ok(object) => object.clone(),
-        Err(broken) => {
+    let mut object = match context.store.get(&ticket.name) {
+        None => return Ok(None),
+        Some(Held::Object(object)) => object,
+        Some(Held::Unreadable(metadata, error)) => {
             // Only a CRD older or newer than this program lets such an object in; its next change is looked at again.
-            warn!(
-                object = broken.metadata.name,
-                error = broken.error,
-                "the object cannot be read and is left alone"
-            );
-            return let_unreadable_go(&guarded, &context).await;
+            warn!(object = %ticket.name, error, "the object cannot be read and is left alone");
+            return let_unreadable_go(metadata.as_ref(), context).await;
         }
     };
     if let Some(newer) = context.written.newer_than(&object) {
         *object.status_mut() = Some(newer);
     }
-    let pass = Pass::new(&object, &context)?;
+    let pass = Pass::new(&object, context, ticket);
     if object.meta().deletion_timestamp.is_some() { pass.teardown().await } else { pass.converge().await }
 }
 
-/// Lets an object go whose spec cannot be read, if that was asked for; no spec, no external object to look at.
-async fn let_unreadable_go<K, P>(
-    guarded: &DeserializeGuard<K::Object>,
-    context: &Context<K, P>,
-) -> Result<Action, Error>
+/// Forgets a resource that is gone from Kubernetes, however it went.
+pub(crate) fn forget<K, P>(context: &Context<K, P>, name: &Name)
 where
     K: Kind,
     K::Object: Driven<Told = K::Status>,
+    P: Port<K>,
 {
-    let abandoned = guarded.annotations().get(annotation::ABANDON).is_some_and(|value| value == "true");
-    if abandoned && guarded.meta().deletion_timestamp.is_some() {
-        let namespace = guarded.namespace().ok_or(Error::Incomplete("namespace"))?;
-        gate::release(&Api::<K::Object>::namespaced(context.client.clone(), &namespace), guarded).await?;
+    if let Some(Held::Object(object)) = context.store.remove(name) {
+        context.backoff.reset(name);
+        context.written.forget(&object);
+        let key = K::key(&object);
+        if context.index.remove(&key, name) {
+            context.port.forget(&key);
+        }
     }
-    Ok(Action::requeue(context.backoff.while_blocked()))
+}
+
+/// Lets an object go whose spec cannot be read, if that was asked for; no spec, no external object to look at.
+async fn let_unreadable_go<K, P>(object: &impl Resource, context: &Context<K, P>) -> Result<Next, Error>
+where
+    K: Kind,
+    K::Object: Driven<Told = K::Status>,
+    P: Port<K>,
+{
+    let abandoned = object.annotations().get(annotation::ABANDON).is_some_and(|value| value == "true");
+    if abandoned && object.meta().deletion_timestamp.is_some() {
+        let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
+        gate::release(&Api::<K::Object>::namespaced(context.client.clone(), &namespace), object).await?;
+    }
+    Ok(Some((context.backoff.while_blocked(), Lane::Drift)))
 }
 
 /// One pass over one object.
@@ -116,11 +136,29 @@ where
 {
     object: &'a K::Object,
     context: &'a Context<K, P>,
+    ticket: &'a Ticket,
     api: Api<K::Object>,
-    me: ObjectRef<K::Object>,
     about: ObjectReference,
     key: K::Key,
+    known: Mutex<Known>,
+    began: Instant,
 }
+
+/// Whether the object is what the pass takes it for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// The watch said so some time: it may show the past, above all after a restart.
+    ByTheWatch,
+    /// The API server said so.
+    Since(Instant),
+    /// It is not.
+    Outdated,
+}
+
+/// For so long a pass takes the object for what the API server said; passes are over sooner, unless the process slept.
+const KNOWN: Duration = Duration::from_secs(1);
+/// An outdated pass is followed by another, if the watch does not say so sooner.
+const OUTDATED: Next = Some((Duration::from_secs(1), Lane::Change));
 
 type Seen<K> = Evidence<<K as Kind>::World, <K as Kind>::Step>;
 type GoalOf<K> = Goal<<K as Kind>::Desired, <K as Kind>::Claim>;
@@ -131,23 +169,26 @@ where
     K::Object: Driven<Told = K::Status>,
     P: Port<K>,
 {
-    fn new(object: &'a K::Object, context: &'a Context<K, P>) -> Result<Self, Error> {
-        let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
-        Ok(Self {
+    fn new(object: &'a K::Object, context: &'a Context<K, P>, ticket: &'a Ticket) -> Self {
+        let api = Api::namespaced(context.client.clone(), &ticket.name.namespace);
+        let known = Mutex::new(Known::ByTheWatch);
+        Self {
             object,
             context,
-            api: Api::namespaced(context.client.clone(), &namespace),
-            me: ObjectRef::from_obj(object),
+            ticket,
+            api,
             about: object.object_ref(&()),
             key: K::key(object),
-        })
+            known,
+            began: Instant::now(),
+        }
     }
 
-    async fn converge(&self) -> Result<Action, Error> {
+    async fn converge(&self) -> Result<Next, Error> {
         if !gate::is_claimed(self.object) {
             gate::claim(&self.api, self.object).await?;
         }
-        self.context.index.add(&self.key, &self.me);
+        self.context.index.add(&self.key, &self.ticket.name);
         let first = self.object.status().is_none_or(|status| K::conditions(status).is_empty());
         let mut before = self.object.status().cloned();
         if first {
@@ -155,94 +196,152 @@ where
         }
         let (goal, evidence) = match K::goal(self.object, &self.context.installation) {
             Err(problems) => (None, Evidence::Invalid(problems)),
-            Ok(goal) => {
-                let evidence = self.work(&goal, self.reading_of_data(&goal)).await;
-                (Some(goal), evidence)
-            }
+            Ok(goal) => match self.work(&goal, self.reading(), DataReading::Known).await {
+                Some(evidence) => (Some(goal), evidence),
+                // Its data is due to be looked at, which is for another lane; nothing is told without.
+                None => return Ok(Some((Duration::ZERO, Lane::Data))),
+            },
         };
+        if self.is_outdated().await {
+            return Ok(OUTDATED);
+        }
         let now = clock::now();
         let status = self.tell(before.as_ref(), goal.as_ref(), &evidence, now).await?;
         Ok(self.next(goal.as_ref(), &evidence, &status, now))
     }
 
-    async fn teardown(&self) -> Result<Action, Error> {
+    async fn teardown(&self) -> Result<Next, Error> {
         if !gate::is_claimed(self.object) {
-            self.forget();
-            return Ok(Action::await_change());
+            return Ok(None);
         }
         if self.object.annotations().get(annotation::ABANDON).is_some_and(|value| value == "true") {
-            warn!(object = %self.me, external = %self.key, "abandoned: let go without touching AWS");
-            self.context.events.warn(&self.about, "Abandoned", "let go without touching AWS").await;
+            warn!(object = %self.ticket.name, external = %self.key, "abandoned: let go without touching AWS");
+            self.context.events.warn(&self.about, "Abandoned", "let go without touching AWS");
             return self.let_go().await;
         }
         if !self.is_still_deleting().await? {
-            self.forget();
-            return Ok(Action::await_change());
+            return Ok(None);
         }
         // A deleted object's goal holds whatever its spec says; if a kind breaks that rule, the problems are told.
         let goal = match K::goal(self.object, &self.context.installation) {
             Ok(goal) => goal,
-            Err(problems) => {
-                let evidence = Evidence::Invalid(problems);
-                let now = clock::now();
-                let status = self.tell(self.object.status(), None, &evidence, now).await?;
-                return Ok(self.next(None, &evidence, &status, now));
-            }
+            Err(problems) => return self.conclude(None, Evidence::Invalid(problems)).await,
         };
         if !K::may_write(&goal) {
             return self.let_go().await;
         }
-        let evidence = self.work(&goal, Reading::Fresh).await;
+        if !store::is_confirmed(self.object) {
+            let waiting = self.context.store.unconfirmed_deletions();
+            if let Err(why) = self.context.deletions.may_go(&self.ticket.name, waiting) {
+                return self.conclude(Some(&goal), Evidence::Held(why)).await;
+            }
+        }
+        // What is deleted is looked at as it is now.
+        let reading = Reading::Since(Instant::now());
+        let Some(evidence) = self.work(&goal, reading, DataReading::Whole).await else { return Ok(None) };
+        if self.is_outdated().await {
+            return Ok(OUTDATED);
+        }
         if matches!(&evidence, Evidence::Observed { plan, failure: None, .. } if plan.is_settled()) {
             return self.let_go().await;
         }
+        self.conclude(Some(&goal), evidence).await
+    }
+
+    async fn conclude(&self, goal: Option<&GoalOf<K>>, evidence: Seen<K>) -> Result<Next, Error> {
         let now = clock::now();
-        let status = self.tell(self.object.status(), Some(&goal), &evidence, now).await?;
-        Ok(self.next(Some(&goal), &evidence, &status, now))
+        let status = self.tell(self.object.status(), goal, &evidence, now).await?;
+        Ok(self.next(goal, &evidence, &status, now))
     }
 
     /// Whether this very object is still there and being deleted, by a read that no cache answers: after a restart the
     /// watch may show a past in which another object of this name was.
     async fn is_still_deleting(&self) -> Result<bool, Error> {
-        let read = self.api.get_metadata_opt(&self.object.name_any()).await;
-        let now = read.map_err(|error| Error::ReadObject(Box::new(error)))?;
+        let now = in_time(self.api.get_metadata_opt(&self.ticket.name.name), Error::ReadObject).await?;
         Ok(now.is_some_and(|now| now.uid() == self.object.uid() && now.meta().deletion_timestamp.is_some()))
     }
 
-    /// Observes, plans and executes until there is nothing left to do.
-    async fn work(&self, goal: &GoalOf<K>, mut reading: Reading) -> Seen<K> {
+    /// Whether the object is what the pass took it for, by a read that no cache answers. Where nobody answers, the pass
+    /// is not sure enough to write.
+    async fn is_the_same(&self) -> bool {
+        let read = in_time(self.api.get_metadata_opt(&self.ticket.name.name), Error::ReadObject).await;
+        let Ok(Some(now)) = read else { return false };
+        now.uid() == self.object.uid()
+            && now.meta().generation == self.object.meta().generation
+            && now.meta().deletion_timestamp.is_some() == self.object.meta().deletion_timestamp.is_some()
+    }
+
+    /// Whether what the pass has found out is about an object that is another one by now. A pass that wrote nothing and
+    /// took no time has nothing to ask: its status goes to the object of that uid or to none.
+    async fn is_outdated(&self) -> bool {
+        let known = *self.known();
+        match known {
+            Known::ByTheWatch => self.began.elapsed() >= KNOWN && !self.holds().await,
+            Known::Since(_) => !self.holds().await,
+            Known::Outdated => true,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Observes, plans and executes until there is nothing left to do; none if only a look at data is due, and that is
+    /// for another lane.
+    async fn work(&self, goal: &GoalOf<K>, definition: Reading, data: DataReading) -> Option<Seen<K>> {
         let look = K::look(goal);
         let port = &self.context.port;
+        let lane = self.ticket.lane;
+        let mut ask = Ask { definition, data, lane, now: clock::now() };
         let mut done = Vec::new();
         let mut unsettled = None;
+        let mut looked = data != DataReading::Known;
         for round in 1..=ROUNDS {
-            let world = match port.observe(&self.key, &look, reading).await {
+            let mut world = match port.observe(&self.key, &look, ask).await {
                 Ok(world) => world,
-                Err(failure) => return Evidence::NotObserved(failure),
+                Err(failure) => return Some(Evidence::NotObserved(failure)),
             };
-            let plan = K::plan(goal, &world, clock::now());
+            let mut plan = K::plan(goal, &world, ask.now);
+            if !looked && let Some(due) = self.due(goal, &world, ask.now) {
+                let here = lane != Lane::Drift || due.is_urgent;
+                if !here && plan.steps.is_empty() {
+                    return None;
+                }
+                if here {
+                    looked = true;
+                    world = match port.observe(&self.key, &look, Ask { data: due.reading, ..ask }).await {
+                        Ok(world) => world,
+                        Err(failure) => return Some(Evidence::NotObserved(failure)),
+                    };
+                    plan = K::plan(goal, &world, ask.now);
+                }
+            }
             let idle = plan.steps.is_empty() || !K::may_write(goal);
             if idle || round == ROUNDS {
                 let failure = if idle { None } else { unsettled };
-                return Evidence::Observed {
-                    world,
-                    plan,
-                    done,
-                    endless: !idle && failure.is_none(),
-                    failure,
-                };
+                let endless = !idle && failure.is_none();
+                return Some(Evidence::Observed { world, plan, done, endless, failure });
             }
-            if reading == Reading::Known {
-                // What a sweep saw may be old by now: look again before writing.
-                reading = Reading::Fresh;
+            let rests_on_data = plan.steps.iter().any(K::rests_on_data);
+            if ask.definition == Reading::Known || (rests_on_data && !looked) {
+                // What was seen before may be old by now: look again before writing.
+                ask.definition = Reading::Since(Instant::now());
+                if rests_on_data && !looked {
+                    ask.data = DataReading::Newest;
+                    looked = true;
+                }
                 continue;
             }
             let unknown_before = unsettled.take().is_some_and(|failure| failure.class == Class::Unknown);
             for step in &plan.steps {
-                match port.execute(&self.key, step).await {
+                match port.execute(&self.key, step, Errand { lane, still: self }).await {
                     Ok(()) => {
-                        self.acknowledge(step).await;
+                        self.acknowledge(step);
                         done.push(step.clone());
+                    }
+                    // Outdated: nothing of this pass is told.
+                    Err(failure) if *self.known() == Known::Outdated => {
+                        return Some(Evidence::NotObserved(failure));
                     }
                     // The next look tells what became of it; nothing is repeated blindly.
                     // An outcome that is unknown twice is an outage, which takes patience.
@@ -250,49 +349,57 @@ where
                         if failure.class == Class::Conflict
                             || (failure.class == Class::Unknown && !unknown_before) =>
                     {
-                        info!(object = %self.me, external = %self.key, %failure, "looking again");
+                        info!(object = %self.ticket.name, external = %self.key, %failure, "looking again");
                         unsettled = Some(failure);
                         break;
                     }
                     Err(failure) => {
-                        return Evidence::Observed {
-                            world,
-                            plan,
-                            done,
-                            failure: Some(failure),
-                            endless: false,
-                        };
+                        let failure = Some(failure);
+                        return Some(Evidence::Observed { world, plan, done, failure, endless: false });
                     }
                 }
             }
+            let definition = Reading::Since(Instant::now());
+            ask = Ask { definition, data: DataReading::Known, lane, now: clock::now() };
         }
         // The last round always returns.
-        Evidence::FirstSight
+        Some(Evidence::FirstSight)
     }
 
-    async fn acknowledge(&self, step: &K::Step) {
-        info!(object = %self.me, external = %self.key, step = %step, "done");
-        self.context.events.done(&self.about, K::event_reason(step), &step.to_string()).await;
+    /// How to look at the data, if that is due: by the clock, or since somebody asked for a new look.
+    fn due(&self, goal: &GoalOf<K>, world: &K::World, now: Timestamp) -> Option<DataDue> {
+        let due = K::next_look(goal, world, now)?;
+        if self.is_asked_for() {
+            return Some(DataDue { reading: DataReading::Whole, ..due });
+        }
+        (due.at <= now).then_some(due)
     }
 
-    /// Whether a sweep's view will do, or somebody asks for a new one.
-    fn reading(&self) -> Reading {
-        let Some(status) = self.object.status() else { return Reading::Fresh };
+    fn acknowledge(&self, step: &K::Step) {
+        info!(object = %self.ticket.name, external = %self.key, step = %step, "done");
+        self.context.events.done(&self.about, K::event_reason(step), &step.to_string());
+    }
+
+    /// Whether the spec is new, or somebody asked for a new look.
+    fn is_asked_for(&self) -> bool {
+        let Some(status) = self.object.status() else { return true };
         let requested = self.object.annotations().get(annotation::REQUESTED_AT).map(String::as_str);
-        let changed = self.object.meta().generation != Some(K::Object::observed_generation(status));
+        self.object.meta().generation != Some(K::Object::observed_generation(status))
+            || requested != K::Object::handled_request(status)
+    }
+
+    /// Whether a sweep's view will do, or something has happened since.
+    fn reading(&self) -> Reading {
         // While work is under way, nothing that this generation rests on has been seen yet.
-        let working = condition::find(K::conditions(status), ConditionType::Reconciling).is_some();
-        if changed || working || requested != K::Object::handled_request(status) {
-            Reading::Fresh
+        let working = self
+            .object
+            .status()
+            .is_some_and(|s| condition::find(K::conditions(s), ConditionType::Reconciling).is_some());
+        if working || self.is_asked_for() {
+            Reading::Since(self.ticket.since.into_std())
         } else {
             Reading::Known
         }
-    }
-
-    /// The same, for data: before it is called late, it is looked for once more.
-    fn reading_of_data(&self, goal: &GoalOf<K>) -> Reading {
-        let flipped = self.object.status().is_some_and(|s| K::has_flipped(self.object, s, clock::now()));
-        if flipped && K::look(goal) != K::Look::default() { Reading::Fresh } else { self.reading() }
     }
 
     async fn tell(
@@ -306,14 +413,23 @@ where
         *object.status_mut() = before.cloned();
         let status = K::report(&object, goal, evidence, now);
         let written = &self.context.written;
-        if status::write_if_changed(&self.api, &object, before, &status, written).await? {
-            self.warn_if_worse(before, &status).await;
+        let asked = Instant::now();
+        if let Some(after) = status::write_if_changed(&self.api, &object, before, &status, written).await? {
+            // The answer tells of the object as it is.
+            let is_the_same = after.meta().generation == self.object.meta().generation
+                && after.meta().deletion_timestamp.is_some()
+                    == self.object.meta().deletion_timestamp.is_some();
+            *self.known() = if is_the_same { Known::Since(asked) } else { Known::Outdated };
+            self.context.metrics.wrote_status(K::NAME);
+            if !matches!(evidence, Evidence::Held(_)) {
+                self.warn_if_worse(before, &status);
+            }
         }
         Ok(status)
     }
 
     /// An Event when `Ready` turns away from True, or gets another reason there.
-    async fn warn_if_worse(&self, before: Option<&K::Status>, after: &K::Status) {
+    fn warn_if_worse(&self, before: Option<&K::Status>, after: &K::Status) {
         let Some(ready) = condition::find(K::conditions(after), ConditionType::Ready) else { return };
         let stalled = condition::find(K::conditions(after), ConditionType::Stalled).is_some();
         let known = before.and_then(|b| condition::find(K::conditions(b), ConditionType::Ready));
@@ -321,24 +437,18 @@ where
             && stalled
             && known.is_none_or(|known| known.reason != ready.reason)
         {
-            self.context.events.warn(&self.about, &ready.reason, &ready.message).await;
+            self.context.events.warn(&self.about, &ready.reason, &ready.message);
         }
     }
 
     /// When to come back.
-    fn next(
-        &self,
-        goal: Option<&GoalOf<K>>,
-        evidence: &Seen<K>,
-        status: &K::Status,
-        now: Timestamp,
-    ) -> Action {
+    fn next(&self, goal: Option<&GoalOf<K>>, evidence: &Seen<K>, status: &K::Status, now: Timestamp) -> Next {
         let backoff = &self.context.backoff;
-        let mut wait: Option<Duration> = None;
-        let mut at_latest =
-            |duration: Duration| wait = Some(wait.map_or(duration, |w: Duration| w.min(duration)));
+        // A second late rather than a moment early: waking before the time would only mean waking again.
+        let until = |moment: Timestamp| Duration::try_from(moment.duration_since(now)).unwrap_or_default();
+        let mut reasons: Vec<(Duration, Lane)> = Vec::new();
         let failed = match evidence {
-            Evidence::Invalid(_) => Some(false),
+            Evidence::Invalid(_) | Evidence::Held(_) => Some(false),
             Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
                 Some(failure.class.is_transient())
             }
@@ -347,42 +457,54 @@ where
             Evidence::FirstSight => Some(true),
         };
         match failed {
-            Some(true) => at_latest(backoff.after_failure(self.me.clone())),
+            Some(true) => {
+                // A look that failed is no more urgent than the look was.
+                let lane = if self.ticket.lane == Lane::Data { Lane::Data } else { Lane::Progress };
+                reasons.push((backoff.after_failure(self.ticket.name.clone()), lane));
+            }
             Some(false) => {
-                backoff.reset(&self.me);
-                at_latest(backoff.while_blocked());
+                backoff.reset(&self.ticket.name);
+                reasons.push((backoff.while_blocked(), Lane::Drift));
             }
-            None => backoff.reset(&self.me),
+            None => backoff.reset(&self.ticket.name),
         }
-        // A second late rather than a moment early: waking before the time would only mean waking again.
-        let until = |moment: Timestamp| Duration::try_from(moment.duration_since(now)).unwrap_or_default();
-        if let Evidence::Observed { plan, .. } = evidence {
-            if let Some(moment) = plan.wake_at {
-                at_latest(until(moment));
-            }
-            if goal.is_some_and(|goal| K::look(goal) != K::Look::default()) {
-                let seconds = self.context.installation.intervals.data_seconds;
-                // Never earlier: until then the last look still counts, and looking at it again would show nothing.
-                at_latest(Duration::from_secs(seconds.into()).mul_f64(rand::rng().random_range(1.0..1.2)));
-            }
+        if let Evidence::Observed { plan, world, .. } = evidence {
+            reasons.extend(plan.wake_at.map(|moment| (until(moment), Lane::Data)));
+            let look = goal.and_then(|goal| K::next_look(goal, world, now));
+            reasons.extend(look.filter(|_| failed.is_none()).map(|look| {
+                let wait = until(look.at);
+                // Never earlier than due; a little later, so that tables of one kind do not come in step.
+                (if wait.is_zero() { wait } else { wait + jittered(wait) / 20 }, Lane::Data)
+            }));
         }
-        if let Some(moment) = K::next_flip(self.object, status, now) {
-            at_latest(until(moment));
-        }
-        wait.map_or_else(Action::await_change, Action::requeue)
+        reasons.extend(K::next_flip(self.object, status, now).map(|moment| (until(moment), Lane::Drift)));
+        reasons.into_iter().min()
     }
 
-    async fn let_go(&self) -> Result<Action, Error> {
+    async fn let_go(&self) -> Result<Next, Error> {
         gate::release(&self.api, self.object).await?;
-        self.forget();
-        Ok(Action::await_change())
+        // All else goes when the watch says that the object is gone: others may still hold it.
+        Ok(None)
     }
+}
 
-    fn forget(&self) {
-        self.context.backoff.reset(&self.me);
-        self.context.written.forget(self.object);
-        if self.context.index.remove(&self.key, &self.me) {
-            self.context.port.forget(&self.key);
-        }
+impl<K, P> Still for Pass<'_, K, P>
+where
+    K: Kind,
+    K::Object: Driven<Told = K::Status>,
+    P: Port<K>,
+{
+    fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async move {
+            match *self.known() {
+                Known::Outdated => return false,
+                Known::Since(known) if known.elapsed() < KNOWN => return true,
+                Known::ByTheWatch | Known::Since(_) => {}
+            }
+            let asked = Instant::now();
+            let is_the_same = self.is_the_same().await;
+            *self.known() = if is_the_same { Known::Since(asked) } else { Known::Outdated };
+            is_the_same
+        })
     }
 }

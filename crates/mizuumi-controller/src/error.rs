@@ -1,11 +1,17 @@
 //! What can go wrong in the loop itself, by what it was doing. AWS's failures are not here: they are a status.
 
+use std::future::Future;
+use std::time::Duration;
+
 /// An error of the loop. Everything but `Start…` is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No Kubernetes API to talk to.
     #[error("no Kubernetes API: set KUBECONFIG, or run in a pod with a service account")]
     StartClient(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The process cannot be told to stop.
+    #[error("signals cannot be handled")]
+    StartSignals(#[source] std::io::Error),
     /// The custom resources are not there.
     #[error(
         "the {kind} resources cannot be listed; if they are not installed: mizuumi crds | kubectl apply -f -"
@@ -17,6 +23,15 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The address for metrics is taken, or is none of this machine's.
+    #[error("cannot listen on {address} for metrics; choose another by --metrics-listen")]
+    StartListen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The object could not be read anew.
     #[error("the object could not be read anew")]
     ReadObject(#[source] Box<kube::Error>),
@@ -26,7 +41,24 @@ pub enum Error {
     /// The finalizer could not be set or taken off.
     #[error("the finalizer could not be changed")]
     Finalizer(#[source] Box<kube::Error>),
+    /// The API server took a request and never answered.
+    #[error("the Kubernetes API did not answer within {} seconds", LONGEST_REQUEST.as_secs())]
+    NoAnswer,
     /// Something that Kubernetes promises is missing.
     #[error("the object has no {0}")]
     Incomplete(&'static str),
+}
+
+/// How long a request to the Kubernetes API may take, the client's own retries included.
+const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+
+/// What a request answers, or an error of the loop; a request without an answer does not hold up its pass for ever.
+pub(crate) async fn in_time<T>(
+    request: impl Future<Output = kube::Result<T>>,
+    error: fn(Box<kube::Error>) -> Error,
+) -> Result<T, Error> {
+    match tokio::time::timeout(LONGEST_REQUEST, request).await {
+        Ok(answer) => answer.map_err(|source| error(Box::new(source))),
+        Err(_) => Err(Error::NoAnswer),
+    }
 }

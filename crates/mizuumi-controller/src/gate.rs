@@ -8,7 +8,7 @@ use mizuumi_api::FINALIZER;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::error::{Error, in_time};
 
 /// Whether the object carries the finalizer.
 pub(crate) fn is_claimed(object: &impl Resource) -> bool {
@@ -64,8 +64,6 @@ where
     let patch: json_patch::Patch = serde_json::from_value(operations)
         .map_err(|error| Error::Finalizer(Box::new(kube::Error::SerdeError(error))))?;
     // Metadata only: an object whose spec cannot be read has a finalizer all the same.
-    api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::<()>::Json(patch))
-        .await
-        .map(drop)
-        .map_err(|error| Error::Finalizer(Box::new(error)))
+    let (name, patch, parameters) = (object.name_any(), Patch::<()>::Json(patch), PatchParams::default());
+    in_time(api.patch_metadata(&name, &parameters, &patch), Error::Finalizer).await.map(drop)
 }

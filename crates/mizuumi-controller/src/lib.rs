@@ -4,14 +4,22 @@
 
 mod backoff;
 mod clock;
+mod deletions;
 mod driver;
 mod error;
 mod events;
 mod gate;
 mod index;
+mod metrics;
+mod name;
+mod queue;
 mod run;
 mod status;
+mod store;
 mod sweep;
+mod telemetry;
+mod watch;
+mod workers;
 
 pub use clock::now;
 pub use error::Error;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::error::Error;
+use crate::error::{Error, in_time};
 
 /// The statuses that were written and that the watch may not have brought back yet.
 #[derive(Debug)]
@@ -58,20 +58,20 @@ fn version_of(object: &impl Resource) -> Option<u64> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
 
-/// Writes a status if it is another one.
+/// Writes a status if it is another one; answers the object as it is then.
 pub(crate) async fn write_if_changed<K, S>(
     api: &Api<K>,
     object: &K,
     before: Option<&S>,
     status: &S,
     written: &Written<S>,
-) -> Result<bool, Error>
+) -> Result<Option<K>, Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
     S: Serialize + Clone + PartialEq,
 {
     if before == Some(status) {
-        return Ok(false);
+        return Ok(None);
     }
     let apply = json!({
         "apiVersion": K::api_version(&()),
@@ -80,10 +80,9 @@ where
         "metadata": { "name": object.name_any(), "uid": object.uid() },
         "status": status,
     });
-    let after = api
-        .patch_status(&object.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(apply))
-        .await
-        .map_err(|error| Error::WriteStatus(Box::new(error)))?;
+    let (name, patch) = (object.name_any(), Patch::Apply(apply));
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let after = in_time(api.patch_status(&name, &parameters, &patch), Error::WriteStatus).await?;
     written.remember(&after, status);
-    Ok(true)
+    Ok(Some(after))
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod definition;
 pub mod desired;
 pub mod diff;
+pub mod looks;
 pub mod merge;
 pub mod partitions;
 pub mod plan;
@@ -23,7 +24,7 @@ pub use desired::{DesiredTable, Mode};
 pub use plan::TableStep;
 pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
 
-use crate::kind::{Evidence, Kind};
+use crate::kind::{DataDue, Evidence, Kind};
 use crate::owner::OwnerKey;
 use crate::plan::{Goal, Plan};
 use crate::problem::Problem;
@@ -92,6 +93,8 @@ impl Kind for Tables {
     type Look = TableLook;
     type World = TableWorld;
     type Step = TableStep;
+
+    const NAME: &'static str = "DataTable";
 
     fn key(object: &DataTable) -> TableKey {
         // Database and name are immutable, so the spec names what was claimed, whatever else is wrong with it.
@@ -162,8 +165,12 @@ impl Kind for Tables {
         step.event_reason()
     }
 
-    fn has_flipped(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> bool {
-        clock::has_flipped(object, status, now)
+    fn rests_on_data(step: &TableStep) -> bool {
+        step.is_of_partitions()
+    }
+
+    fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option<DataDue> {
+        looks::next_look(goal, world, now)
     }
 
     fn next_flip(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> Option<Timestamp> {

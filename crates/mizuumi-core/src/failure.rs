@@ -34,7 +34,8 @@ impl Class {
         match self {
             Self::Denied => Reason::Denied,
             Self::Invalid => Reason::Invalid,
-            Self::Conflict | Self::Unavailable => Reason::Unavailable,
+            Self::Conflict => Reason::Fighting,
+            Self::Unavailable => Reason::Unavailable,
             Self::Throttled => Reason::Throttled,
             Self::Unknown => Reason::OutcomeUnknown,
         }

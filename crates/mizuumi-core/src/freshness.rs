@@ -241,6 +241,17 @@ pub fn end_of_span(values: &[&str], grain: Grain, zone: &TimeZone) -> Option<Tim
     start.checked_add(span).ok().map(|end| end.timestamp())
 }
 
+/// About how long the span of a grain is.
+#[must_use]
+pub const fn length_of(grain: Grain) -> SignedDuration {
+    SignedDuration::from_hours(match grain {
+        Grain::Year => 365 * 24,
+        Grain::Month => 30 * 24,
+        Grain::Day => 24,
+        Grain::Hour => 1,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::hash::Hash;
+use std::pin::Pin;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use mizuumi_api::{Condition, Installation};
@@ -31,6 +33,9 @@ pub trait Kind: Send + Sync + 'static {
     /// One write. Its `Display` is the line in the log, the Event and the plan.
     type Step: Clone + Debug + Display + Send + Sync;
 
+    /// The kind's name in Kubernetes.
+    const NAME: &'static str;
+
     /// Which external object a resource speaks of. Total: it holds for a spec with problems too.
     fn key(object: &Self::Object) -> Self::Key;
     /// What is wanted; every problem of the spec at once. Never fails for an object that is being deleted.
@@ -56,8 +61,14 @@ pub trait Kind: Send + Sync + 'static {
     fn conditions(status: &Self::Status) -> &[Condition];
     /// The reason that the Event about a step carries.
     fn event_reason(step: &Self::Step) -> &'static str;
-    /// Whether what a status tells of the data is no longer so at `now`, if nothing new was observed.
-    fn has_flipped(object: &Self::Object, status: &Self::Status, now: Timestamp) -> bool;
+    /// Whether a step is decided by what was seen of the data.
+    fn rests_on_data(step: &Self::Step) -> bool;
+    /// When to look at the data again, and how closely; none if there is nothing to look at.
+    fn next_look(
+        goal: &Goal<Self::Desired, Self::Claim>,
+        world: &Self::World,
+        now: Timestamp,
+    ) -> Option<DataDue>;
     /// The first moment at which the report would be another one with nothing in the world changed.
     fn next_flip(object: &Self::Object, status: &Self::Status, now: Timestamp) -> Option<Timestamp>;
 }
@@ -69,6 +80,8 @@ pub enum Evidence<W, S> {
     FirstSight,
     /// The spec cannot be.
     Invalid(Vec<Problem>),
+    /// So much is being deleted at once that somebody has to say that it is meant.
+    Held(String),
     /// AWS could not be asked.
     NotObserved(Failure),
     /// AWS was asked, and what could be done was done.
@@ -86,13 +99,95 @@ pub enum Evidence<W, S> {
     },
 }
 
-/// How new an observation has to be.
+/// How new what is known of an object's definition has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// Any that is not known to be outdated: a sweep's will do.
     Known,
-    /// One that begins after this call.
-    Fresh,
+    /// One that began then or later.
+    Since(Instant),
+}
+
+/// How new what is known of an object's data has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataReading {
+    /// What the last look saw, and what was written since; nothing if there was none.
+    Known,
+    /// A new look where new data is expected.
+    Newest,
+    /// A new look at everything.
+    Whole,
+}
+
+/// When to look at the data again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataDue {
+    /// When.
+    pub at: Timestamp,
+    /// How closely.
+    pub reading: DataReading,
+    /// Whether a verdict waits for it: it has turned since the last look, and is not told before another.
+    pub is_urgent: bool,
+}
+
+/// On whose behalf AWS is called, most urgent first. Who waits in one lane is served before those in the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Somebody changed or deleted a resource.
+    Change,
+    /// Work that is under way, or that is tried again.
+    Progress,
+    /// Sweeps, and what they found.
+    Drift,
+    /// Looks at data.
+    Data,
+}
+
+impl Lane {
+    /// All of them, most urgent first.
+    pub const ALL: [Self; 4] = [Self::Change, Self::Progress, Self::Drift, Self::Data];
+
+    /// The word for labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Progress => "progress",
+            Self::Drift => "drift",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// How to look, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// How new the definition has to be.
+    pub definition: Reading,
+    /// How new the data has to be.
+    pub data: DataReading,
+    /// For whom.
+    pub lane: Lane,
+    /// The time, to note when data was looked at.
+    pub now: Timestamp,
+}
+
+/// Whether the resource that a write is made for still is what it was when the write was decided.
+///
+/// A process may sleep between a decision and its write, for as long as a virtual machine is moved or a signal stops it,
+/// and others go on meanwhile. A lease does not keep it from waking up and writing; asking again does.
+pub trait Still: Send + Sync {
+    /// Asks, if it has been a while.
+    fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+}
+
+/// On whose behalf something is written, and whether that is still wanted.
+#[derive(Clone, Copy)]
+pub struct Errand<'a> {
+    /// For whom.
+    pub lane: Lane,
+    /// Whether it is still wanted.
+    pub still: &'a dyn Still,
 }
 
 /// The only seam between decisions and AWS: two verbs, since a plan is data.
@@ -102,11 +197,19 @@ pub trait Port<K: Kind>: Send + Sync + 'static {
         &self,
         key: &K::Key,
         look: &K::Look,
-        reading: Reading,
+        ask: Ask,
     ) -> impl Future<Output = Result<K::World, Failure>> + Send;
 
-    /// Does one step; never chooses. After a failure of class `Unknown` the step may have taken effect.
-    fn execute(&self, key: &K::Key, step: &K::Step) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Does one step if it is still wanted; never chooses. After a failure of class `Unknown` the step may have taken effect.
+    fn execute(
+        &self,
+        key: &K::Key,
+        step: &K::Step,
+        errand: Errand<'_>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Somebody asks for these objects from now on; they will be looked at together.
+    fn expect(&self, keys: Vec<K::Key>);
 
     /// Nobody asks for this object any more; what is known of it may go.
     fn forget(&self, key: &K::Key);

@@ -9,12 +9,14 @@ pub mod freshness;
 pub mod hive_type;
 pub mod kind;
 pub mod owner;
+pub mod packed;
 pub mod plan;
 pub mod problem;
 pub mod s3_uri;
 
 pub use failure::{Class, Failure};
-pub use kind::{Evidence, Kind, Port, Reading};
+pub use kind::{Ask, DataDue, DataReading, Errand, Evidence, Kind, Lane, Port, Reading, Still};
 pub use owner::OwnerKey;
+pub use packed::Packed;
 pub use plan::{Goal, Plan, Verdict};
 pub use problem::Problem;

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `mizuumi`.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -42,6 +43,22 @@ struct ControllerArgs {
     /// Write the log as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
+    /// Where to answer /metrics, /healthz and /readyz; `none`: nowhere.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464", value_parser = listen)]
+    metrics_listen: Listen,
+}
+
+/// An address, or none.
+#[derive(Clone, Copy, Debug)]
+struct Listen(Option<SocketAddr>);
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if text == "none" {
+        return Ok(Listen(None));
+    }
+    let address =
+        text.parse().map_err(|_| "must be an address such as 0.0.0.0:9464, or 'none'".to_owned())?;
+    Ok(Listen(Some(address)))
 }
 
 #[derive(Debug, clap::Args)]
@@ -91,7 +108,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Controller(args) => {
             let installation = configuration(&args.config)?;
             log(args.log_json, "info,kube_runtime=warn");
-            runtime()?.block_on(mizuumi_controller::run(installation))?;
+            runtime()?.block_on(mizuumi_controller::run(installation, args.metrics_listen.0))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds(args) => crds::run(args.out.as_deref()),
@@ -111,6 +128,8 @@ fn configuration(path: &Path) -> anyhow::Result<Installation> {
 fn log(json: bool, filter: &str) {
     let filter = EnvFilter::try_from_env("MIZUUMI_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    // A log that cannot be written is no reason to stop; complaining of it where it cannot be written would be.
+    let builder = builder.log_internal_errors(false);
     if json { builder.json().init() } else { builder.init() }
 }
 

@@ -3,14 +3,13 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mizuumi_api::{DataTable, Installation};
 use mizuumi_aws::catalog::Catalog;
-use mizuumi_aws::{Clients, TablePort};
+use mizuumi_aws::{Clients, Metrics, TablePort};
 use mizuumi_core::data_table::desired::Report;
 use mizuumi_core::data_table::{Mode, TableStep, Tables};
-use mizuumi_core::{Failure, Goal, Kind, Plan, Port, Problem, Reading, Verdict};
+use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Problem, Reading, Verdict};
 
 use crate::cli::PlanArgs;
 use crate::manifests;
@@ -34,8 +33,8 @@ struct Counts {
 /// Reads the manifests, looks at AWS, and prints what would change.
 pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow::Result<ExitCode> {
     let found = manifests::read(&args.filename, &args.namespace)?;
-    let catalog = Arc::new(Catalog::new(Clients::new(installation).await));
-    let port = TablePort::new(catalog, Duration::ZERO);
+    let catalog = Arc::new(Catalog::new(Clients::new(installation, Metrics::unread()).await));
+    let port = TablePort::new(catalog);
     // All at once: tables of one database share their reads.
     let planned =
         futures::future::join_all(found.tables.iter().map(|table| plan(&port, installation, table))).await;
@@ -67,7 +66,13 @@ async fn plan(port: &TablePort, installation: &Installation, table: &DataTable) 
         desired.report = Report::NotAtHand;
         mode = desired.mode;
     }
-    match port.observe(&Tables::key(table), &Tables::look(&goal), Reading::Fresh).await {
+    let ask = Ask {
+        definition: Reading::Known,
+        data: DataReading::Whole,
+        lane: Lane::Change,
+        now: mizuumi_controller::now(),
+    };
+    match port.observe(&Tables::key(table), &Tables::look(&goal), ask).await {
         Ok(world) => Planned::Plan(Tables::plan(&goal, &world, mizuumi_controller::now()), mode),
         Err(failure) => Planned::NotObserved(failure),
     }

@@ -77,8 +77,7 @@ impl Lists {
             team.ready(&format!("table-{number:02}")).await;
         }
         let recorder = Recorder::of(&team).await;
-        // Those of the witness come first.
-        Self { team, witness, recorder, proxy, pages: tables + 2, _controller: controller }
+        Self { team, witness, recorder, proxy, pages: tables, _controller: controller }
     }
 
     async fn break_off(&self, action: &str, page: usize, times: usize) -> Point {

@@ -1,18 +1,20 @@
 //! The model that convergence is proven on, held against the endpoint: a step done is the step simulated.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_glue::config::Credentials;
+use jiff::Timestamp;
 use mizuumi_api::DataTable;
 use mizuumi_aws::catalog::Catalog;
-use mizuumi_aws::{Clients, TablePort};
+use mizuumi_aws::{Clients, Metrics, TablePort};
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::{TableKey, TableStep, TableWorld, Tables};
-use mizuumi_core::{Class, Kind as _, Port as _, Reading};
+use mizuumi_core::{Ask, Class, DataReading, Errand, Kind as _, Lane, Port as _, Reading, Still};
 use mizuumi_tests::{Team, now};
 use serde_json::{Value, json};
 
@@ -30,8 +32,8 @@ impl Bench {
         let team = Team::new(name).await;
         let credentials = Credentials::new(&team.account, "local", None, None, "tests");
         let loader = aws_config::defaults(BehaviorVersion::latest()).credentials_provider(credentials);
-        let clients = Clients::from_loader(&team.installation(), loader).await;
-        let port = TablePort::new(Arc::new(Catalog::new(clients)), Duration::ZERO);
+        let clients = Clients::from_loader(&team.installation(), Metrics::unread(), loader).await;
+        let port = TablePort::new(Arc::new(Catalog::new(clients)));
         let key = Tables::key(&object(&team, json!({}), false));
         Self { team, port, key, done: BTreeMap::new() }
     }
@@ -41,7 +43,7 @@ impl Bench {
         let object = object(&self.team, spec, deleted);
         let goal = Tables::goal(&object, &self.team.installation()).expect("the spec holds");
         let look = Tables::look(&goal);
-        let mut world = self.port.observe(&self.key, &look, Reading::Fresh).await.expect("it is seen");
+        let mut world = self.port.observe(&self.key, &look, ask()).await.expect("it is seen");
         for _ in 0..4 {
             let plan = Tables::plan(&goal, &world, now());
             if plan.steps.is_empty() {
@@ -51,10 +53,10 @@ impl Bench {
             for step in &plan.steps {
                 let expected = simulate(&world, step, now());
                 self.port
-                    .execute(&self.key, step)
+                    .execute(&self.key, step, ERRAND)
                     .await
                     .unwrap_or_else(|failure| panic!("{step}: {failure}"));
-                world = self.port.observe(&self.key, &look, Reading::Fresh).await.expect("it is seen");
+                world = self.port.observe(&self.key, &look, ask()).await.expect("it is seen");
                 assert_eq!(plain(&world, &expected), plain(&expected, &expected), "{step}");
                 *self.done.entry(step.event_reason()).or_default() += 1;
             }
@@ -67,13 +69,30 @@ impl Bench {
         let goal = Tables::goal(&object(&self.team, spec, false), &self.team.installation())
             .expect("the spec holds");
         let look = Tables::look(&goal);
-        let before = self.port.observe(&self.key, &look, Reading::Fresh).await.expect("it is seen");
+        let before = self.port.observe(&self.key, &look, ask()).await.expect("it is seen");
         assert_eq!(simulate(&before, step, now()), before, "{step}");
-        let outcome = self.port.execute(&self.key, step).await;
+        let outcome = self.port.execute(&self.key, step, ERRAND).await;
         assert_eq!(outcome.err().map(|failure| failure.class), refused, "{step}");
-        let after = self.port.observe(&self.key, &look, Reading::Fresh).await.expect("it is seen");
+        let after = self.port.observe(&self.key, &look, ask()).await.expect("it is seen");
         assert_eq!(after, before, "{step}");
     }
+}
+
+/// Nothing changes meanwhile.
+struct Always;
+
+impl Still for Always {
+    fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(std::future::ready(true))
+    }
+}
+
+const ERRAND: Errand<'_> = Errand { lane: Lane::Change, still: &Always };
+
+/// A new look at everything. When it was made is not compared.
+fn ask() -> Ask {
+    let definition = Reading::Since(Instant::now());
+    Ask { definition, data: DataReading::Whole, lane: Lane::Change, now: Timestamp::UNIX_EPOCH }
 }
 
 fn object(team: &Team, spec: Value, deleted: bool) -> DataTable {
@@ -92,7 +111,7 @@ fn plain(world: &TableWorld, model: &TableWorld) -> TableWorld {
         partition.created = None;
     }
     let directories = world.directories.filter(|_| model.directories.is_some());
-    TableWorld { partitions: Some(partitions), directories, ..world }
+    TableWorld { partitions: Some(partitions), directories, looked: None, ..world }
 }
 
 fn with_partitions(declared: &Value) -> Value {
@@ -106,7 +125,7 @@ fn with_partitions(declared: &Value) -> Value {
 
 #[tokio::test]
 async fn every_step_done_is_the_step_simulated() {
-    let mut bench = Bench::new("model").await;
+    let mut bench = Box::pin(Bench::new("model")).await;
     let moved = format!("s3://{}/moved/", bench.team.aws.bucket);
     let mut spec = with_partitions(&json!([{ "values": ["1"] }, { "values": ["2"] }]));
     bench.converge(spec.clone(), false).await;
@@ -146,7 +165,7 @@ async fn every_step_done_is_the_step_simulated() {
 
 #[tokio::test]
 async fn directories_leave_the_list_as_their_partitions_are_registered() {
-    let mut bench = Bench::new("dirs").await;
+    let mut bench = Box::pin(Bench::new("dirs")).await;
     for day in ["1", "2"] {
         bench.team.aws.put(&format!("orders/day={day}/_SUCCESS"), "").await;
     }
@@ -160,7 +179,7 @@ async fn directories_leave_the_list_as_their_partitions_are_registered() {
 
 #[tokio::test]
 async fn steps_that_come_too_late_change_nothing() {
-    let mut bench = Bench::new("late").await;
+    let mut bench = Box::pin(Bench::new("late")).await;
     let spec = with_partitions(&json!([{ "values": ["1"] }]));
     let world = bench.converge(spec.clone(), false).await;
     let table = world.table.expect("a table");

@@ -14,7 +14,7 @@ async fn an_object_that_no_controller_has_seen_is_in_progress() {
 #[tokio::test]
 async fn an_object_is_in_progress_then_current_then_in_progress_when_it_changes() {
     let team = Team::new("verdicts").await;
-    team.admin.fault(json!({ "action": "delay", "delayMs": 800, "operation": "GetTable" })).await;
+    team.admin.fault(json!({ "action": "delay", "delayMs": 800, "service": "glue" })).await;
     let mut controller = Controller::start(&team).await;
     team.create("orders", json!({})).await;
     let progressing = team.until("orders", "a condition", |t| condition(t, "Reconciling").is_some()).await;

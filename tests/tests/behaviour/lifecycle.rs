@@ -79,7 +79,7 @@ async fn a_resource_makes_its_table_in_glue() {
 #[tokio::test]
 async fn a_new_object_has_a_status_before_the_first_call_to_aws() {
     let team = Team::new("first").await;
-    team.admin.fault(json!({ "action": "delay", "delayMs": 1500, "operation": "GetTable" })).await;
+    team.admin.fault(json!({ "action": "delay", "delayMs": 1500, "service": "glue" })).await;
     let since = team.admin.seq().await;
     let _controller = Controller::start(&team).await;
     team.create("orders", json!({})).await;

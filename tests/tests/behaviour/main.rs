@@ -12,6 +12,7 @@ mod idle;
 mod input;
 mod kstatus;
 mod lifecycle;
+mod metrics;
 mod modes;
 mod ownership;
 mod partitions;

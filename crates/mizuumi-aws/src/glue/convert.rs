@@ -41,9 +41,9 @@ pub(super) fn observed_table(table: &Table) -> ObservedTable {
 
 fn kept(table: &Table) -> Kept {
     let view_or_link = if table.target_table().is_some() {
-        Some("a link to another table")
+        Some("a link to another table".into())
     } else if table.view_definition().is_some() || table.view_original_text().is_some_and(|t| !t.is_empty()) {
-        Some("a view")
+        Some("a view".into())
     } else {
         None
     };

@@ -76,14 +76,6 @@ pub fn next_flip(object: &DataTable, status: &DataTableStatus, now: Timestamp) -
     policy.judge(told(status).as_ref(), created(object), now).flips_at
 }
 
-/// Whether the verdict that a status tells is another one by now, with nothing new observed.
-#[must_use]
-pub fn has_flipped(object: &DataTable, status: &DataTableStatus, now: Timestamp) -> bool {
-    let Some(policy) = policy_of(object) else { return false };
-    let state = policy.judge(told(status).as_ref(), created(object), now).state;
-    status.freshness.as_ref().is_some_and(|told| told.state != state)
-}
-
 /// The freshness policy of a resource, if it has one that holds.
 #[must_use]
 pub fn policy_of(object: &DataTable) -> Option<Policy> {

@@ -2,10 +2,11 @@
 //!
 //! Glue's UpdateTable replaces the whole definition, so what is not carried here would be lost by an update.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The parameter that says who keeps the table.
 pub const OWNER_PARAMETER: &str = "mizuumi.owner";
@@ -17,7 +18,7 @@ pub const LAYER_PARAMETER: &str = "mizuumi.layer";
 pub const OUR_PREFIX: &str = "mizuumi.";
 
 /// A table's definition.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableDefinition {
     /// What the table holds.
@@ -48,7 +49,8 @@ pub struct TableDefinition {
 }
 
 /// Fields that Mizuumi carries from read to write and never decides about.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Kept {
     /// Last access, as its writer measured it.
     pub last_access_time: Option<Timestamp>,
@@ -73,11 +75,11 @@ pub struct Kept {
     /// A schema of the Glue schema registry.
     pub schema_reference: Option<SchemaReference>,
     /// What makes the table one that this kind does not write: a view's text, a link's target.
-    pub view_or_link: Option<&'static str>,
+    pub view_or_link: Option<Cow<'static, str>>,
 }
 
 /// Skewed values of a table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skewed {
     /// Columns.
     pub columns: Vec<String>,
@@ -88,7 +90,7 @@ pub struct Skewed {
 }
 
 /// A schema of the Glue schema registry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaReference {
     /// ARN of the schema.
     pub schema_arn: Option<String>,
@@ -103,7 +105,7 @@ pub struct SchemaReference {
 }
 
 /// A column or a partition key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Name.
     pub name: String,
@@ -113,12 +115,12 @@ pub struct Column {
     /// What it holds.
     pub comment: Option<String>,
     /// Column parameters.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
 }
 
 /// A serde.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Serde {
     /// Its name, which nothing reads.
     pub name: Option<String>,
@@ -137,7 +139,7 @@ impl TableDefinition {
 
     /// Why this kind does not write such a table, if it does not.
     #[must_use]
-    pub fn unsupported(&self) -> Option<&'static str> {
+    pub fn unsupported(&self) -> Option<&str> {
         if self.parameters.iter().any(|(key, value)| makes_iceberg(key, value)) {
             // A plain UpdateTable breaks an Iceberg table: its schema lives in the metadata file.
             return Some("an Iceberg table");
@@ -145,7 +147,7 @@ impl TableDefinition {
         if self.table_type.as_deref() == Some("VIRTUAL_VIEW") {
             return Some("a view");
         }
-        self.kept.view_or_link
+        self.kept.view_or_link.as_deref()
     }
 }
 

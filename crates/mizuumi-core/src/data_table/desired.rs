@@ -52,6 +52,17 @@ pub struct DesiredTable {
     pub mode: Mode,
     /// When the resource was made.
     pub created: Timestamp,
+    /// How often its data may be looked at.
+    pub looks: Looks,
+}
+
+/// How often data may be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// The least time between two looks for new data.
+    pub least: SignedDuration,
+    /// The time between two looks at everything.
+    pub audit: SignedDuration,
 }
 
 /// What the controller may do.
@@ -167,6 +178,10 @@ impl DesiredTable {
                 ManagementPolicy::Full => Mode::Full,
             },
             created: clock::created(object),
+            looks: Looks {
+                least: SignedDuration::from_secs(installation.intervals.data_seconds.into()),
+                audit: SignedDuration::from_secs(installation.intervals.audit_seconds.into()),
+            },
         })
     }
 

@@ -63,6 +63,15 @@ pub enum Why {
 }
 
 impl TableStep {
+    /// Whether it writes partitions, which what was seen of the data decides.
+    #[must_use]
+    pub const fn is_of_partitions(&self) -> bool {
+        match self {
+            Self::CreateTable(_) | Self::UpdateTable { .. } | Self::DeleteTable { .. } => false,
+            Self::CreatePartitions(_) | Self::UpdatePartitions(_) | Self::DeletePartitions(_) => true,
+        }
+    }
+
     /// The reason that the Event about this step carries.
     #[must_use]
     pub const fn event_reason(&self) -> &'static str {

@@ -114,13 +114,16 @@ pub fn report(
     };
     let readiness = readiness(desired, evidence, &before, deleting);
     if let (Some(desired), Evidence::Observed { world, plan, done, .. }) = (desired, evidence) {
-        status.partitions = partitions_status(desired, world, now);
+        let kept = world.table.is_some() && desired.look().partitions;
+        // What was not looked at this time is as it was.
+        let before = before.partitions.filter(|_| kept);
+        status.partitions = partitions_status(desired, world, now).or(before);
         status.foreign_parameters = world
             .table
             .as_ref()
             .map(|table| FOREIGN.first(merge::foreign(desired, &table.definition).cloned()))
             .unwrap_or_default();
-        status.drift = drift(done, now).or(before.drift);
+        status.drift = drift(done, now).or(status.drift);
         status.plan = (desired.mode == Mode::Plan).then(|| plan_status(plan));
     }
     let (fresh, freshness) = freshness(object, desired, evidence, before.freshness.as_ref(), now);
@@ -165,6 +168,7 @@ fn readiness(
             Readiness::working(ConditionStatus::Unknown, Reason::Progressing, "looking at the Glue catalog")
         }
         Evidence::Invalid(problems) => invalid(problems),
+        Evidence::Held(why) => Readiness::stalled(ConditionStatus::False, Reason::DeletionHeld, why),
         Evidence::NotObserved(failure) if failure.class.is_transient() => {
             Readiness::working(ConditionStatus::Unknown, failure.class.reason(), failure.to_string())
         }
@@ -264,7 +268,9 @@ fn handled_request(
     let asked = object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
     match evidence {
         Evidence::Observed { .. } | Evidence::Invalid(_) => asked.map(|text| cut(text, LONGEST_REQUEST)),
-        Evidence::FirstSight | Evidence::NotObserved(_) => before.last_handled_reconcile_at.clone(),
+        Evidence::FirstSight | Evidence::Held(_) | Evidence::NotObserved(_) => {
+            before.last_handled_reconcile_at.clone()
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::definition::TableDefinition;
 
@@ -10,7 +11,7 @@ use super::definition::TableDefinition;
 pub type PartitionValues = Vec<String>;
 
 /// What has to be looked at besides the table's definition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableLook {
     /// The partitions in the catalog.
     pub partitions: bool,
@@ -19,7 +20,7 @@ pub struct TableLook {
 }
 
 /// Which directories to look for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectoryLook {
     /// The table's root.
     pub location: String,
@@ -40,6 +41,17 @@ pub struct TableWorld {
     pub partitions: Option<BTreeMap<PartitionValues, ObservedPartition>>,
     /// The directories that no partition under the table's root stands for yet, if they were looked at.
     pub directories: Option<Vec<Directory>>,
+    /// When the data was looked at.
+    pub looked: Option<Looked>,
+}
+
+/// When data was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// Where new data is expected.
+    pub newest: Timestamp,
+    /// Everywhere.
+    pub whole: Timestamp,
 }
 
 /// A table of the catalog.
@@ -52,7 +64,7 @@ pub struct ObservedTable {
 }
 
 /// A partition of the catalog.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedPartition {
     /// Where its data is.
     pub location: Option<String>,
@@ -63,7 +75,7 @@ pub struct ObservedPartition {
 }
 
 /// A directory under the table's root that names a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directory {
     /// The values that its path says.
     pub values: PartitionValues,

@@ -173,6 +173,7 @@ impl Case {
                 .partitions
                 .then(|| self.world.partitions.iter().map(Partition::observed).collect()),
             directories: look.directories.map(|_| directories),
+            looked: None,
         }
     }
 }

@@ -250,6 +250,7 @@ impl Seed {
             directories: look.directories.map(|_| self.directories.iter().filter(new).cloned().collect()),
             partitions: look.partitions.then_some(partitions),
             table: table.map(|definition| ObservedTable { definition, version: Some("7".to_owned()) }),
+            looked: None,
         }
     }
 
@@ -383,7 +384,7 @@ fn definition() -> impl Strategy<Value = TableDefinition> {
                     kept: Kept {
                         compressed: true,
                         number_of_buckets: retention,
-                        view_or_link: view,
+                        view_or_link: view.map(Into::into),
                         ..Kept::default()
                     },
                     ..TableDefinition::default()

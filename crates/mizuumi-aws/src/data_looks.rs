@@ -1,0 +1,133 @@
+//! What the last look at each table's data saw: its partitions, and the directories that none of them stands for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use mizuumi_core::data_table::world::{Directory, Looked};
+use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
+use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
+use serde::{Deserialize, Serialize};
+
+use crate::clients::ProfileClients;
+use crate::{glue, s3};
+
+/// The looks of all tables.
+#[derive(Debug, Default)]
+pub(crate) struct DataLooks {
+    kept: Mutex<HashMap<TableKey, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    look: Packed<DataLook>,
+    /// Whether partitions were written since.
+    is_outdated: bool,
+}
+
+/// A look at a table's data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DataLook {
+    asked: TableLook,
+    pub(crate) partitions: Vec<(PartitionValues, ObservedPartition)>,
+    pub(crate) directories: Option<Vec<Directory>>,
+    pub(crate) looked: Looked,
+}
+
+impl DataLooks {
+    /// What there is to see, looked at again as far as is asked for; none if nothing is known and no look is asked for.
+    pub(crate) async fn look(
+        &self,
+        clients: &ProfileClients,
+        key: &TableKey,
+        look: &TableLook,
+        ask: Ask,
+    ) -> Result<Option<DataLook>, Failure> {
+        let lane = ask.lane;
+        let known = self.known(key).filter(|(known, _)| known.asked == *look);
+        let seen = match (known, ask.data) {
+            (None, DataReading::Known) => return Ok(None),
+            (Some((known, false)), DataReading::Known) => return Ok(Some(known)),
+            // Written since: what became of the partitions has to be seen, and no directory changes by it.
+            (Some((known, true)), DataReading::Known) => {
+                let partitions = partitions(clients, lane, key).await?;
+                let directories = known.directories.map(|all| unregistered(all, look, &partitions));
+                DataLook { partitions: partitions.into_iter().collect(), directories, ..known }
+            }
+            (Some((known, is_outdated)), DataReading::Newest) => {
+                let partitions = match &look.directories {
+                    Some(_) if !is_outdated => known.partitions.into_iter().collect(),
+                    _ => partitions(clients, lane, key).await?,
+                };
+                let mut directories = None;
+                if let Some(wanted) = &look.directories {
+                    let newest = s3::directories(clients, lane, wanted, &partitions, false).await?;
+                    let older = known.directories.unwrap_or_default();
+                    let older =
+                        older.into_iter().filter(|o| newest.iter().all(|n| n.values != o.values)).collect();
+                    let mut all = unregistered(older, look, &partitions);
+                    all.extend(newest);
+                    directories = Some(all);
+                }
+                let looked = Looked { newest: ask.now, ..known.looked };
+                DataLook {
+                    asked: look.clone(),
+                    partitions: partitions.into_iter().collect(),
+                    directories,
+                    looked,
+                }
+            }
+            (_, DataReading::Whole) | (None, DataReading::Newest) => {
+                let partitions = partitions(clients, lane, key).await?;
+                let directories = match &look.directories {
+                    Some(wanted) => Some(s3::directories(clients, lane, wanted, &partitions, true).await?),
+                    None => None,
+                };
+                let looked = Looked { newest: ask.now, whole: ask.now };
+                DataLook {
+                    asked: look.clone(),
+                    partitions: partitions.into_iter().collect(),
+                    directories,
+                    looked,
+                }
+            }
+        };
+        if let Ok(look) = Packed::new(&seen) {
+            self.with(|kept| kept.insert(key.clone(), Kept { look, is_outdated: false }));
+        }
+        Ok(Some(seen))
+    }
+
+    /// Partitions were written, or may have been.
+    pub(crate) fn outdate(&self, key: &TableKey) {
+        self.with(|kept| {
+            if let Some(kept) = kept.get_mut(key) {
+                kept.is_outdated = true;
+            }
+        });
+    }
+
+    pub(crate) fn forget(&self, key: &TableKey) {
+        self.with(|kept| kept.remove(key));
+    }
+
+    fn known(&self, key: &TableKey) -> Option<(DataLook, bool)> {
+        let (look, is_outdated) =
+            self.with(|kept| kept.get(key).map(|kept| (kept.look.clone(), kept.is_outdated)))?;
+        Some((look.open().ok()?, is_outdated))
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&mut HashMap<TableKey, Kept>) -> T) -> T {
+        then(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+type Partitions = BTreeMap<PartitionValues, ObservedPartition>;
+
+async fn partitions(clients: &ProfileClients, lane: Lane, key: &TableKey) -> Result<Partitions, Failure> {
+    Ok(glue::get_partitions(clients, lane, &key.database, &key.table).await?.into_iter().collect())
+}
+
+fn unregistered(all: Vec<Directory>, look: &TableLook, partitions: &Partitions) -> Vec<Directory> {
+    let Some(wanted) = &look.directories else { return Vec::new() };
+    all.into_iter().filter(|directory| !s3::is_registered(&directory.values, wanted, partitions)).collect()
+}

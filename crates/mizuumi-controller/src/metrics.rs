@@ -1,0 +1,138 @@
+//! What the loop itself is counted by: passes, waits in the queue, writes to Kubernetes.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use mizuumi_core::Lane;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The counters of the loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    passes: Family<Pass, Counter>,
+    durations: Family<Kind, Histogram>,
+    waits: Family<Waiting, Histogram>,
+    depths: Family<Waiting, Gauge>,
+    resources: Family<Kind, Gauge>,
+    status_writes: Family<Kind, Counter>,
+    held: Family<Kind, Gauge>,
+    events_dropped: Counter,
+    started: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pass {
+    kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Waiting {
+    kind: &'static str,
+    lane: &'static str,
+}
+
+/// From a millisecond to a quarter of an hour.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 20))
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            passes: Family::default(),
+            durations: Family::new_with_constructor(seconds),
+            waits: Family::new_with_constructor(seconds),
+            depths: Family::default(),
+            resources: Family::default(),
+            status_writes: Family::default(),
+            held: Family::default(),
+            events_dropped: Counter::default(),
+            started: Gauge::default(),
+        };
+        registry.register("reconcile", "Passes over a resource by result", metrics.passes.clone());
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long a pass took, from the queue to the status",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        registry.register_with_unit(
+            "queue_wait",
+            "How long resources waited for their pass",
+            Unit::Seconds,
+            metrics.waits.clone(),
+        );
+        registry.register("queue_depth", "Resources that wait for a pass now", metrics.depths.clone());
+        registry.register("resources", "Resources that are watched", metrics.resources.clone());
+        registry.register("status_writes", "Statuses written to Kubernetes", metrics.status_writes.clone());
+        registry.register(
+            "unconfirmed_deletions",
+            "Resources that are being deleted without confirmation",
+            metrics.held.clone(),
+        );
+        registry.register(
+            "events_dropped",
+            "Kubernetes Events that were not published because too many came at once",
+            metrics.events_dropped.clone(),
+        );
+        registry.register(
+            "start_time_seconds",
+            "When the process started, in seconds since 1970",
+            metrics.started.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn started(&self, seconds: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit in 53 bits")]
+        self.started.set(seconds as f64);
+    }
+
+    pub(crate) fn passed(
+        &self,
+        kind: &'static str,
+        lane: Lane,
+        result: &'static str,
+        waited: Duration,
+        took: Duration,
+    ) {
+        self.passes.get_or_create(&Pass { kind, result }).inc();
+        self.durations.get_or_create(&Kind { kind }).observe(took.as_secs_f64());
+        self.waits.get_or_create(&Waiting { kind, lane: lane.name() }).observe(waited.as_secs_f64());
+    }
+
+    pub(crate) fn wrote_status(&self, kind: &'static str) {
+        self.status_writes.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(crate) fn dropped_event(&self) {
+        self.events_dropped.inc();
+    }
+
+    /// What is read off when somebody asks.
+    pub(crate) fn measured(
+        &self,
+        kind: &'static str,
+        depths: &[(Lane, usize)],
+        resources: usize,
+        unconfirmed: usize,
+    ) {
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        for (lane, depth) in depths {
+            self.depths.get_or_create(&Waiting { kind, lane: lane.name() }).set(number(*depth));
+        }
+        self.resources.get_or_create(&Kind { kind }).set(number(resources));
+        self.held.get_or_create(&Kind { kind }).set(number(unconfirmed));
+    }
+}

@@ -1,0 +1,142 @@
+//! When to look at a table's data again: often while new data is expected, rarely while none is, all of it now and then.
+//!
+//! A look costs a call or more per table, where definitions cost a hundredth of one. So it is the data itself that says
+//! when to look: the span that partitions cover, and how long after its end the last ones came.
+
+use jiff::{SignedDuration, Timestamp};
+use mizuumi_api::data_table::{FreshnessSourceType, FreshnessState};
+
+use super::desired::{DesiredTable, PartitionPolicy};
+use super::world::TableWorld;
+use super::{TableGoal, clock};
+use crate::freshness::{Judgement, Source, end_of_span, length_of};
+use crate::kind::{DataDue, DataReading};
+use crate::plan::Goal;
+
+/// How many of the newest partitions the usual delay is learnt from.
+const LEARNT_FROM: usize = 5;
+/// The longest wait between two looks for new data where nothing says when it comes.
+const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+/// Before a verdict turns, new data is looked for as often as may be for so long.
+const BEFORE_A_FLIP: SignedDuration = SignedDuration::from_mins(30);
+
+/// When to look at the data again, and how closely.
+#[must_use]
+pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option<DataDue> {
+    let Goal::Present(desired) = goal else { return None };
+    if !desired.look().partitions || world.table.is_none() {
+        return None;
+    }
+    let due = |at, reading| DataDue { at, reading, is_urgent: false };
+    let Some(looked) = world.looked else { return Some(due(now, DataReading::Whole)) };
+    if state_at(desired, world, looked.newest) != state_at(desired, world, now) {
+        return Some(DataDue { is_urgent: true, ..due(now, DataReading::Newest) });
+    }
+    let after = |moment: Timestamp, wait: SignedDuration| moment.checked_add(wait).unwrap_or(Timestamp::MAX);
+    let audit = after(looked.whole, desired.looks.audit);
+    let newest = match &desired.partitions {
+        // What is declared brings no news of its own accord; only somebody else's changes are looked for.
+        Some(PartitionPolicy::Declared(_)) => audit,
+        Some(PartitionPolicy::Discovered(_)) | None => after(looked.newest, wait(desired, world, now)),
+    };
+    Some(if newest < audit { due(newest, DataReading::Newest) } else { due(audit, DataReading::Whole) })
+}
+
+/// How long after a look the next one is due.
+fn wait(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> SignedDuration {
+    let least = desired.looks.least;
+    if is_filling(world, now) || flips_soon(desired, world, now) {
+        return least;
+    }
+    let longest = LONGEST.max(least);
+    let Some(arrivals) = Arrivals::of(desired, world) else {
+        // Without a span, what came long ago is taken to come rarely.
+        let newest = world.partitions.iter().flatten().filter_map(|(_, p)| p.created).max();
+        let age = newest.map_or(SignedDuration::ZERO, |newest| now.duration_since(newest));
+        return (age / 8).clamp(least, longest);
+    };
+    let looked = world.looked.map_or(now, |looked| looked.newest);
+    let opens = arrivals.expected.checked_sub(arrivals.span / 8).unwrap_or(now);
+    let closes = arrivals.expected.checked_add(arrivals.span).unwrap_or(now);
+    if looked >= closes {
+        // Long overdue: somebody knows already.
+        return (arrivals.span / 8).clamp(least, longest);
+    }
+    // Early data is seen at the latest after a quarter of its span.
+    opens.duration_since(looked).clamp(least, (arrivals.span / 4).max(least))
+}
+
+/// Whether a directory that is not complete yet was written to lately.
+fn is_filling(world: &TableWorld, now: Timestamp) -> bool {
+    let lately = now.checked_sub(LONGEST * 2).unwrap_or(Timestamp::MIN);
+    world
+        .directories
+        .iter()
+        .flatten()
+        .any(|directory| directory.newest.is_some_and(|newest| newest >= lately))
+}
+
+/// When new partitions come.
+struct Arrivals {
+    /// What one covers.
+    span: SignedDuration,
+    /// When the next one is expected.
+    expected: Timestamp,
+}
+
+impl Arrivals {
+    fn of(desired: &DesiredTable, world: &TableWorld) -> Option<Self> {
+        let policy = desired.freshness.as_ref()?;
+        let (keys, grain) = policy.sources.iter().find_map(|source| match source {
+            Source::PartitionValue { keys, grain } => Some((keys, *grain)),
+            Source::Reported => None,
+        })?;
+        let mut ends: Vec<(Timestamp, Option<Timestamp>)> = world
+            .partitions
+            .iter()
+            .flatten()
+            .filter_map(|(values, partition)| {
+                let named: Option<Vec<&str>> =
+                    keys.iter().map(|i| values.get(*i).map(String::as_str)).collect();
+                Some((end_of_span(&named?, grain, &policy.zone)?, partition.created))
+            })
+            .collect();
+        ends.sort_unstable();
+        let (end, _) = *ends.last()?;
+        // The middle one, so that one backfill or one bad night teaches nothing.
+        let mut delays: Vec<SignedDuration> = ends
+            .iter()
+            .rev()
+            .take(LEARNT_FROM)
+            .filter_map(|(end, created)| Some(created.as_ref()?.duration_since(*end)))
+            .collect();
+        delays.sort_unstable();
+        let span = length_of(grain);
+        let usual = delays.get(delays.len() / 2).copied().unwrap_or_default();
+        let expected = end.checked_add(span + usual.clamp(SignedDuration::ZERO, span * 2)).ok()?;
+        Some(Self { span, expected })
+    }
+}
+
+fn flips_soon(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> bool {
+    let flips_at = judgement(desired, world, now).and_then(|judged| judged.flips_at);
+    flips_at.is_some_and(|moment| moment.duration_since(now) <= BEFORE_A_FLIP)
+}
+
+/// The verdict at a moment, as far as the partitions seen tell.
+fn state_at(desired: &DesiredTable, world: &TableWorld, moment: Timestamp) -> Option<FreshnessState> {
+    judgement(desired, world, moment).map(|judged| judged.state)
+}
+
+fn judgement(desired: &DesiredTable, world: &TableWorld, moment: Timestamp) -> Option<Judgement> {
+    let policy = desired.freshness.as_ref()?;
+    match clock::read(policy, desired, world) {
+        clock::Reading::Known(clock) if clock.source == FreshnessSourceType::PartitionValue => {
+            Some(policy.judge(Some(&clock), desired.created, moment))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
