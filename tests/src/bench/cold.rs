@@ -1,5 +1,7 @@
 //! B1 and B8: tables made from nothing, and the memory that it takes to keep them.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::figures::{Target, Unit};
@@ -9,13 +11,16 @@ use super::rivals::{GO_OBJECT, UPJET_MEMORY};
 use super::say;
 use super::settings::Id;
 use super::stats::{Spread, float, number};
+use crate::wait;
 
 /// What the growth of memory is told from.
 pub(crate) const MEMORY: &str = "memory after a rest";
 /// So many objects tell what one of them takes.
 pub(crate) const ENOUGH: usize = 10_000;
+/// When no event has come for so long, none is under way.
+const EVENTS: Duration = Duration::from_secs(1);
 /// So long does a controller without objects get to settle.
-const SETTLE: std::time::Duration = std::time::Duration::from_secs(3);
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// Objects first, then the controller: how long until all tables are there and proven.
 pub(crate) async fn sync(ground: &mut Ground<'_>) -> Result<()> {
@@ -32,7 +37,15 @@ pub(crate) async fn sync(ground: &mut Ground<'_>) -> Result<()> {
     let waited = ground.until_ready(&all, patience).await;
     ground.report.keep_times(&format!("B1-{}", ground.fleet.size), &all, &ground.watch, began)?;
     waited?;
-    let spent = ground.since(&before).await?;
+    let mut spent = ground.since(&before).await?;
+    // Events are published beside the passes: they count once no more come.
+    loop {
+        wait::pass(EVENTS).await;
+        let later = ground.since(&before).await?;
+        if std::mem::replace(&mut spent, later).kubernetes.events() == spent.kubernetes.events() {
+            break;
+        }
+    }
     if !ground.settings.wants(&[Id::B1]) {
         return Ok(());
     }
