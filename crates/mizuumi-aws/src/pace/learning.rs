@@ -17,9 +17,9 @@ const CUT: f64 = 0.7;
 const WAY_BACK_SECONDS: f64 = 4.0;
 const WAY_BACK_CALLS: f64 = 100.0;
 /// After so many seconds it is worth a try however rare calls are.
-const LONGEST_WAY_BACK: f64 = 300.0;
-/// However much AWS throttles, so much is left: one call in ten seconds.
-const LEAST: f64 = 0.1;
+const LONGEST_WAY_BACK: f64 = 10.0;
+/// However much AWS throttles, so much is left: one call in two seconds is no storm, and finds the end of the outage.
+const LEAST: f64 = 0.5;
 /// Doublings and the curve's time advance in steps of this.
 const STEP: Duration = Duration::from_secs(1);
 
@@ -124,6 +124,10 @@ impl Rate {
                 self.climbed += seconds;
                 let way_back = (WAY_BACK_CALLS / plateau).clamp(WAY_BACK_SECONDS, LONGEST_WAY_BACK);
                 let curve = (self.climbed / way_back - 1.0).powi(3);
+                if self.climbed >= 2.0 * way_back {
+                    // What AWS throttled for is over: it is as if it had never been.
+                    self.plateau = None;
+                }
                 (plateau * (1.0 - CUT).mul_add(curve, 1.0)).max(self.now)
             }
         };
@@ -185,9 +189,24 @@ mod tests {
 
     #[test]
     fn the_rate_goes_down_where_the_service_allows_less_than_at_first() {
-        let (well, badly, rate) = against(0.5, 600, Limits::learnt(20, 1000));
-        assert!(rate < 1.0, "it is still {rate}");
-        assert!(well > 250.0 && badly < 30.0, "{well} went well, {badly} did not");
+        let (well, badly, rate) = against(2.0, 600, Limits::learnt(20, 1000));
+        assert!(rate < 4.0, "it is still {rate}");
+        assert!(well > 1000.0 && badly < 120.0, "{well} went well, {badly} did not");
+    }
+
+    #[test]
+    fn after_an_outage_the_rate_is_back_within_a_minute() {
+        let start = Instant::now();
+        let mut rate = Rate::new(Limits::learnt(100, 100), start);
+        for second in 0..60 {
+            let now = start + Duration::from_secs(second);
+            rate.throttled(now, now);
+        }
+        for second in 61..110 {
+            rate.was_short();
+            rate.advance(start + Duration::from_secs(second));
+        }
+        assert!(rate.get() > 50.0, "it is {}", rate.get());
     }
 
     #[test]
