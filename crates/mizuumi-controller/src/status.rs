@@ -37,6 +37,11 @@ impl<S: Clone> Written<S> {
         None
     }
 
+    /// The watch has brought an object: a status written before needs not be remembered.
+    pub(crate) fn caught_up(&self, object: &impl Resource) {
+        self.newer_than(object);
+    }
+
     pub(crate) fn forget(&self, object: &impl Resource) {
         if let Some(uid) = &object.meta().uid {
             self.by_uid.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);

@@ -89,6 +89,7 @@ pub(crate) async fn watch<K, P>(
             }
             Ok(Event::Apply(object)) => {
                 let lane = lane_of::<K>(&object);
+                context.written.caught_up(&object);
                 match context.store.keep(object, listing.number) {
                     (name, Change::New) => queue.push(&name, lane),
                     (name, Change::Matters) => queue.push(&name, Lane::Change),
