@@ -7,7 +7,6 @@ mod flips;
 mod hangs;
 mod hostile;
 mod killed;
-mod known;
 mod lists;
 mod load;
 mod lost;

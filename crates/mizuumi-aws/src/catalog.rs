@@ -3,7 +3,8 @@
 //! Reads are shared: those that come within a moment, or while others are under way, become one call that names them
 //! all, or one list of the database where that is cheaper, so that N objects are not N calls. A sweep only ever tells
 //! which tables look different; before a write a table is read by a read that began after the reason for it. After a
-//! write, answers to reads that began before it no longer count.
+//! write, answers to reads that began before it no longer count. Where lists hang, tables that somebody waits for are read
+//! one by one.
 
 mod known;
 mod names;
@@ -12,10 +13,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future;
 use jiff::Timestamp;
 use mizuumi_core::data_table::{ObservedTable, TableKey};
 use mizuumi_core::{Class, Failure, Lane, Reading};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::clients::{Clients, ProfileClients};
 use crate::glue;
@@ -49,6 +51,9 @@ pub struct DatabaseKey {
     /// Glue database.
     pub database: String,
 }
+
+/// What was read of a table of that name.
+type Read = (String, Result<Sight, Failure>);
 
 /// Where the answer comes from.
 enum Source {
@@ -115,10 +120,11 @@ impl Catalog {
         };
         self.of(key, |known| {
             known.watch(&key.table);
+            let has_lists = !(is_hurried(lane) && known.are_lists_slow());
             if let Some(sight) = known.sight(&key.table, since) {
                 return Source::Known(Box::new(sight));
             }
-            if known.would_tell(&key.table, known.listing, since) {
+            if has_lists && known.would_tell(&key.table, known.listing, since) {
                 if known.listing.is_some() {
                     return Source::List(known.pages.subscribe());
                 }
@@ -134,10 +140,13 @@ impl Catalog {
                 }
             }
             let (answer, read) = oneshot::channel();
-            known.waiting.push(Waiter { table: key.table.clone(), lane, answer });
-            if !known.is_gathering {
-                known.is_gathering = true;
-                tokio::spawn(self.clone().answer_waiting(database_of(key), known.readers.clone()));
+            let hurried = is_hurried(lane);
+            let gathering = known.gathering(hurried);
+            gathering.waiting.push(Waiter { table: key.table.clone(), lane, answer });
+            if !gathering.is_served {
+                gathering.is_served = true;
+                let readers = gathering.readers.clone();
+                tokio::spawn(self.clone().answer_waiting(database_of(key), hurried, readers));
             }
             Source::Read(read)
         })
@@ -192,13 +201,14 @@ impl Catalog {
     }
 
     /// Reads for all that wait, and answers each.
-    async fn answer_waiting(self: Arc<Self>, database: DatabaseKey, readers: Arc<tokio::sync::Semaphore>) {
+    async fn answer_waiting(self: Arc<Self>, database: DatabaseKey, hurried: bool, readers: Arc<Semaphore>) {
         tokio::time::sleep(GATHER).await;
-        // Closed by nobody.
+        // Closed when those who read hang.
         let _reader = readers.acquire().await.ok();
         let waiting = self.database(&database, |known| {
-            known.is_gathering = false;
-            std::mem::take(&mut known.waiting)
+            let gathering = known.gathering(hurried);
+            gathering.is_served = false;
+            std::mem::take(&mut gathering.waiting)
         });
         let Some(lane) = waiting.iter().map(|waiter| waiter.lane).min() else { return };
         let names: Vec<String> = waiting.iter().map(|waiter| waiter.table.clone()).collect();
@@ -218,36 +228,46 @@ impl Catalog {
         names: Vec<String>,
         lane: Lane,
     ) -> HashMap<String, Result<Sight, Failure>> {
-        let doubted: HashSet<String> = self.database(database, |known| {
-            names.iter().filter(|name| known.is_doubted(name)).cloned().collect()
+        let direct: HashSet<String> = self.database(database, |known| {
+            let is_direct = is_hurried(lane) && known.are_lists_slow();
+            names.iter().filter(|name| is_direct || known.is_doubted(name)).cloned().collect()
         });
-        let calls = Calls::for_names(names, |name| doubted.contains(name));
+        let calls = Calls::for_names(names, |name| direct.contains(name));
         let groups = calls.groups.iter().map(|names| self.read_group(database, names, lane));
-        let single = calls
-            .single
-            .iter()
-            .map(|name| async move { (name.clone(), self.read_one(database, name, lane).await) });
-        let (groups, single) =
-            futures::future::join(futures::future::join_all(groups), futures::future::join_all(single)).await;
+        let single = self.read_each(database, &calls.single, lane);
+        let (groups, single) = future::join(future::join_all(groups), single).await;
         groups.into_iter().flatten().chain(single).collect()
     }
 
-    async fn read_group(
-        &self,
-        key: &DatabaseKey,
-        names: &[String],
-        lane: Lane,
-    ) -> Vec<(String, Result<Sight, Failure>)> {
+    async fn read_each(&self, database: &DatabaseKey, names: &[String], lane: Lane) -> Vec<Read> {
+        let read = async |name: &String| (name.clone(), self.read_one(database, name, lane).await);
+        future::join_all(names.iter().map(read)).await
+    }
+
+    /// Reads by one list; who is in a hurry goes around one that hangs.
+    async fn read_group(&self, key: &DatabaseKey, names: &[String], lane: Lane) -> Vec<Read> {
         let began = Instant::now();
         let mut found = HashMap::new();
+        let slow = Notify::new();
+        let is_slow = || {
+            self.database(key, Known::lists_are_slow);
+            slow.notify_one();
+        };
         let read = async {
             let clients = self.clients.of(&key.profile)?;
             let each = |tables: Vec<(String, ObservedTable)>| found.extend(tables);
-            glue::get_tables(clients, lane, &key.database, Some(&expression(names)), each).await
+            glue::get_tables(clients, lane, &key.database, Some(&expression(names)), is_slow, each).await
         };
-        let database_exists = match read.await {
-            Ok(exists) => exists,
-            Err(failure) => return names.iter().map(|name| (name.clone(), Err(failure.clone()))).collect(),
+        let read = tokio::select! {
+            read = read => Some(read),
+            () = slow.notified(), if is_hurried(lane) => None,
+        };
+        let database_exists = match read {
+            Some(Ok(exists)) => exists,
+            Some(Err(failure)) => {
+                return names.iter().map(|name| (name.clone(), Err(failure.clone()))).collect();
+            }
+            None => return self.read_each(key, names, lane).await,
         };
         self.database(key, |known| {
             for name in names {
@@ -285,7 +305,8 @@ impl Catalog {
                 });
                 listed.extend(tables.into_iter().map(|(name, _)| name.into_boxed_str()));
             };
-            glue::get_tables(clients, lane, &key.database, None, each).await
+            let is_slow = || self.database(key, Known::lists_are_slow);
+            glue::get_tables(clients, lane, &key.database, None, is_slow, each).await
         };
         let ended = read.await;
         self.database(key, |known| {
@@ -313,6 +334,11 @@ impl Catalog {
         // Nothing here can panic half way, so a poisoned lock guards whole data.
         then(&mut self.databases.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether somebody waits for it.
+fn is_hurried(lane: Lane) -> bool {
+    lane <= Lane::Progress
 }
 
 fn database_of(key: &TableKey) -> DatabaseKey {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use mizuumi_core::{Class, Errand, Failure, Lane};
+use mizuumi_core::{Class, Errand, Failure, Lane, Still};
 use rand::RngExt;
 use tokio::time::{self, Instant};
 
@@ -28,10 +28,16 @@ const THROTTLED: u32 = 6;
 /// The first wait between two tries of a read.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// After so long without an answer a call is slow: it is waited for, and whoever knows another way is told.
+const SLOW: Duration = Duration::from_secs(3);
+
 /// What a last look before a write says holds for so long.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// How often a last look is taken again that took longer.
 const LAST_LOOKS: u32 = 5;
+
+/// Why a write was not sent.
+const LAPSED: &str = "the resource has changed meanwhile, and nothing was sent";
 
 /// An operation of AWS.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,12 @@ pub(crate) struct Api {
     pub(crate) name: &'static str,
     /// Whether it writes.
     pub(crate) effect: Effect,
+}
+
+impl Api {
+    fn failure(self, class: Class, message: &str) -> Failure {
+        Failure { operation: self.name, class, message: message.to_owned() }
+    }
 }
 
 macro_rules! api {
@@ -80,7 +92,23 @@ impl Gateway {
         E: ProvideErrorMetadata + Error + Send + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     {
-        self.call(api, lane, || future::ready(Ok(true)), send).await
+        self.read_or_say(api, lane, || (), send).await
+    }
+
+    /// The same, and says when an answer is slow to come. Waiting for its turn does not count.
+    pub(crate) async fn read_or_say<T, E, F>(
+        &self,
+        api: Api,
+        lane: Lane,
+        is_slow: impl Fn() + Send + Sync,
+        send: impl Fn() -> F + Send + Sync,
+    ) -> Result<Option<T>, Failure>
+    where
+        T: Send,
+        E: ProvideErrorMetadata + Error + Send + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    {
+        self.call(api, lane, None, || future::ready(Ok(true)), is_slow, send).await
     }
 
     /// Writes, if that is still wanted when its turn has come; none if what it speaks of is not there.
@@ -112,17 +140,12 @@ impl Gateway {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         C: Future<Output = Result<bool, Failure>> + Send,
     {
-        let failed =
-            |class, message: &str| Failure { operation: api.name, class, message: message.to_owned() };
-        let (failed, is_right) = (&failed, &is_right);
+        let is_right = &is_right;
         let last_look = || async move {
             for _ in 0..LAST_LOOKS {
                 let began = Instant::now();
                 if !errand.still.holds().await {
-                    return Err(failed(
-                        Class::Conflict,
-                        "the resource has changed meanwhile, and nothing was sent",
-                    ));
+                    return Err(api.failure(Class::Conflict, LAPSED));
                 }
                 if !is_right().await? {
                     return Ok(false);
@@ -132,16 +155,18 @@ impl Gateway {
                     return Ok(true);
                 }
             }
-            Err(failed(Class::Unavailable, "what a last look says is old by the time it is there"))
+            Err(api.failure(Class::Unavailable, "what a last look says is old by the time it is there"))
         };
-        self.call(api, errand.lane, last_look, send).await
+        self.call(api, errand.lane, Some(errand.still), last_look, || (), send).await
     }
 
     async fn call<T, E, F, C>(
         &self,
         api: Api,
         lane: Lane,
+        still: Option<&dyn Still>,
         is_still_right: impl Fn() -> C + Send + Sync,
+        is_slow: impl Fn() + Send + Sync,
         send: impl Fn() -> F + Send + Sync,
     ) -> Result<Option<T>, Failure>
     where
@@ -156,23 +181,32 @@ impl Gateway {
         let (mut failed, mut throttled) = (0, 0);
         loop {
             let asked = Instant::now();
-            let turn = self.pace.turn(&place, lane).await;
+            let turn = tokio::select! {
+                turn = self.pace.turn(&place, lane) => turn,
+                () = lapses(still) => return Err(api.failure(Class::Conflict, LAPSED)),
+            };
             self.metrics.waited(service, lane, asked.elapsed());
             if !is_still_right().await? {
                 return Ok(None);
             }
             let began = Instant::now();
             // On the heap: what the SDK keeps of a call is large, and there are many passes.
-            let answer = Box::pin(send()).await;
+            let mut call = Box::pin(send());
+            let answer = if let Ok(answer) = time::timeout(SLOW, &mut call).await {
+                answer
+            } else {
+                is_slow();
+                call.await
+            };
             let took = began.elapsed();
             let failure = match answer {
                 Ok(answer) => {
-                    drop(turn);
+                    turn.came_through();
                     self.metrics.answered(&place, "ok", took);
                     return Ok(Some(answer));
                 }
                 Err(error) if is_absent(&error) => {
-                    drop(turn);
+                    turn.came_through();
                     self.metrics.answered(&place, "absent", took);
                     return Ok(None);
                 }
@@ -186,15 +220,25 @@ impl Gateway {
                     (throttled < THROTTLED).then_some(AFTER_THROTTLING)
                 }
                 (Class::Unavailable, Effect::Read) => {
-                    drop(turn);
                     failed += 1;
                     (failed < READS).then(|| PAUSE * 2_u32.pow(failed - 1))
                 }
-                _ => None,
+                (Class::Unavailable | Class::Unknown, _) => None,
+                (Class::Denied | Class::Invalid | Class::Conflict, _) => {
+                    turn.came_through();
+                    None
+                }
             };
             let Some(pause) = pause else { return Err(failure) };
             let pause = pause.mul_f64(rand::rng().random_range(0.5..1.5));
             time::sleep(pause).await;
         }
+    }
+}
+
+async fn lapses(still: Option<&dyn Still>) {
+    match still {
+        Some(still) => still.lapses().await,
+        None => future::pending().await,
     }
 }

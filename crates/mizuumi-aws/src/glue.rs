@@ -40,12 +40,14 @@ pub(crate) async fn database_exists(
 }
 
 /// The tables of a database, a page at a time; false if there is no such database. All pages, or an error: absence can
-/// be told only from a complete list. With an expression, those whose whole name it matches.
+/// be told only from a complete list. With an expression, those whose whole name it matches. Says when a page is slow to
+/// come.
 pub(crate) async fn get_tables(
     clients: &ProfileClients,
     lane: Lane,
     database: &str,
     expression: Option<&str>,
+    is_slow: impl Fn() + Send + Sync,
     mut each: impl FnMut(Vec<(String, ObservedTable)>),
 ) -> Result<bool, Failure> {
     let get = clients
@@ -57,7 +59,8 @@ pub(crate) async fn get_tables(
     let mut token = None;
     loop {
         let page = get.clone().set_next_token(token);
-        let call = clients.gateway.read(api!("glue", "GetTables", Read), lane, || page.clone().send());
+        let api = api!("glue", "GetTables", Read);
+        let call = clients.gateway.read_or_say(api, lane, &is_slow, || page.clone().send());
         let Some(answer) = call.await? else { return Ok(false) };
         let tables = answer.table_list().iter();
         each(tables.map(|table| (table.name().to_owned(), convert::observed_table(table))).collect());

@@ -12,7 +12,8 @@ use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::condition::{self, ConditionStatus, ConditionType};
 use mizuumi_api::{Installation, annotation};
 use mizuumi_core::{
-    Ask, Class, DataDue, DataReading, Errand, Evidence, Goal, Kind, Lane, Port, Reading, Still, Verdict,
+    Ask, Class, DataDue, DataReading, Errand, Evidence, Failure, Goal, Kind, Lane, Port, Reading, Still,
+    Verdict,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -297,7 +298,7 @@ where
         let mut unsettled = None;
         let mut looked = data != DataReading::Known;
         for round in 1..=ROUNDS {
-            let mut world = match port.observe(&self.key, &look, ask).await {
+            let mut world = match self.observe(&look, ask).await {
                 Ok(world) => world,
                 Err(failure) => return Some(Evidence::NotObserved(failure)),
             };
@@ -309,7 +310,7 @@ where
                 }
                 if here {
                     looked = true;
-                    world = match port.observe(&self.key, &look, Ask { data: due.reading, ..ask }).await {
+                    world = match self.observe(&look, Ask { data: due.reading, ..ask }).await {
                         Ok(world) => world,
                         Err(failure) => return Some(Evidence::NotObserved(failure)),
                     };
@@ -364,6 +365,22 @@ where
         }
         // The last round always returns.
         Some(Evidence::FirstSight)
+    }
+
+    /// Looks. A look for which nobody waits is given up when somebody changes the resource.
+    async fn observe(&self, look: &K::Look, ask: Ask) -> Result<K::World, Failure> {
+        let world = self.context.port.observe(&self.key, look, ask);
+        if self.ticket.lane <= Lane::Progress {
+            return world.await;
+        }
+        tokio::select! {
+            world = world => world,
+            () = self.lapses() => Err(Failure {
+                operation: "look",
+                class: Class::Conflict,
+                message: "the resource has changed meanwhile".to_owned(),
+            }),
+        }
     }
 
     /// How to look at the data, if that is due: by the clock, or since somebody asked for a new look.
@@ -458,8 +475,12 @@ where
         };
         match failed {
             Some(true) => {
-                // A look that failed is no more urgent than the look was.
-                let lane = if self.ticket.lane == Lane::Data { Lane::Data } else { Lane::Progress };
+                // A look that failed is no more urgent than the look was; a change that AWS would not take yet no less.
+                let lane = match self.ticket.lane {
+                    Lane::Data => Lane::Data,
+                    Lane::Change if is_throttled(evidence) => Lane::Change,
+                    _ => Lane::Progress,
+                };
                 reasons.push((backoff.after_failure(self.ticket.name.clone()), lane));
             }
             Some(false) => {
@@ -488,6 +509,14 @@ where
     }
 }
 
+fn is_throttled<W, S>(evidence: &Evidence<W, S>) -> bool {
+    matches!(
+        evidence,
+        Evidence::NotObserved(Failure { class: Class::Throttled, .. })
+            | Evidence::Observed { failure: Some(Failure { class: Class::Throttled, .. }), .. }
+    )
+}
+
 impl<K, P> Still for Pass<'_, K, P>
 where
     K: Kind,
@@ -505,6 +534,19 @@ where
             let is_the_same = self.is_the_same().await;
             *self.known() = if is_the_same { Known::Since(asked) } else { Known::Outdated };
             is_the_same
+        })
+    }
+
+    fn lapses(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            loop {
+                self.ticket.superseded.notified().await;
+                // An annotation that changes all the time is no reason to begin anew all the time.
+                if !self.is_the_same().await {
+                    *self.known() = Known::Outdated;
+                    return;
+                }
+            }
         })
     }
 }

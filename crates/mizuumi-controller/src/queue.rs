@@ -1,7 +1,7 @@
 //! What is to be looked at next: urgent work first, every namespace in its turn, each resource by one pass at a time.
 //!
 //! kube's own queue serves in the order of arrival. A mass change of one team, or a sweep's findings, would then stand
-//! in front of everybody's next `kubectl apply`.
+//! in front of everybody's next `kubectl apply`. For the same reason the newest of a namespace's changes goes first.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,14 +15,25 @@ use crate::name::Name;
 
 /// Each so-many-th ticket goes to the last lane in which somebody waits, so that nothing waits for ever.
 const FOR_THE_LAST: u64 = 10;
+/// Each so-many-th change is the oldest of its namespace, not the newest.
+const FOR_THE_OLDEST: u64 = 4;
 
 /// The queue of one kind.
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Notify,
-    /// So many looks at data at once: they take long, and nobody waits for them.
-    most_data: usize,
+    most: Most,
+}
+
+/// Passes at once in the lanes in which nobody waits for them: where they take long, places are left for those for whom
+/// somebody does.
+#[derive(Clone, Copy, Debug)]
+struct Most {
+    /// Looks at data: they take longest.
+    data: usize,
+    /// Those and what sweeps found.
+    unhurried: usize,
 }
 
 #[derive(Debug, Default)]
@@ -31,8 +42,8 @@ struct State {
     ready: [Fair; Lane::ALL.len()],
     later: BTreeSet<(Instant, Name)>,
     handed_out: u64,
-    /// Looks at data under way.
-    data: usize,
+    /// Passes under way, by lane.
+    running: [usize; Lane::ALL.len()],
     closed: bool,
 }
 
@@ -43,12 +54,19 @@ struct Entry {
     since: Instant,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Place {
     Ready(Lane),
     Later(Instant, Lane),
-    /// A pass is under way; whether there is a reason for another.
-    Running(Option<Lane>),
+    /// A pass is under way.
+    Running(Running),
+}
+
+#[derive(Debug)]
+struct Running {
+    /// Whether there is a reason for another.
+    again: Option<Lane>,
+    superseded: Arc<Notify>,
 }
 
 /// Names of one lane, by namespace in turn.
@@ -67,11 +85,15 @@ pub(crate) struct Ticket {
     pub(crate) since: Instant,
     /// How long it waited.
     pub(crate) waited: Duration,
+    /// Told when the resource changes while the pass is under way.
+    pub(crate) superseded: Arc<Notify>,
 }
 
 impl Queue {
-    pub(crate) fn new(most_data: usize) -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), most_data: most_data.max(1) }
+    /// A queue for so many passes at once.
+    pub(crate) fn new(concurrency: usize) -> Self {
+        let most = Most { data: (concurrency / 4).max(1), unhurried: (concurrency * 3 / 4).max(1) };
+        Self { state: Mutex::default(), changed: Notify::new(), most }
     }
 
     /// There is a reason for a pass.
@@ -84,7 +106,7 @@ impl Queue {
     pub(crate) fn forget(&self, name: &Name) {
         let mut state = self.state();
         match state.entries.get_mut(name).map(|entry| &mut entry.place) {
-            Some(Place::Running(again)) => *again = None,
+            Some(Place::Running(running)) => running.again = None,
             Some(Place::Later(when, _)) => {
                 let when = *when;
                 state.later.remove(&(when, name.clone()));
@@ -105,7 +127,7 @@ impl Queue {
                 }
                 let now = Instant::now();
                 state.ripen(now);
-                if let Some(ticket) = state.pop(now, self.most_data) {
+                if let Some(ticket) = state.pop(now, self.most) {
                     return Some(ticket);
                 }
                 state.later.first().map_or(Duration::from_mins(1), |(when, _)| *when - now)
@@ -118,12 +140,10 @@ impl Queue {
     /// The pass is over; the next one comes at the latest after a while.
     pub(crate) fn done(&self, ticket: &Ticket, next: Option<(Duration, Lane)>) {
         let mut state = self.state();
-        if ticket.lane == Lane::Data {
-            state.data -= 1;
-        }
+        state.running[ticket.lane as usize] -= 1;
         let now = Instant::now();
         let again = match state.entries.remove(&ticket.name) {
-            Some(Entry { place: Place::Running(again), since }) => again.map(|lane| (lane, since)),
+            Some(Entry { place: Place::Running(running), since }) => running.again.map(|lane| (lane, since)),
             _ => None,
         };
         if let Some((lane, since)) = again {
@@ -164,8 +184,11 @@ impl Queue {
 impl State {
     fn push(&mut self, name: &Name, lane: Lane, since: Instant) {
         match self.entries.get_mut(name) {
-            Some(Entry { place: Place::Running(again), since: last }) => {
-                *again = Some(again.map_or(lane, |waiting| waiting.min(lane)));
+            Some(Entry { place: Place::Running(running), since: last }) => {
+                running.again = Some(running.again.map_or(lane, |waiting| waiting.min(lane)));
+                if lane == Lane::Change {
+                    running.superseded.notify_one();
+                }
                 *last = since;
                 return;
             }
@@ -193,27 +216,38 @@ impl State {
         }
     }
 
-    fn pop(&mut self, now: Instant, most_data: usize) -> Option<Ticket> {
+    fn has_room(&self, lane: Lane, most: Most) -> bool {
+        let [_, _, drift, data] = self.running;
+        match lane {
+            Lane::Change | Lane::Progress => true,
+            Lane::Drift => drift + data < most.unhurried,
+            Lane::Data => data < most.data && drift + data < most.unhurried,
+        }
+    }
+
+    fn pop(&mut self, now: Instant, most: Most) -> Option<Ticket> {
         let last_first = self.handed_out % FOR_THE_LAST == FOR_THE_LAST - 1;
         let mut lanes = Lane::ALL;
         if last_first {
             lanes.reverse();
         }
         for lane in lanes {
-            if lane == Lane::Data && self.data >= most_data {
+            if !self.has_room(lane, most) {
                 continue;
             }
-            while let Some(name) = self.ready[lane as usize].pop() {
+            let newest = lane == Lane::Change && self.handed_out % FOR_THE_OLDEST != FOR_THE_OLDEST - 1;
+            while let Some(name) = self.ready[lane as usize].pop(newest) {
                 // Passed over: it is gone, or waits in a better lane, or had its pass from there.
-                let Some(entry) = self.entries.get_mut(&name).filter(|e| e.place == Place::Ready(lane))
-                else {
-                    continue;
-                };
-                entry.place = Place::Running(None);
+                let is_here =
+                    |entry: &&mut Entry| matches!(entry.place, Place::Ready(ready) if ready == lane);
+                let Some(entry) = self.entries.get_mut(&name).filter(is_here) else { continue };
+                let superseded = Arc::new(Notify::new());
+                entry.place = Place::Running(Running { again: None, superseded: superseded.clone() });
                 let since = entry.since;
                 self.handed_out += 1;
-                self.data += usize::from(lane == Lane::Data);
-                return Some(Ticket { name, lane, since, waited: now.saturating_duration_since(since) });
+                self.running[lane as usize] += 1;
+                let waited = now.saturating_duration_since(since);
+                return Some(Ticket { name, lane, since, waited, superseded });
             }
         }
         None
@@ -229,11 +263,11 @@ impl Fair {
         names.push_back(name);
     }
 
-    /// The first name of the namespace whose turn it is.
-    fn pop(&mut self) -> Option<Name> {
+    /// The oldest or the newest name of the namespace whose turn it is.
+    fn pop(&mut self, newest: bool) -> Option<Name> {
         let namespace = self.turns.pop_front()?;
         let names = self.names.get_mut(&namespace)?;
-        let name = names.pop_front();
+        let name = if newest { names.pop_back() } else { names.pop_front() };
         if names.is_empty() {
             self.names.remove(&namespace);
         } else {
@@ -273,7 +307,7 @@ mod tests {
         let queue = Queue::new(1);
         push(&queue, &["a/drift"], Lane::Drift);
         push(&queue, &["a/1", "a/2", "a/3", "b/1"], Lane::Change);
-        assert_eq!(order(&queue, 5).await, ["a/1", "b/1", "a/2", "a/3", "a/drift"]);
+        assert_eq!(order(&queue, 5).await, ["a/3", "b/1", "a/2", "a/1", "a/drift"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -324,6 +358,31 @@ mod tests {
         assert!(time::timeout(Duration::from_secs(1), queue.next()).await.is_err(), "one at a time");
         queue.done(&first, None);
         assert_eq!(order(&queue, 1).await, ["a/2"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_sweeps_found_leaves_room_for_who_is_waited_for() {
+        let queue = Queue::new(4);
+        push(&queue, &["a/1", "a/2", "a/3", "a/4"], Lane::Drift);
+        let mut under_way = Vec::new();
+        for _ in 0..3 {
+            under_way.push(queue.next().await.expect("open"));
+        }
+        assert!(time::timeout(Duration::from_secs(1), queue.next()).await.is_err(), "three of four places");
+        push(&queue, &["a/changed"], Lane::Change);
+        assert_eq!(order(&queue, 1).await, ["a/changed"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_does_not_wait_for_a_mass_change_and_that_one_goes_on() {
+        let queue = Queue::new(1);
+        for number in 0..30 {
+            queue.push(&name(&format!("a/{number}")), Lane::Change);
+        }
+        assert_eq!(order(&queue, 2).await, ["a/29", "a/28"]);
+        push(&queue, &["a/fix"], Lane::Change);
+        let order = order(&queue, 10).await;
+        assert!(order[..2].contains(&"a/fix".to_owned()) && order.contains(&"a/0".to_owned()), "{order:?}");
     }
 
     #[tokio::test(start_paused = true)]

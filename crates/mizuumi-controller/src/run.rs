@@ -93,7 +93,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         written: Written::new(),
         index: Index::new(),
     });
-    let queue = Arc::new(Queue::new(concurrency / 4));
+    let queue = Arc::new(Queue::new(concurrency));
     let unlisted = Arc::new(AtomicUsize::new(scopes.len()));
     if let Some(listener) = listener {
         let (context, queue, clients) = (context.clone(), queue.clone(), clients.clone());

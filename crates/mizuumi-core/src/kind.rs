@@ -179,6 +179,9 @@ pub struct Ask {
 pub trait Still: Send + Sync {
     /// Asks, if it has been a while.
     fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+
+    /// Waits until somebody tells that it does not hold any more: a write need not wait for its turn then.
+    fn lapses(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// On whose behalf something is written, and whether that is still wanted.

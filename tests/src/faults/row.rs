@@ -31,8 +31,6 @@ pub enum Verdict {
     Holds,
     /// Not so.
     Fails,
-    /// Not so, for these reasons, all of which are known.
-    Known(Vec<String>),
     /// What it speaks of is not there yet.
     Pending(String),
 }
@@ -54,7 +52,6 @@ impl Row {
         let verdict = match &self.verdict {
             Verdict::Holds => "holds".to_owned(),
             Verdict::Fails => "FAILS".to_owned(),
-            Verdict::Known(_) => "fails, known".to_owned(),
             Verdict::Pending(_) => "pending".to_owned(),
         };
         [
@@ -100,11 +97,6 @@ impl Row {
         }
         match &self.verdict {
             Verdict::Holds | Verdict::Fails => {}
-            Verdict::Known(reasons) => {
-                for why in reasons {
-                    let _ = writeln!(text, "known: {why}");
-                }
-            }
             Verdict::Pending(why) => {
                 let _ = writeln!(text, "pending: {why}");
             }

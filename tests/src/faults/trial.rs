@@ -1,7 +1,6 @@
 //! One fault being tried: what its points found is gathered here.
 
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
 
 use super::row::{Row, Verdict};
-use super::{Fault, Options, known};
+use super::{Fault, Options};
 use crate::judge::Finding;
 
 /// Points tried at once where nothing is timed.
@@ -118,16 +117,8 @@ impl Trial {
         let mut sum = self.sum();
         let Sum { points, finding, slowest, failures, notes, pending } = std::mem::take(&mut *sum);
         let Finding { lost, doubled, foreign } = &finding;
-        let others = [doubled, foreign, &failures].into_iter().flatten();
-        let said: Vec<Option<&str>> = lost
-            .iter()
-            .map(|sentence| known::reason(fault.id, sentence, true))
-            .chain(others.map(|sentence| known::reason(fault.id, sentence, false)))
-            .collect();
-        let verdict = if said.is_empty() {
+        let verdict = if [lost, doubled, foreign, &failures].iter().all(|said| said.is_empty()) {
             pending.map_or(Verdict::Holds, Verdict::Pending)
-        } else if let Some(reasons) = said.into_iter().collect::<Option<BTreeSet<&str>>>() {
-            Verdict::Known(reasons.into_iter().map(str::to_owned).collect())
         } else {
             Verdict::Fails
         };

@@ -82,6 +82,10 @@ impl Bench {
 struct Always;
 
 impl Still for Always {
+    fn lapses(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+
     fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         Box::pin(std::future::ready(true))
     }

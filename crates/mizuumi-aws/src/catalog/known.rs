@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mizuumi_core::data_table::definition::Kept;
 use mizuumi_core::data_table::{ObservedTable, TableDefinition};
@@ -11,6 +11,11 @@ use mizuumi_core::{Failure, Lane, Packed};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::Sight;
+
+/// So many shared reads at once.
+const READERS: usize = 2;
+/// For so long after a list that hung none is tried for whom somebody waits; sweeps go on trying.
+const AROUND: Duration = Duration::from_secs(30);
 
 /// A table as it is kept: the definition, what it carries besides, the version.
 type Contents = (TableDefinition, Kept, Option<String>);
@@ -41,16 +46,30 @@ pub(super) struct Known {
     /// How many tables it had.
     size: Option<usize>,
     database_exists: bool,
-    /// Reads that wait to share a call.
-    pub(super) waiting: Vec<Waiter>,
-    /// Whether somebody is about to make that call.
-    pub(super) is_gathering: bool,
+    hurried: Gathering,
+    unhurried: Gathering,
     /// When the list of the whole began that is under way.
     pub(super) listing: Option<Instant>,
     /// A counter of its pages.
     pub(super) pages: watch::Sender<u64>,
+    /// When a list hung last, unless one came through since.
+    slow_since: Option<Instant>,
+}
+
+/// Reads that wait to share a call.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    pub(super) waiting: Vec<Waiter>,
+    /// Whether somebody is about to make that call.
+    pub(super) is_served: bool,
     /// So many shared reads at once: what comes meanwhile shares the next one.
     pub(super) readers: Arc<Semaphore>,
+}
+
+impl Default for Gathering {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), is_served: false, readers: Arc::new(Semaphore::new(READERS)) }
+    }
 }
 
 /// Who waits for a table to be read.
@@ -88,17 +107,22 @@ impl Default for Known {
             listed: None,
             size: None,
             database_exists: true,
-            waiting: Vec::new(),
-            is_gathering: false,
+            hurried: Gathering::default(),
+            unhurried: Gathering::default(),
             listing: None,
             unseen: 0,
             pages: watch::Sender::new(0),
-            readers: Arc::new(Semaphore::new(2)),
+            slow_since: None,
         }
     }
 }
 
 impl Known {
+    /// Where reads of a lane wait: those that somebody waits for do not wait for sweeps that wait for their turn.
+    pub(super) const fn gathering(&mut self, is_hurried: bool) -> &mut Gathering {
+        if is_hurried { &mut self.hurried } else { &mut self.unhurried }
+    }
+
     /// From now on the table is kept track of.
     pub(super) fn watch(&mut self, table: &str) {
         if !self.tables.contains_key(table) {
@@ -185,6 +209,18 @@ impl Known {
         self.tables.get(table).is_some_and(|table| table.is_doubted)
     }
 
+    /// A list hangs: who waits for its turn behind it, or for its pages, looks for another way.
+    pub(super) fn lists_are_slow(&mut self) {
+        self.slow_since = Some(Instant::now());
+        std::mem::replace(&mut self.hurried.readers, Arc::new(Semaphore::new(READERS))).close();
+        self.pages.send_modify(|page| *page += 1);
+    }
+
+    /// Whether lists hang, as far as is known.
+    pub(super) fn are_lists_slow(&self) -> bool {
+        self.slow_since.is_some_and(|since| since.elapsed() < AROUND)
+    }
+
     /// Nothing that was seen counts any more.
     pub(super) fn distrust(&mut self) {
         self.listed = None;
@@ -227,6 +263,7 @@ impl Known {
 
     /// A complete list has ended: what is kept track of and was not in it is absent.
     pub(super) fn keep_list(&mut self, began: Instant, database_exists: bool, listed: &[Box<str>]) {
+        self.slow_since = None;
         self.size = Some(listed.len());
         self.listed = Some(began);
         self.database_exists = database_exists;

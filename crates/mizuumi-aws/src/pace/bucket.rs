@@ -13,6 +13,9 @@ use super::learning::{Limits, Rate};
 /// Each so-many-th token goes to the last lane in which somebody waits, so that a busy day of users' changes slows
 /// sweeps down but never stops them.
 const FOR_THE_LAST: u64 = 10;
+/// Among users' changes the newest goes first, since somebody sits and waits for it; behind a mass change it would wait for
+/// that to end, which comes no later for it. Each so-many-th token goes to the oldest.
+const FOR_THE_OLDEST: u64 = 4;
 
 /// A bucket.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ struct State {
     is_served: bool,
 }
 
-/// Leave to make one call. Dropped, it says that the call was not throttled.
+/// Leave to make one call, whose end it has to be told.
 #[derive(Debug)]
 pub(crate) struct Turn {
     bucket: Arc<Bucket>,
@@ -39,6 +42,11 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    /// AWS took the call, whatever it answered.
+    pub(crate) fn came_through(self) {
+        self.bucket.state().rate.came_through();
+    }
+
     /// AWS throttled the call.
     pub(crate) fn was_throttled(self) {
         self.bucket.state().rate.throttled(self.granted, Instant::now());
@@ -122,10 +130,12 @@ impl State {
     }
 
     fn next(&mut self) -> Option<oneshot::Sender<()>> {
-        let last_first = self.granted % FOR_THE_LAST == FOR_THE_LAST - 1;
-        let mut lanes: Vec<_> = self.waiting.iter_mut().filter(|lane| !lane.is_empty()).collect();
-        let lane = if last_first { lanes.pop() } else { lanes.into_iter().next() };
-        lane?.pop_front()
+        let is_due = |every: u64| self.granted % every == every - 1;
+        let mut lanes = Lane::ALL.into_iter().filter(|lane| !self.waiting[*lane as usize].is_empty());
+        let lane = if is_due(FOR_THE_LAST) { lanes.next_back() } else { lanes.next() }?;
+        let newest = lane == Lane::Change && !is_due(FOR_THE_OLDEST);
+        let waiting = &mut self.waiting[lane as usize];
+        if newest { waiting.pop_back() } else { waiting.pop_front() }
     }
 
     fn is_waited_for(&self) -> bool {
@@ -180,6 +190,25 @@ mod tests {
         let served = order(bucket(), &asked).await;
         let place = served.iter().position(|lane| *lane == Lane::Drift).expect("served");
         assert!(place <= 9, "it comes {place}th");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_users_change_does_not_wait_for_a_mass_change_to_end() {
+        let bucket = bucket();
+        drop(bucket.clone().turn(Lane::Change).await);
+        let mass: Vec<_> = (0..40).map(|_| tokio::spawn(bucket.clone().turn(Lane::Change))).collect();
+        tokio::task::yield_now().await;
+        let start = Instant::now();
+        drop(bucket.turn(Lane::Change).await);
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        for one in mass {
+            drop(one.await);
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(9),
+            "all end as soon as they would: {:?}",
+            start.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,8 +18,14 @@ const WAY_BACK_SECONDS: f64 = 4.0;
 const WAY_BACK_CALLS: f64 = 100.0;
 /// After so many seconds it is worth a try however rare calls are.
 const LONGEST_WAY_BACK: f64 = 10.0;
-/// However much AWS throttles, so much is left: one call in two seconds is no storm, and finds the end of the outage.
-const LEAST: f64 = 0.5;
+/// While some calls come through, so much is left: fewer calls would not come through any better, and users wait.
+const TRICKLE: f64 = 2.0;
+/// So many cuts in a row are an outage: none comes through at any rate.
+const OUTAGE: u32 = 8;
+/// What each throttled call leaves of the rate then.
+const OUTAGE_CUT: f64 = 0.5;
+/// In an outage so much is left: one call in four seconds is no storm, and finds the end.
+const LEAST: f64 = 0.25;
 /// Doublings and the curve's time advance in steps of this.
 const STEP: Duration = Duration::from_secs(1);
 
@@ -73,6 +79,8 @@ pub(super) struct Rate {
     stepped_at: Instant,
     /// Whether the rate held a call back since the last step.
     was_short: bool,
+    /// Cuts since a call came through.
+    refused: u32,
 }
 
 impl Rate {
@@ -85,6 +93,7 @@ impl Rate {
             cut_at: None,
             stepped_at: now,
             was_short: false,
+            refused: 0,
         }
     }
 
@@ -134,13 +143,21 @@ impl Rate {
         self.now = next.min(self.limits.most);
     }
 
+    /// AWS answered a call.
+    pub(super) fn came_through(&mut self) {
+        self.refused = 0;
+        self.now = self.now.max(TRICKLE.min(self.limits.first));
+    }
+
     /// AWS throttled a call that was granted at a time. Calls from before the last cut tell nothing new.
     pub(super) fn throttled(&mut self, granted: Instant, now: Instant) {
         if self.cut_at.is_some_and(|cut| granted <= cut) {
             return;
         }
+        self.refused = self.refused.saturating_add(1);
+        let (cut, least) = if self.refused < OUTAGE { (CUT, TRICKLE) } else { (OUTAGE_CUT, LEAST) };
         self.plateau = Some(self.now);
-        self.now = (self.now * CUT).max(LEAST.min(self.limits.first));
+        self.now = (self.now * cut).max(least.min(self.limits.first));
         self.climbed = 0.0;
         self.cut_at = Some(now);
         self.stepped_at = now;
@@ -170,6 +187,7 @@ mod tests {
                 if theirs >= 1.0 {
                     theirs -= 1.0;
                     well += 1.0;
+                    rate.came_through();
                 } else {
                     badly += 1.0;
                     rate.throttled(now, now);
@@ -189,9 +207,28 @@ mod tests {
 
     #[test]
     fn the_rate_goes_down_where_the_service_allows_less_than_at_first() {
-        let (well, badly, rate) = against(2.0, 600, Limits::learnt(20, 1000));
-        assert!(rate < 4.0, "it is still {rate}");
-        assert!(well > 1000.0 && badly < 120.0, "{well} went well, {badly} did not");
+        let (well, badly, rate) = against(4.0, 600, Limits::learnt(20, 1000));
+        assert!(rate < 6.0, "it is still {rate}");
+        assert!(well > 2000.0 && badly < 160.0, "{well} went well, {badly} did not");
+    }
+
+    #[test]
+    fn where_calls_are_refused_by_chance_the_rate_goes_on_and_where_all_are_it_stops_nearly() {
+        let start = Instant::now();
+        let mut rate = Rate::new(Limits::learnt(20, 100), start);
+        for second in 0..60 {
+            let now = start + Duration::from_secs(second);
+            rate.throttled(now, now);
+            rate.came_through();
+        }
+        assert!(rate.get() >= TRICKLE, "it is {}", rate.get());
+        for second in 61..90 {
+            let now = start + Duration::from_secs(second);
+            rate.throttled(now, now);
+        }
+        assert!(rate.get() <= LEAST, "it is {}", rate.get());
+        rate.came_through();
+        assert!(rate.get() >= TRICKLE, "one call that comes through ends the outage: {}", rate.get());
     }
 
     #[test]
