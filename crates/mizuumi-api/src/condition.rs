@@ -14,7 +14,7 @@ use crate::reason::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`.
+    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 64))]
     pub type_: String,
@@ -56,6 +56,8 @@ pub enum ConditionType {
     Stalled,
     /// The data is as recent as `spec.freshness` asks.
     Fresh,
+    /// All engines of `spec.engines` read the same in the table.
+    Compatible,
 }
 
 impl ConditionType {
@@ -67,6 +69,7 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::Fresh => "Fresh",
+            Self::Compatible => "Compatible",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `DataTable`: a table of the Glue Data Catalog over data in S3.
 
 pub mod freshness;
+pub mod projection;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use freshness::{
     Deadline, Freshness, FreshnessSource, FreshnessSourceType, Grain, MaxAge, PartitionValueSource,
 };
+pub use projection::{IntervalUnit, ProjectedColumn, Projection, ProjectionRange, ProjectionType};
 pub use status::{
     DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus, TableRef,
 };
@@ -56,6 +58,8 @@ use crate::duration::ShortDuration;
         .message("`serdeParameters` goes with `format`; with `storage` use `storage.serde.parameters`").reason(Reason::FieldValueInvalid).field_path(".serdeParameters"),
     validation = Rule::new("!has(self.partitions) || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("`partitions` needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'PartitionValue') || !has(self.partitions) || self.partitions.mode != 'Projected'")
+        .message("a freshness source of type 'PartitionValue' needs registered partitions; with `mode` 'Projected' there are none").reason(Reason::FieldValueForbidden).field_path(".freshness"),
     validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'PartitionValue') || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("a freshness source of type 'PartitionValue' needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
 )]
@@ -118,6 +122,12 @@ pub struct DataTableSpec {
     /// How partitions get into the catalog. Without it, they are left to others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Partitions>,
+    /// Engines that have to read the table; without it, all three. The condition `Compatible` says what one of them reads
+    /// otherwise than the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub engines: Option<Vec<Engine>>,
     /// How recent the data has to be, and how that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<Freshness>,
@@ -180,6 +190,22 @@ pub struct TableSchema {
 pub enum SchemaSource {
     /// `columns` says them.
     Declared,
+}
+
+/// An engine that reads tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Engine {
+    /// Amazon Athena, which is made from Trino.
+    Athena,
+    /// Apache Hive.
+    Hive,
+    /// Apache Spark with Hive support.
+    Spark,
+}
+
+impl Engine {
+    /// Every engine.
+    pub const ALL: [Self; 3] = [Self::Athena, Self::Hive, Self::Spark];
 }
 
 /// A column.
@@ -264,6 +290,8 @@ pub struct Serde {
 #[x_kube(
     validation = Rule::new("(self.mode == 'Declared') == has(self.declared)")
         .message("`declared` must be set when `mode` is 'Declared', and only then").reason(Reason::FieldValueInvalid).field_path(".declared"),
+    validation = Rule::new("(self.mode == 'Projected') == has(self.projection)")
+        .message("`projection` must be set when `mode` is 'Projected', and only then").reason(Reason::FieldValueInvalid).field_path(".projection"),
     validation = Rule::new("self.mode == 'Discovered' || (!has(self.marker) && !has(self.quietPeriod))")
         .message("`marker` and `quietPeriod` go with `mode` 'Discovered'").reason(Reason::FieldValueInvalid).field_path(".mode"),
     validation = Rule::new("!(has(self.marker) && has(self.quietPeriod))")
@@ -286,6 +314,9 @@ pub struct Partitions {
     /// Without this and without `marker`, the installation's `partitions.quietPeriod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_period: Option<ShortDuration>,
+    /// With `Projected`: what the values of each partition key are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<Projection>,
 }
 
 /// Who says which partitions there are.
@@ -295,6 +326,8 @@ pub enum PartitionMode {
     Declared,
     /// The directories `key=value/…` under `location` say them, each once it is complete.
     Discovered,
+    /// Athena computes them; none is registered. Hive and Spark do not see them.
+    Projected,
 }
 
 /// A partition that the spec lists.

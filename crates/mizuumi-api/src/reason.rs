@@ -90,6 +90,20 @@ reasons! {
     NotDue,
     /// No source of `spec.freshness.sources` has said anything yet.
     NeverObserved,
+    /// Nothing is known that one of `spec.engines` reads otherwise than the others.
+    EnginesAgree,
+    /// The Avro schema stands behind `avro.schema.url`, which Athena does not read. Use `avro.schema.literal`.
+    AvroSchemaUrl,
+    /// The table is not marked as external: Hive deletes the data with it, and Athena may not read it.
+    NotExternal,
+    /// Athena computes the partitions; Hive and Spark find none. Use `partitions.mode: Discovered` for tables they read.
+    ProjectionUnseen,
+    /// The table's serde is not there in every engine. Use a `format`.
+    SerdeMissing,
+    /// Spark reads the header of the files as a row. Write them without one.
+    HeaderRead,
+    /// The serde reads every column as a string in Hive and Spark, whatever the table says.
+    TypesIgnored,
     /// A report annotation cannot be read; the message says which and how to write it.
     ReportInvalid,
 }

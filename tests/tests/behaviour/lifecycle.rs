@@ -67,7 +67,8 @@ async fn a_resource_makes_its_table_in_glue() {
     assert_eq!(Some(status.observed_generation), ready.metadata.generation);
     let of = status.table.expect("the table's name");
     assert_eq!((of.database, of.name), (team.aws.database.clone(), "web_orders".to_owned()));
-    assert!(status.conditions.iter().all(|c| c.type_ == "Ready"), "{:?}", status.conditions);
+    let told: Vec<&str> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
+    assert_eq!(told, ["Ready", "Compatible"]);
     assert_eq!(
         team.event("web-orders", "TableCreated").await,
         format!("create table: 3 columns, 1 partition key, at {}", team.location("web-orders"))

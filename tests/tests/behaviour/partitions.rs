@@ -1,7 +1,7 @@
 //! Partitions get into the catalog: those that the spec lists, and those that directories say.
 
 use anyhow::ensure;
-use mizuumi_tests::{Controller, Team};
+use mizuumi_tests::{Controller, Team, reason_of};
 use serde_json::{Value, json};
 
 fn keyed(partitions: &Value) -> Value {
@@ -134,4 +134,25 @@ async fn discovered_partitions_follow_the_root_of_the_table() {
     let locations: Vec<_> =
         partitions.iter().filter_map(|p| p.storage_descriptor().and_then(|s| s.location())).collect();
     assert_eq!(locations, [format!("{root}day=1/")]);
+}
+
+#[tokio::test]
+async fn projected_partitions_are_parameters_that_come_and_go_with_the_mode() {
+    let team = Team::new("projected").await;
+    let _controller = Controller::start(&team).await;
+    let projection = json!({ "columns": [
+        { "name": "day", "type": "Date", "format": "yyyy-MM-dd", "range": { "from": "2024-01-01", "to": "NOW" } },
+    ] });
+    let made =
+        team.create_ready("clicks", keyed(&json!({ "mode": "Projected", "projection": projection }))).await;
+    let parameter = async |key: &str| team.aws.parameter("clicks", key).await;
+    assert_eq!(parameter("projection.enabled").await.as_deref(), Some("true"));
+    assert_eq!(parameter("projection.day.range").await.as_deref(), Some("2024-01-01,NOW"));
+    assert_eq!(reason_of(&made, "Compatible"), "ProjectionUnseen");
+
+    team.change("clicks", json!({ "partitions": { "mode": "Discovered", "projection": null } })).await;
+    let changed = team.ready("clicks").await;
+    assert_eq!(parameter("projection.enabled").await, None);
+    assert_eq!(parameter("projection.day.range").await, None);
+    assert_eq!(reason_of(&changed, "Compatible"), "EnginesAgree");
 }

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
-use mizuumi_api::data_table::{self as api, AdoptionPolicy, DataTable, ManagementPolicy, PartitionMode};
+use mizuumi_api::data_table::{
+    self as api, AdoptionPolicy, DataTable, Engine, ManagementPolicy, PartitionMode,
+};
 use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
 use mizuumi_api::{Installation, annotation};
 
 use super::clock;
 use super::definition::{Column, makes_iceberg};
+use super::projection;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, PartitionValues, TableLook};
 use crate::freshness::{Policy, Source};
@@ -40,6 +43,8 @@ pub struct DesiredTable {
     pub parameters: BTreeMap<String, String>,
     /// How partitions get into the catalog.
     pub partitions: Option<PartitionPolicy>,
+    /// Who has to read the table.
+    pub engines: Vec<Engine>,
     /// How recent the data has to be.
     pub freshness: Option<Policy>,
     /// Names of the parameters that tell freshness.
@@ -85,6 +90,8 @@ pub enum PartitionPolicy {
     Declared(BTreeMap<PartitionValues, String>),
     /// Those that directories say.
     Discovered(Completeness),
+    /// None: Athena computes them from these table parameters.
+    Projected(BTreeMap<String, String>),
 }
 
 /// When a directory counts as complete.
@@ -147,8 +154,10 @@ impl DesiredTable {
                 "must not be 'ICEBERG'; a DataTable does not write Iceberg tables",
             ));
         }
-        let partitions =
-            spec.partitions.as_ref().and_then(|p| partition_policy(p, spec, installation, &mut problems));
+        let partitions = spec
+            .partitions
+            .as_ref()
+            .and_then(|p| partition_policy(p, spec, &partition_keys, installation, &mut problems));
         let names: Vec<String> = partition_keys.iter().map(|key| key.name.clone()).collect();
         let freshness = spec
             .freshness
@@ -167,6 +176,7 @@ impl DesiredTable {
             storage,
             parameters: spec.parameters.clone().unwrap_or_default(),
             partitions,
+            engines: spec.engines.clone().unwrap_or_else(|| Engine::ALL.to_vec()),
             freshness,
             freshness_parameters: installation.freshness_parameters.clone(),
             report: report(object),
@@ -203,7 +213,9 @@ impl DesiredTable {
             }),
             _ => None,
         };
-        TableLook { partitions: by_partition || self.partitions.is_some(), directories }
+        let registered =
+            self.partitions.as_ref().is_some_and(|p| !matches!(p, PartitionPolicy::Projected(_)));
+        TableLook { partitions: by_partition || registered, directories }
     }
 }
 
@@ -322,6 +334,7 @@ fn columns_of_keys(
 fn partition_policy(
     partitions: &api::Partitions,
     spec: &api::DataTableSpec,
+    keys: &[Column],
     installation: &Installation,
     problems: &mut Vec<Problem>,
 ) -> Option<PartitionPolicy> {
@@ -341,6 +354,22 @@ fn partition_policy(
                     None
                 }
             }
+        }
+        PartitionMode::Projected => {
+            let projection = partitions.projection.as_ref()?;
+            if let Some(template) = &projection.location_template {
+                let path = "spec.partitions.projection.locationTemplate";
+                check_location(path, template, installation, problems);
+            }
+            for key in spec.parameters.iter().flatten().map(|(key, _)| key) {
+                if projection::is_parameter(key) {
+                    problems.push(Problem::invalid(
+                        format!("spec.parameters.{key}"),
+                        "is written by `spec.partitions.projection`; it must not be set here as well",
+                    ));
+                }
+            }
+            Some(PartitionPolicy::Projected(projection::parameters(projection, keys, problems)))
         }
     }
 }

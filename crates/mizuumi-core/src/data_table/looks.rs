@@ -36,7 +36,7 @@ pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option
     let audit = after(looked.whole, desired.looks.audit);
     let newest = match &desired.partitions {
         // What is declared brings no news of its own accord; only somebody else's changes are looked for.
-        Some(PartitionPolicy::Declared(_)) => audit,
+        Some(PartitionPolicy::Declared(_) | PartitionPolicy::Projected(_)) => audit,
         Some(PartitionPolicy::Discovered(_)) | None => after(looked.newest, wait(desired, world, now)),
     };
     Some(if newest < audit { due(newest, DataReading::Newest) } else { due(audit, DataReading::Whole) })

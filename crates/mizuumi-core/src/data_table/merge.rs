@@ -14,7 +14,7 @@ use super::clock;
 use super::definition::{
     APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, OWNER_PARAMETER, TableDefinition,
 };
-use super::desired::{DesiredTable, Mode};
+use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::world::TableWorld;
 use crate::hive_type;
 use crate::s3_uri;
@@ -129,6 +129,9 @@ fn parameters(desired: &DesiredTable) -> BTreeMap<String, String> {
     }
     if let Some(layer) = desired.layer {
         all.insert(LAYER_PARAMETER.to_owned(), layer.name().to_owned());
+    }
+    if let Some(PartitionPolicy::Projected(projection)) = &desired.partitions {
+        all.extend(projection.clone());
     }
     all.extend(desired.parameters.clone());
     all

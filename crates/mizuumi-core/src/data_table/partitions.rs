@@ -44,6 +44,7 @@ pub fn steps(
             let directories = world.directories.as_deref().unwrap_or_default();
             discovered(completeness, directories, have, &owner, now)
         }
+        PartitionPolicy::Projected(_) => (Vec::new(), None),
     }
 }
 

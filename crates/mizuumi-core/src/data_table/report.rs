@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType, cut};
 use mizuumi_api::data_table::{
-    DataTable, DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus,
-    TableRef,
+    DataTable, DataTableStatus, DriftStatus, Engine, FreshnessState, FreshnessStatus, PartitionsStatus,
+    PlanStatus, TableRef,
 };
 use mizuumi_api::{Reason, annotation};
 
 use super::clock;
-use super::definition::Column;
+use super::definition::{Column, TableDefinition};
 use super::desired::{DesiredTable, Mode, PartitionPolicy, hive_path};
 use super::partitions;
 use super::plan::{TableStep, Why};
 use super::world::TableWorld;
-use super::{TableGoal, Tables, merge};
+use super::{TableGoal, Tables, lint, merge};
 use crate::freshness::{Clock, Judgement, Policy};
 use crate::kind::{Evidence, Kind};
 use crate::plan::{Goal, Plan, Verdict};
@@ -29,11 +29,13 @@ struct Bounds {
 }
 
 /// Of the lines of a plan.
-const PLAN: Bounds = Bounds { items: 50, longest: 512, bytes: 3_000 };
+const PLAN: Bounds = Bounds { items: 50, longest: 512, bytes: 2_000 };
 /// Of the lines of drift.
 const DRIFT: Bounds = Bounds { items: 20, longest: 512, bytes: 2_000 };
 /// Of the names of foreign parameters.
 const FOREIGN: Bounds = Bounds { items: 50, longest: 255, bytes: 2_000 };
+/// Longest text about what engines read differently.
+const LONGEST_FINDINGS: usize = 800;
 /// Longest name of a partition.
 const LONGEST_PARTITION: usize = 1024;
 /// Longest value of the annotation that requests a reconciliation.
@@ -141,6 +143,17 @@ pub fn report(
     if let Some((status, reason, message)) = fresh {
         conditions.push(condition(ConditionType::Fresh, status, reason, &message));
     }
+    conditions.extend(match (desired, evidence) {
+        // Nothing is said of a table that is not this resource's.
+        (_, Evidence::Observed { plan: Plan { verdict: Verdict::Blocked(..), .. }, .. }) => None,
+        (Some(desired), Evidence::Observed { world: TableWorld { table: Some(table), .. }, .. }) => {
+            let (status, reason, message) = compatible(&table.definition, &desired.engines);
+            Some(condition(ConditionType::Compatible, status, reason, &message))
+        }
+        // The table was not looked at: what was known of it goes on being said.
+        _ => condition::find(&before.conditions, ConditionType::Compatible)
+            .map(|known| Condition { observed_generation: generation, ..known.clone() }),
+    });
     status.conditions = keeping_times(conditions, &before.conditions);
     status
 }
@@ -316,6 +329,18 @@ fn plan_status(plan: &Plan<TableStep>) -> PlanStatus {
         steps: i64::try_from(plan.steps.len()).unwrap_or(i64::MAX),
         lines: PLAN.first(plan.steps.iter().map(ToString::to_string)),
     }
+}
+
+/// Whether all engines read the same in a table.
+fn compatible(table: &TableDefinition, engines: &[Engine]) -> (ConditionStatus, Reason, String) {
+    let findings = lint::findings(table, engines);
+    let Some(first) = findings.first() else {
+        let names: Vec<String> = engines.iter().map(|engine| format!("{engine:?}")).collect();
+        let message = format!("no difference is known between what these read: {}", names.join(", "));
+        return (ConditionStatus::True, Reason::EnginesAgree, message);
+    };
+    let said: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    (ConditionStatus::False, first.reason, cut(&said.join("; "), LONGEST_FINDINGS))
 }
 
 type FreshCondition = (ConditionStatus, Reason, String);

@@ -127,7 +127,7 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
         (text(), text(), prop::option::of(select(vec!["Lake", "Mart"]))),
         (select(vec!["s3://lake/team/flights", "s3://lake/team/flights/", "s3://lake/team/b"]), storage()),
         prop::option::of(parameters()),
-        select(vec!["Nobody", "Declared", "Declared", "Marker", "Quiet"]),
+        select(vec!["Nobody", "Declared", "Declared", "Marker", "Quiet", "Projected"]),
         subsequence(vec![["2013", "1"], ["2013", "12"], ["2014", "1"], ["x", "y"]], 0..=4),
         prop::option::of(freshness()),
     )
@@ -155,6 +155,13 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
                 let partitions = match mode {
                     "Declared" => Some(json!({ "mode": "Declared", "declared": declared })),
                     "Marker" => Some(json!({ "mode": "Discovered", "marker": "_SUCCESS" })),
+                    "Projected" => {
+                        let column = |key: &Value| {
+                            json!({ "name": key["name"], "type": "Integer", "range": { "from": "1", "to": "2100" } })
+                        };
+                        let columns: Vec<Value> = all[..keys].iter().map(column).collect();
+                        Some(json!({ "mode": "Projected", "projection": { "columns": columns } }))
+                    }
                     "Quiet" => Some(json!({ "mode": "Discovered", "quietPeriod": "1h" })),
                     _ => None,
                 };

@@ -1,0 +1,184 @@
+//! What one engine reads in a table and another does not, told before somebody finds out by a query.
+
+use mizuumi_api::Reason;
+use mizuumi_api::data_table::Engine;
+
+use super::definition::TableDefinition;
+use crate::hive_type;
+
+/// Something that engines do not read alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// A word for programs.
+    pub reason: Reason,
+    /// Who has the trouble.
+    pub engines: &'static [Engine],
+    /// What happens, and what to do.
+    pub message: String,
+}
+
+/// Hive's serde for quoted CSV.
+const OPEN_CSV: &str = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
+/// Athena's other serde for JSON.
+const OPENX_JSON: &str = "org.openx.data.jsonserde.JsonSerDe";
+
+/// The findings about a table that concern these engines, the worst first.
+#[must_use]
+pub fn findings(table: &TableDefinition, engines: &[Engine]) -> Vec<Finding> {
+    let all =
+        [avro_url(table), managed(table), projection(table), openx(table), header(table), open_csv(table)];
+    all.into_iter()
+        .flatten()
+        .filter(|finding| finding.engines.iter().any(|engine| engines.contains(engine)))
+        .collect()
+}
+
+fn finding(reason: Reason, engines: &'static [Engine], message: impl Into<String>) -> Finding {
+    Finding { reason, engines, message: message.into() }
+}
+
+fn parameter<'a>(table: &'a TableDefinition, key: &str) -> Option<&'a str> {
+    let of_serde = table.serde.as_ref().and_then(|serde| serde.parameters.get(key));
+    table.parameters.get(key).or(of_serde).map(String::as_str)
+}
+
+fn has_serde(table: &TableDefinition, library: &str) -> bool {
+    table.serde.as_ref().and_then(|serde| serde.library.as_deref()) == Some(library)
+}
+
+/// Athena user guide, "Avro SerDe": the schema has to stand in the table.
+fn avro_url(table: &TableDefinition) -> Option<Finding> {
+    parameter(table, "avro.schema.url")?;
+    Some(finding(
+        Reason::AvroSchemaUrl,
+        &[Engine::Athena],
+        "Athena does not read 'avro.schema.url'; put the schema itself into 'avro.schema.literal'",
+    ))
+}
+
+/// Without the two, Hive takes the data for its own and drops it with the table; Athena refuses a table without a type.
+fn managed(table: &TableDefinition) -> Option<Finding> {
+    let is_external = parameter(table, "EXTERNAL").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if is_external && table.table_type.as_deref() == Some("EXTERNAL_TABLE") {
+        return None;
+    }
+    Some(finding(
+        Reason::NotExternal,
+        &[Engine::Athena, Engine::Hive, Engine::Spark],
+        "the table type is not EXTERNAL_TABLE or the parameter EXTERNAL is not TRUE: Hive deletes the data when the \
+         table is dropped, and Athena may not read the table",
+    ))
+}
+
+/// Athena user guide, "Partition projection": only Athena knows it.
+fn projection(table: &TableDefinition) -> Option<Finding> {
+    let is_on =
+        parameter(table, "projection.enabled").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    is_on.then_some(())?;
+    Some(finding(
+        Reason::ProjectionUnseen,
+        &[Engine::Hive, Engine::Spark],
+        "Hive and Spark do not know partition projection and find no data; with `partitions.mode: Discovered` all find it",
+    ))
+}
+
+fn openx(table: &TableDefinition) -> Option<Finding> {
+    has_serde(table, OPENX_JSON).then_some(())?;
+    Some(finding(
+        Reason::SerdeMissing,
+        &[Engine::Hive, Engine::Spark],
+        "Hive and Spark do not ship the OpenX JSON serde; with `format: json` all have the serde",
+    ))
+}
+
+/// SPARK-11374: Spark's reader of Hive tables passes over the property.
+fn header(table: &TableDefinition) -> Option<Finding> {
+    let lines = parameter(table, "skip.header.line.count")?;
+    (lines.trim() != "0").then_some(())?;
+    Some(finding(
+        Reason::HeaderRead,
+        &[Engine::Spark],
+        "Spark passes over 'skip.header.line.count' and reads the header as a row; write the files without one",
+    ))
+}
+
+/// Hive's OpenCSVSerde says that every column is a string, whatever the table says; Athena converts.
+fn open_csv(table: &TableDefinition) -> Option<Finding> {
+    has_serde(table, OPEN_CSV).then_some(())?;
+    let mut typed = table
+        .columns
+        .iter()
+        .filter(|column| column.type_.as_deref().is_some_and(|type_| !hive_type::same(type_, "string")));
+    let first = typed.next()?;
+    Some(finding(
+        Reason::TypesIgnored,
+        &[Engine::Hive, Engine::Spark],
+        format!(
+            "with OpenCSVSerde Hive and Spark read every column as a string, '{}' and {} more have other types; declare \
+             them as string, or use `format: csv`",
+            first.name,
+            typed.count()
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::definition::{Column, Serde};
+    use super::*;
+
+    const ALL: [Engine; 3] = [Engine::Athena, Engine::Hive, Engine::Spark];
+
+    fn table(parameters: &[(&str, &str)], library: &str, types: &[&str]) -> TableDefinition {
+        let mut all = BTreeMap::from([("EXTERNAL".to_owned(), "TRUE".to_owned())]);
+        all.extend(parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let column = |type_: &&str| Column {
+            name: format!("a_{type_}"),
+            type_: Some((*type_).to_owned()),
+            ..Column::default()
+        };
+        TableDefinition {
+            table_type: Some("EXTERNAL_TABLE".to_owned()),
+            parameters: all,
+            serde: Some(Serde { library: Some(library.to_owned()), ..Serde::default() }),
+            columns: types.iter().map(column).collect(),
+            ..TableDefinition::default()
+        }
+    }
+
+    #[test]
+    fn each_trap_is_told_to_those_who_fall_into_it() {
+        let parquet = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+        let plain = table(&[], parquet, &["int"]);
+        let managed = TableDefinition { table_type: None, ..plain.clone() };
+        let cases: [(TableDefinition, &[Reason]); 9] = [
+            (plain, &[]),
+            (managed, &[Reason::NotExternal]),
+            (table(&[("EXTERNAL", "FALSE")], parquet, &[]), &[Reason::NotExternal]),
+            (table(&[("avro.schema.url", "s3://b/a.avsc")], parquet, &[]), &[Reason::AvroSchemaUrl]),
+            (table(&[("projection.enabled", "true")], parquet, &[]), &[Reason::ProjectionUnseen]),
+            (table(&[("skip.header.line.count", "1")], parquet, &[]), &[Reason::HeaderRead]),
+            (table(&[("skip.header.line.count", "0")], parquet, &[]), &[]),
+            (table(&[], OPENX_JSON, &["int"]), &[Reason::SerdeMissing]),
+            (table(&[], OPEN_CSV, &["STRING", "int", "date"]), &[Reason::TypesIgnored]),
+        ];
+        for (table, expected) in cases {
+            let found: Vec<Reason> =
+                findings(&table, &ALL).into_iter().map(|finding| finding.reason).collect();
+            assert_eq!(found, expected, "{table:?}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_read_the_table_is_not_asked() {
+        let projected = table(&[("projection.enabled", "true"), ("avro.schema.url", "s3://b/a")], "", &[]);
+        let reasons = |engines: &[Engine]| -> Vec<Reason> {
+            findings(&projected, engines).into_iter().map(|finding| finding.reason).collect()
+        };
+        assert_eq!(reasons(&[Engine::Athena]), [Reason::AvroSchemaUrl]);
+        assert_eq!(reasons(&[Engine::Spark]), [Reason::ProjectionUnseen]);
+        assert_eq!(reasons(&ALL), [Reason::AvroSchemaUrl, Reason::ProjectionUnseen]);
+    }
+}
