@@ -22,35 +22,44 @@ const TRUSTED: u32 = 3;
 /// So many databases of a profile at once. The rate is the gateway's affair.
 const AT_ONCE: usize = 8;
 
-/// Sweeps for ever, and hands each table that looks different to `wake`. A database whose sweep takes longer than the
-/// interval is left out until it has ended, and holds up no other.
+/// Between two looks at which databases there are.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Sweeps for ever, and hands each table that looks different to `wake`. Each database is swept again so long after its last
+/// sweep ended, so that one that hangs holds up no other.
 pub(crate) async fn sweep(catalog: Arc<Catalog>, every: Duration, wake: impl Fn(&TableKey)) {
     let mut failures = Failures::default();
-    let mut under_way = HashSet::new();
     let mut places: HashMap<String, Arc<Semaphore>> = HashMap::new();
+    let mut due: HashMap<DatabaseKey, Instant> = HashMap::new();
+    let mut under_way = HashSet::new();
     let mut sweeps = FuturesUnordered::new();
-    let mut next = Instant::now() + jittered(every);
     loop {
-        tokio::select! {
-            () = sleep_until(next) => {
-                next = Instant::now() + jittered(every);
-                for database in catalog.watched() {
-                    if !under_way.insert(database.clone()) {
-                        continue;
-                    }
-                    let places = places
-                        .entry(database.profile.clone())
-                        .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)))
-                        .clone();
-                    let catalog = &catalog;
-                    sweeps.push(async move {
-                        // Closed by nobody.
-                        let _place = places.acquire().await.ok();
-                        let outcome = catalog.sweep(&database, clock::now()).await;
-                        (database, outcome)
-                    });
-                }
+        let now = Instant::now();
+        let watched = catalog.watched();
+        due.retain(|database, _| watched.contains(database));
+        for database in watched {
+            if under_way.contains(&database)
+                || *due.entry(database.clone()).or_insert_with(|| now + jittered(every)) > now
+            {
+                continue;
             }
+            due.remove(&database);
+            under_way.insert(database.clone());
+            let place = places.entry(database.profile.clone());
+            let places = place.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone();
+            let catalog = &catalog;
+            sweeps.push(async move {
+                // Closed by nobody.
+                let _place = places.acquire().await.ok();
+                let outcome = catalog.sweep(&database, clock::now()).await;
+                (database, outcome)
+            });
+        }
+        // Databases that are new are seen by then as well.
+        let look_again = now + every.min(LOOK);
+        let next = due.values().copied().fold(look_again, Instant::min);
+        tokio::select! {
+            () = sleep_until(next) => {}
             Some((database, outcome)) = sweeps.next() => {
                 failures.woken(&catalog, &database, outcome).iter().for_each(&wake);
                 under_way.remove(&database);
