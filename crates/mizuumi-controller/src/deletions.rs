@@ -38,8 +38,9 @@ impl Deletions {
     }
 
     /// Whether a deletion that nobody confirmed may go ahead; `waiting` is how many such there are now, this one
-    /// included. If not, why.
-    pub(crate) fn may_go(&self, name: &Name, waiting: usize) -> Result<(), String> {
+    /// included. If not, why. One that was held stays held: while somebody confirms or abandons the others, the last few
+    /// are no fewer a mistake.
+    pub(crate) fn may_go(&self, name: &Name, waiting: usize, was_held: bool) -> Result<(), String> {
         let now = Instant::now();
         let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
         lately.allowed.retain(|_, when| now.duration_since(*when) < self.window);
@@ -47,7 +48,7 @@ impl Deletions {
             return Ok(());
         }
         // Those that were allowed and are not gone yet are among those that wait.
-        if waiting <= self.most && lately.allowed.len() < self.most {
+        if !was_held && waiting <= self.most && lately.allowed.len() < self.most {
             lately.allowed.insert(name.clone(), now);
             return Ok(());
         }
@@ -83,15 +84,15 @@ mod tests {
     async fn a_few_deletions_go_ahead_and_one_that_went_ahead_may_end() {
         let deletions = deletions();
         for number in 0..3 {
-            assert_eq!(deletions.may_go(&name(number), 3), Ok(()), "{number}");
+            assert_eq!(deletions.may_go(&name(number), 3, false), Ok(()), "{number}");
         }
-        assert_eq!(deletions.may_go(&name(0), 100), Ok(()));
+        assert_eq!(deletions.may_go(&name(0), 100, false), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_many_that_come_at_once_all_are_held() {
         let deletions = deletions();
-        let held = deletions.may_go(&name(0), 4).expect_err("held");
+        let held = deletions.may_go(&name(0), 4, false).expect_err("held");
         assert!(
             held.contains("more than 3 resources") && held.contains(annotation::CONFIRM_DELETION),
             "{held}"
@@ -99,11 +100,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn one_that_was_held_stays_held_when_few_are_left() {
+        assert!(deletions().may_go(&name(0), 1, true).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn of_many_that_come_one_by_one_no_more_go_ahead_than_are_allowed_in_a_while() {
         let deletions = deletions();
-        let gone = (0..100).filter(|number| deletions.may_go(&name(*number), 1).is_ok()).count();
+        let gone = (0..100).filter(|number| deletions.may_go(&name(*number), 1, false).is_ok()).count();
         assert_eq!(gone, 3);
         tokio::time::advance(Duration::from_secs(601)).await;
-        assert_eq!(deletions.may_go(&name(7), 1), Ok(()));
+        assert_eq!(deletions.may_go(&name(7), 1, false), Ok(()));
     }
 }

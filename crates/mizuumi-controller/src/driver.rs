@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::object::HasStatus;
 use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::condition::{self, ConditionStatus, ConditionType};
-use mizuumi_api::{Installation, annotation};
+use mizuumi_api::{Installation, Reason, annotation};
 use mizuumi_core::{
     Ask, Class, DataDue, DataReading, Errand, Evidence, Failure, Goal, Kind, Lane, Port, Reading, Still,
     Verdict,
@@ -233,7 +233,7 @@ where
         }
         if !store::is_confirmed(self.object) {
             let waiting = self.context.store.unconfirmed_deletions();
-            if let Err(why) = self.context.deletions.may_go(&self.ticket.name, waiting) {
+            if let Err(why) = self.context.deletions.may_go(&self.ticket.name, waiting, self.was_held()) {
                 return self.conclude(Some(&goal), Evidence::Held(why)).await;
             }
         }
@@ -247,6 +247,13 @@ where
             return self.let_go().await;
         }
         self.conclude(Some(&goal), evidence).await
+    }
+
+    /// Whether its deletion was held the last time; the status remembers it over a restart.
+    fn was_held(&self) -> bool {
+        let conditions = self.object.status().map(K::conditions).unwrap_or_default();
+        condition::find(conditions, ConditionType::Ready)
+            .is_some_and(|ready| ready.reason == Reason::DeletionHeld.name())
     }
 
     async fn conclude(&self, goal: Option<&GoalOf<K>>, evidence: Seen<K>) -> Result<Next, Error> {
