@@ -1,6 +1,7 @@
 //! `DataTable`: a table of the Glue Data Catalog over data in S3.
 
 pub mod freshness;
+pub mod layout;
 pub mod projection;
 pub mod status;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use freshness::{
     Deadline, Freshness, FreshnessSource, FreshnessSourceType, Grain, MaxAge, PartitionValueSource,
 };
+pub use layout::{Bucketing, SchemaReference, Skewed, SortColumn, SortOrder};
 pub use projection::{IntervalUnit, ProjectedColumn, Projection, ProjectionRange, ProjectionType};
 pub use status::{
     DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus, TableRef,
@@ -114,6 +116,33 @@ pub struct DataTableSpec {
     /// Input format, output format and serde by class name, where `format` has no word for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
+    /// Buckets of the table's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucketing: Option<Bucketing>,
+    /// Frequent values whose rows are kept apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skewed: Option<Skewed>,
+    /// Further roots of the table's data, each under a prefix that the installation allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 100),
+        inner(
+            length(min = 6, max = 1024),
+            regex(pattern = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?#]*)?$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub additional_locations: Option<Vec<String>>,
+    /// Whether the data is compressed; a note for people, as readers look at the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<bool>,
+    /// Glue's `Retention`, whatever its readers make of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub retention: Option<i32>,
+    /// A schema of the Glue schema registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_reference: Option<SchemaReference>,
     /// Table parameters that this resource owns. Parameters of others are kept and listed in `status.foreignParameters`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "string_map")]

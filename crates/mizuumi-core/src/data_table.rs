@@ -4,6 +4,7 @@ pub mod clock;
 pub mod definition;
 pub mod desired;
 pub mod diff;
+pub mod layout;
 pub mod lint;
 pub mod looks;
 pub mod merge;

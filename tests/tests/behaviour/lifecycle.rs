@@ -318,3 +318,32 @@ async fn a_controller_that_is_told_to_stop_ends_in_good_order() {
     // What was under way was brought to its end, and told.
     assert_eq!(reason_of(&team.get("orders").await, "Ready"), "InSync");
 }
+
+#[tokio::test]
+async fn buckets_and_further_roots_come_and_go_with_the_spec() {
+    let team = Team::new("layout").await;
+    let _controller = Controller::start(&team).await;
+    let older = format!("s3://{}/older/", team.aws.bucket);
+    let layout = json!({
+        "bucketing": { "columns": ["id"], "count": 16, "sortedBy": [{ "column": "what", "order": "Descending" }] },
+        "additionalLocations": [older],
+        "retention": 30,
+    });
+    team.create_ready("orders", layout).await;
+    let table = team.aws.existing("orders").await;
+    let storage = table.storage_descriptor().expect("a storage descriptor");
+    assert_eq!((storage.number_of_buckets(), storage.bucket_columns()), (16, &["id".to_owned()][..]));
+    assert_eq!(
+        storage.sort_columns().iter().map(|order| (order.column(), order.sort_order())).collect::<Vec<_>>(),
+        [("what", 0)]
+    );
+    assert_eq!((storage.additional_locations(), table.retention()), (&[older][..], 30));
+
+    team.change("orders", json!({ "bucketing": null, "additionalLocations": null, "retention": null })).await;
+    team.ready("orders").await;
+    let table = team.aws.existing("orders").await;
+    let storage = table.storage_descriptor().expect("a storage descriptor");
+    assert!(storage.bucket_columns().is_empty() && storage.sort_columns().is_empty());
+    assert_eq!((storage.number_of_buckets(), table.retention()), (0, 0));
+    assert!(storage.additional_locations().is_empty());
+}

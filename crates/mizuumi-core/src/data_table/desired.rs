@@ -11,6 +11,7 @@ use mizuumi_api::{Installation, annotation};
 
 use super::clock;
 use super::definition::{Column, makes_iceberg};
+use super::layout::Layout;
 use super::projection;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, PartitionValues, TableLook};
@@ -41,6 +42,8 @@ pub struct DesiredTable {
     pub storage: StorageClasses,
     /// The spec's parameters.
     pub parameters: BTreeMap<String, String>,
+    /// What the spec says of the files beyond their format.
+    pub layout: Layout,
     /// How partitions get into the catalog.
     pub partitions: Option<PartitionPolicy>,
     /// Who has to read the table.
@@ -140,6 +143,15 @@ impl DesiredTable {
         );
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
         let partition_keys = columns_of_keys(keys, &columns, &mut problems);
+        let layout = Layout::new(spec, &columns, &mut problems);
+        for (index, location) in spec.additional_locations.iter().flatten().enumerate() {
+            check_location(
+                &format!("spec.additionalLocations[{index}]"),
+                location,
+                installation,
+                &mut problems,
+            );
+        }
         let storage = match (&spec.format, &spec.storage) {
             (Some(format), _) => Some(StorageClasses::of_format(*format, spec.serde_parameters.as_ref())),
             (None, Some(storage)) => Some(StorageClasses::explicit(storage)),
@@ -175,6 +187,7 @@ impl DesiredTable {
             location: spec.location.clone(),
             storage,
             parameters: spec.parameters.clone().unwrap_or_default(),
+            layout,
             partitions,
             engines: spec.engines.clone().unwrap_or_else(|| Engine::ALL.to_vec()),
             freshness,

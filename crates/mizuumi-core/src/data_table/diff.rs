@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::definition::{APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, TableDefinition};
 use super::desired::DesiredTable;
+use super::layout;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,9 @@ pub fn changes(have: &TableDefinition, to: &TableDefinition) -> Vec<Change> {
     field("outputFormat", have.output_format.as_deref(), to.output_format.as_deref());
     let library = |d: &TableDefinition| d.serde.as_ref().and_then(|s| s.library.clone());
     field("serde", library(have).as_deref(), library(to).as_deref());
+    for ((path, from), (_, to)) in layout::shown(have).zip(layout::shown(to)) {
+        field(path, from.as_deref(), to.as_deref());
+    }
     column_changes("columns", &have.columns, &to.columns, &mut changes);
     column_changes("partitionKeys", &have.partition_keys, &to.partition_keys, &mut changes);
     let none = BTreeMap::new();

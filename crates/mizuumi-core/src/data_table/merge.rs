@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::TableClaim;
-use super::clock;
 use super::definition::{
     APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, OWNER_PARAMETER, TableDefinition,
 };
 use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::world::TableWorld;
+use super::{clock, layout};
 use crate::hive_type;
 use crate::s3_uri;
 
@@ -119,6 +119,7 @@ fn lay_over(to: &mut TableDefinition, desired: &DesiredTable) {
     serde.parameters.extend(want.parameters.clone());
     to.serde = Some(serde);
     to.parameters.extend(parameters(desired));
+    desired.layout.lay_over(to);
 }
 
 /// Parameters that the spec says, and those that every reader needs: Hive drops the data of a table without EXTERNAL.
@@ -163,6 +164,7 @@ fn owned(desired: &DesiredTable) -> BTreeSet<String> {
     if desired.team.is_some() {
         owned.insert("owner".to_owned());
     }
+    owned.extend(desired.layout.owned());
     owned.extend(parameters(desired).into_keys().map(|key| format!("parameters.{key}")));
     owned.extend(desired.storage.serde.parameters.keys().map(|key| format!("serde.{key}")));
     if desired.freshness.is_some() {
@@ -183,6 +185,8 @@ fn take_off(definition: &mut TableDefinition, path: &str) {
                 definition.parameters.remove(key);
             } else if let (Some(key), Some(serde)) = (path.strip_prefix("serde."), &mut definition.serde) {
                 serde.parameters.remove(key);
+            } else {
+                layout::take_off(definition, path);
             }
         }
     }
@@ -230,7 +234,12 @@ fn in_seconds(moment: Timestamp) -> String {
 fn hash(desired: &DesiredTable) -> String {
     let mut bare = TableDefinition::default();
     lay_over(&mut bare, desired);
-    let canonical = serde_json::to_vec(&bare).unwrap_or_default();
+    // What is only carried along is no part of a definition's JSON.
+    let laid = layout::shown(&bare).filter_map(|(path, text)| Some((path, text?))).collect::<Vec<_>>();
+    let mut canonical = serde_json::to_vec(&bare).unwrap_or_default();
+    if !laid.is_empty() {
+        canonical.extend(serde_json::to_vec(&laid).unwrap_or_default());
+    }
     let digest = Sha256::digest(&canonical);
     let first = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     format!("{first:016x}")

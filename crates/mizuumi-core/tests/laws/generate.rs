@@ -130,12 +130,14 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
         select(vec!["Nobody", "Declared", "Declared", "Marker", "Quiet", "Projected"]),
         subsequence(vec![["2013", "1"], ["2013", "12"], ["2014", "1"], ["x", "y"]], 0..=4),
         prop::option::of(freshness()),
+        layout(),
     )
-        .prop_map(|(columns, keys, texts, (location, storage), parameters, mode, declared, freshness)| {
+        .prop_map(|(columns, keys, texts, (location, storage), parameters, mode, declared, freshness, layout)| {
             let mut spec = object(json!({
                 "database": "nyc", "location": location, "schema": { "from": "Declared", "columns": columns },
             }));
             spec.extend(storage);
+            spec.extend(layout);
             let texts = [
                 ("description", texts.0.map(Value::from)),
                 ("owner", texts.1.map(Value::from)),
@@ -170,6 +172,18 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
             spec.extend(freshness.map(|freshness| ("freshness".to_owned(), freshness)));
             spec
         })
+}
+
+/// Fields of the layout that need no column.
+fn layout() -> impl Strategy<Value = Map<String, Value>> {
+    let all = vec![
+        ("retention", json!(7)),
+        ("compressed", json!(true)),
+        ("additionalLocations", json!(["s3://lake/team/older/"])),
+        ("schemaReference", json!({ "registry": "r", "schema": "s", "versionNumber": 1 })),
+    ];
+    subsequence(all, 0..=4)
+        .prop_map(|some| some.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 /// How many partition keys; mostly the same number, since another one is refused.
