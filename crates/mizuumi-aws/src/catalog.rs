@@ -120,7 +120,8 @@ impl Catalog {
         };
         self.of(key, |known| {
             known.watch(&key.table);
-            let has_lists = !(is_hurried(lane) && known.are_lists_slow());
+            let hurried = lane.is_hurried();
+            let has_lists = !(hurried && known.are_lists_slow());
             if let Some(sight) = known.sight(&key.table, since) {
                 return Source::Known(Box::new(sight));
             }
@@ -140,7 +141,6 @@ impl Catalog {
                 }
             }
             let (answer, read) = oneshot::channel();
-            let hurried = is_hurried(lane);
             let gathering = known.gathering(hurried);
             gathering.waiting.push(Waiter { table: key.table.clone(), lane, answer });
             if !gathering.is_served {
@@ -229,7 +229,7 @@ impl Catalog {
         lane: Lane,
     ) -> HashMap<String, Result<Sight, Failure>> {
         let direct: HashSet<String> = self.database(database, |known| {
-            let is_direct = is_hurried(lane) && known.are_lists_slow();
+            let is_direct = lane.is_hurried() && known.are_lists_slow();
             names.iter().filter(|name| is_direct || known.is_doubted(name)).cloned().collect()
         });
         let calls = Calls::for_names(names, |name| direct.contains(name));
@@ -260,7 +260,7 @@ impl Catalog {
         };
         let read = tokio::select! {
             read = read => Some(read),
-            () = slow.notified(), if is_hurried(lane) => None,
+            () = slow.notified(), if lane.is_hurried() => None,
         };
         let database_exists = match read {
             Some(Ok(exists)) => exists,
@@ -334,11 +334,6 @@ impl Catalog {
         // Nothing here can panic half way, so a poisoned lock guards whole data.
         then(&mut self.databases.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// Whether somebody waits for it.
-fn is_hurried(lane: Lane) -> bool {
-    lane <= Lane::Progress
 }
 
 fn database_of(key: &TableKey) -> DatabaseKey {

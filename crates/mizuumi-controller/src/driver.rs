@@ -377,7 +377,7 @@ where
     /// Looks. A look for which nobody waits is given up when somebody changes the resource.
     async fn observe(&self, look: &K::Look, ask: Ask) -> Result<K::World, Failure> {
         let world = self.context.port.observe(&self.key, look, ask);
-        if self.ticket.lane <= Lane::Progress {
+        if self.ticket.lane.is_hurried() {
             return world.await;
         }
         tokio::select! {

@@ -218,11 +218,7 @@ impl State {
 
     fn has_room(&self, lane: Lane, most: Most) -> bool {
         let [_, _, drift, data] = self.running;
-        match lane {
-            Lane::Change | Lane::Progress => true,
-            Lane::Drift => drift + data < most.unhurried,
-            Lane::Data => data < most.data && drift + data < most.unhurried,
-        }
+        lane.is_hurried() || (drift + data < most.unhurried && (lane != Lane::Data || data < most.data))
     }
 
     fn pop(&mut self, now: Instant, most: Most) -> Option<Ticket> {

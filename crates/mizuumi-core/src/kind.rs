@@ -147,6 +147,12 @@ impl Lane {
     /// All of them, most urgent first.
     pub const ALL: [Self; 4] = [Self::Change, Self::Progress, Self::Drift, Self::Data];
 
+    /// Whether somebody waits for what is done in it.
+    #[must_use]
+    pub const fn is_hurried(self) -> bool {
+        matches!(self, Self::Change | Self::Progress)
+    }
+
     /// The word for labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
