@@ -22,6 +22,7 @@ mod settings;
 mod single;
 mod stats;
 mod steady;
+mod sweeps;
 mod watch;
 
 use std::fmt;

@@ -79,6 +79,14 @@ impl Written {
     }
 }
 
+/// A call as the log has it.
+#[derive(Debug, Deserialize)]
+struct Logged {
+    operation: String,
+    resource: String,
+    time: jiff::Timestamp,
+}
+
 /// The endpoint as one account sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
@@ -155,6 +163,16 @@ impl Endpoint {
     pub(crate) async fn seq(&self) -> Result<u64> {
         let answer = self.admin.ask("GET", "calls", "", None).await.context("the calls cannot be counted")?;
         answer["seq"].as_u64().context("there is no seq")
+    }
+
+    /// The pages of databases that were listed after a call, as database and time, in order.
+    pub(crate) async fn listed(&self, since: u64) -> Result<Vec<(String, jiff::Timestamp)>> {
+        let query = format!("&log=true&since={since}");
+        let answer =
+            self.admin.ask("GET", "calls", &query, None).await.context("the calls cannot be listed")?;
+        let log: Vec<Logged> = serde_json::from_value(answer["log"].clone())?;
+        let pages = log.into_iter().filter(|call| call.operation == "GetTables");
+        Ok(pages.map(|call| (call.resource, call.time)).collect())
     }
 
     /// The effective writes after a call, anybody's.

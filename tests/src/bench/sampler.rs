@@ -1,4 +1,4 @@
-//! A look at everything once a second, kept as CSV; and the sweeps that can be told from it.
+//! A look at everything once a second, kept as CSV.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -17,15 +17,12 @@ use super::process::Usage;
 struct Shared {
     phase: &'static str,
     pid: Option<u32>,
-    /// Seconds since the start, and the calls of GetTables until then.
-    lists: Vec<(f64, u64)>,
 }
 
 /// Looks until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     shared: Arc<Mutex<Shared>>,
-    began: Instant,
     task: JoinHandle<()>,
 }
 
@@ -58,7 +55,7 @@ impl Sampler {
                 }
             }
         });
-        Ok(Self { shared, began, task })
+        Ok(Self { shared, task })
     }
 
     fn hold(&self) -> MutexGuard<'_, Shared> {
@@ -74,27 +71,6 @@ impl Sampler {
     pub(crate) fn follow(&self, pid: Option<u32>) {
         self.hold().pid = pid;
     }
-
-    /// Seconds since the start.
-    pub(crate) fn now(&self) -> f64 {
-        self.began.elapsed().as_secs_f64()
-    }
-
-    /// How long ago a page was listed last, as far as the samples tell.
-    pub(crate) fn quiet_for(&self) -> f64 {
-        let now = self.now();
-        let shared = self.hold();
-        let Some((_, known)) = shared.lists.last() else { return 0.0 };
-        let since = shared.lists.iter().rev().take_while(|(_, count)| count == known).last();
-        since.map_or(0.0, |(at, _)| now - at)
-    }
-
-    /// The sweeps that began and ended after a moment, if at least so many seconds pass between any two.
-    pub(crate) fn sweeps(&self, since: f64, pause: f64) -> Vec<Sweep> {
-        let shared = self.hold();
-        let from = shared.lists.partition_point(|(at, _)| *at < since);
-        whole_sweeps(&shared.lists[from..], pause)
-    }
 }
 
 fn note(
@@ -103,8 +79,7 @@ fn note(
     at: f64,
     calls: &Calls,
 ) -> std::io::Result<()> {
-    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.lists.push((at, calls.of("GetTables")));
+    let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let usage = shared.pid.and_then(|pid| Usage::of(pid).ok()).unwrap_or_default();
     let pid = shared.pid.map(|pid| pid.to_string()).unwrap_or_default();
     writeln!(
@@ -122,63 +97,4 @@ fn note(
         calls.of("UpdateTable"),
     )?;
     file.flush()
-}
-
-/// One list of all databases.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sweep {
-    /// Pages.
-    pub(crate) calls: u64,
-    /// From the sample before its first page to that with its last.
-    pub(crate) seconds: f64,
-    /// When it ended.
-    pub(crate) ended: f64,
-}
-
-/// Calls that come close together are one sweep. What has no pause before and after it may be half a one.
-fn whole_sweeps(samples: &[(f64, u64)], pause: f64) -> Vec<Sweep> {
-    let mut sweeps = Vec::new();
-    let Some((mut last_call, _)) = samples.first().copied() else { return sweeps };
-    let mut current: Option<Sweep> = None;
-    for pair in samples.windows(2) {
-        let ((before, known), (at, count)) = (pair[0], pair[1]);
-        if count > known {
-            match &mut current {
-                Some(sweep) => {
-                    sweep.calls += count - known;
-                    sweep.seconds += at - sweep.ended;
-                    sweep.ended = at;
-                }
-                None if at - last_call >= pause => {
-                    current = Some(Sweep { calls: count - known, seconds: at - before, ended: at });
-                }
-                None => {}
-            }
-            last_call = at;
-        } else if at - last_call >= pause
-            && let Some(sweep) = current.take()
-        {
-            sweeps.push(sweep);
-        }
-    }
-    sweeps
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_sweeps_are_told() {
-        let counts = [1, 2, 2, 2, 2, 3, 5, 5, 5, 5, 6, 8, 8];
-        let samples: Vec<(f64, u64)> = counts
-            .iter()
-            .enumerate()
-            .map(|(at, count)| (f64::from(u32::try_from(at).unwrap()), *count))
-            .collect();
-        let sweeps = whole_sweeps(&samples, 3.0);
-        // The first may have begun before, and the last may not be over.
-        assert_eq!(sweeps.iter().map(|sweep| sweep.calls).collect::<Vec<_>>(), [3]);
-        assert_eq!(whole_sweeps(&[], 3.0), []);
-    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::time::Instant;
 
 use super::figures::Unit;
 use super::ground::Ground;
@@ -10,43 +11,52 @@ use super::report::NOTHING;
 use super::rivals::Rivals;
 use super::settings::Id;
 use super::stats::{float, number};
+use super::sweeps::Sweeps;
 
 /// The interval between sweeps that the figures of an hour are told for.
 const USUAL: f64 = 900.0;
+/// Between two looks at what was listed.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// Watches some whole sweeps.
+/// Watches some whole sweeps of each database.
 pub(crate) async fn watch(ground: &mut Ground<'_>) -> Result<()> {
     let wanted = ground.settings.sweeps;
     let interval = f64::from(ground.settings.sweep_seconds);
     ground.begin("B3", &format!("watching {wanted} sweeps, {interval} s apart"));
     let pages = ground.fleet.pages(ground.singles);
+    let databases = ground.fleet.databases_used(ground.singles);
     let pause = 0.4 * interval;
     let one = interval.mul_add(1.2, 3.0 * ground.settings.seconds_of("GetTables", pages)) + 10.0;
+    // Those at both ends do not count.
     let patience = Duration::from_secs_f64(one * number(wanted + 2));
-    // What came before may still be under way.
-    ground
-        .until("a pause", patience, async |ground: &Ground<'_>| Ok(ground.sampler.quiet_for() > pause))
-        .await?;
-    let since = ground.sampler.now() - pause;
+    let since = ground.endpoint.seq().await?;
     let before = ground.mark().await?;
+    let mut sweeps = Sweeps::default();
+    let mut looked = Instant::now();
     ground
         .until("the sweeps", patience, async |ground: &Ground<'_>| {
-            Ok(ground.sampler.sweeps(since, pause).len() >= wanted)
+            if looked.elapsed() < LOOK {
+                return Ok(false);
+            }
+            looked = Instant::now();
+            sweeps = Sweeps::of(ground.endpoint.listed(since).await?, pause);
+            Ok(sweeps.count(databases) >= wanted)
         })
         .await?;
     let spent = ground.since(&before).await?;
-    let sweeps = ground.sampler.sweeps(since, pause);
     // All sweeps have to be alike; the one that is not is the one to show.
-    let worst = sweeps.iter().map(|sweep| sweep.calls).max().unwrap_or_default();
-    let seconds = sweeps.iter().map(|sweep| sweep.seconds).fold(0.0, f64::max);
+    let (worst, best) = (sweeps.most_calls(), sweeps.fewest_calls());
     let size = ground.fleet.size.0;
-    let listed: Vec<_> = sweeps.iter().map(|sweep| sweep.calls).collect();
-    let most = pages + ground.fleet.databases_used(ground.singles);
+    let most = pages + databases;
     let figure = ground
         .figure(Id::B3, "GetTables calls a sweep", Unit::Count, float(worst))
         .at_most(number(most))
         .floor(number(pages))
-        .note(format!("sweeps of {listed:?} calls, the longest took {seconds:.1} s"));
+        .note(format!(
+            "at least {best}; {databases} databases, each swept {} times or more, the longest sweep took {:.1} s",
+            sweeps.count(databases),
+            sweeps.longest()
+        ));
     ground.report.add(figure);
     let figure = ground
         .figure(Id::B3, "AWS calls an hour, sweeps every 15 min", Unit::Count, float(worst) * 3600.0 / USUAL)
@@ -65,16 +75,14 @@ pub(crate) async fn watch(ground: &mut Ground<'_>) -> Result<()> {
     ground.report.add(figure.note(spent.kubernetes.in_words()));
     let share = spent.cpu / spent.seconds;
     // What a sweep costs, spread over the usual interval: the rest of the time there is nothing to do.
-    let each = spent.cpu / number(sweeps.len().max(1));
+    let each = spent.cpu * float(worst) / float(spent.calls.of("GetTables").max(1));
     let figure =
         ground.figure(Id::B3, "processor, sweeps every 15 min", Unit::Cores, each / USUAL).at_most(0.05);
     ground
         .report
         .add(figure.note(format!("{share:.3} core with {interval} s between sweeps, {each:.2} s a sweep")));
     ground.report.count("B3 GetTables calls in the largest sweep", worst);
-    ground
-        .report
-        .count("B3 GetTables calls in the smallest sweep", listed.iter().copied().min().unwrap_or_default());
+    ground.report.count("B3 GetTables calls in the smallest sweep", best);
     ground.report.count("B3 other AWS calls", others);
     ground.report.count("B3 writes to AWS", spent.aws_writes);
     ground.report.count("B3 writes to Kubernetes", writes);
