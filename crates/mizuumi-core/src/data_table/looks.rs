@@ -15,8 +15,11 @@ use crate::plan::Goal;
 
 /// How many of the newest partitions the usual delay is learnt from.
 const LEARNT_FROM: usize = 5;
-/// The longest wait between two looks for new data where nothing says when it comes.
-const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+/// Where nothing says when data comes, or it is long overdue, looks are at most so many times as far apart as those for
+/// data that is expected: an hour, unless the installation says otherwise.
+const SELDOM: i32 = 12;
+/// What was written so lately may still be written to.
+const LATELY: SignedDuration = SignedDuration::from_hours(2);
 /// Before a verdict turns, new data is looked for as often as may be for so long.
 const BEFORE_A_FLIP: SignedDuration = SignedDuration::from_mins(30);
 
@@ -48,7 +51,7 @@ fn wait(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> SignedDur
     if is_filling(world, now) || flips_soon(desired, world, now) {
         return least;
     }
-    let longest = LONGEST.max(least);
+    let longest = least.saturating_mul(SELDOM);
     let Some(arrivals) = Arrivals::of(desired, world) else {
         // Without a span, what came long ago is taken to come rarely.
         let newest = world.partitions.iter().flatten().filter_map(|(_, p)| p.created).max();
@@ -68,7 +71,7 @@ fn wait(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> SignedDur
 
 /// Whether a directory that is not complete yet was written to lately.
 fn is_filling(world: &TableWorld, now: Timestamp) -> bool {
-    let lately = now.checked_sub(LONGEST * 2).unwrap_or(Timestamp::MIN);
+    let lately = now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
     world
         .directories
         .iter()

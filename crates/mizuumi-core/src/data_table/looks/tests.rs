@@ -96,7 +96,7 @@ fn long_before_the_next_data_early_data_is_still_seen_after_a_quarter_of_its_spa
 }
 
 #[test]
-fn data_that_is_overdue_by_more_than_its_span_is_looked_for_once_an_hour() {
+fn data_that_is_overdue_by_more_than_its_span_is_looked_for_a_twelfth_as_often() {
     let overdue = world(&["2026-11-10", "2026-11-11"], 5, "2026-11-22T00:00:00Z");
     assert_eq!(due(DAILY, &overdue, "2026-11-22T00:00:00Z"), Some(newest("2026-11-22T01:00:00Z")));
 }
