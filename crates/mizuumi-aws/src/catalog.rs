@@ -1,7 +1,8 @@
 //! What is known of the tables of the Glue catalog, and since when.
 //!
 //! Reads are shared: those that come within a moment, or while others are under way, become one call that names them
-//! all, or one list of the database where that is cheaper, so that N objects are not N calls. A sweep only ever tells
+//! all, or one list of the database where that is cheaper, so that N objects are not N calls; a call that has room for more
+//! names reads tables that nothing is known of yet. A sweep only ever tells
 //! which tables look different; before a write a table is read by a read that began after the reason for it. After a
 //! write, answers to reads that began before it no longer count. Where lists hang, tables that somebody waits for are read
 //! one by one.
@@ -22,7 +23,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::clients::{Clients, ProfileClients};
 use crate::glue;
 use known::{Known, Waiter};
-use names::{Calls, expression, is_list_cheaper};
+use names::{Calls, PAGE, expression, is_list_cheaper};
 
 /// How long a read waits for others to share its call.
 const GATHER: Duration = Duration::from_millis(10);
@@ -178,7 +179,9 @@ impl Catalog {
             (!by_list).then(|| known.watched())
         });
         let swept = match names {
-            Some(names) => self.read(database, names, Lane::Drift).await.into_values().find_map(Result::err),
+            Some(names) => {
+                self.read(database, names, Vec::new(), Lane::Drift).await.into_values().find_map(Result::err)
+            }
             None => self.list(database, Lane::Drift).await.err(),
         };
         let number = self.database(database, |known| known.number());
@@ -205,14 +208,14 @@ impl Catalog {
         tokio::time::sleep(GATHER).await;
         // Closed when those who read hang.
         let _reader = readers.acquire().await.ok();
-        let waiting = self.database(&database, |known| {
+        let (waiting, unseen) = self.database(&database, |known| {
             let gathering = known.gathering(hurried);
             gathering.is_served = false;
-            std::mem::take(&mut gathering.waiting)
+            (std::mem::take(&mut gathering.waiting), known.some_unseen(PAGE))
         });
         let Some(lane) = waiting.iter().map(|waiter| waiter.lane).min() else { return };
         let names: Vec<String> = waiting.iter().map(|waiter| waiter.table.clone()).collect();
-        let read = self.read(&database, names, lane).await;
+        let read = self.read(&database, names, unseen, lane).await;
         for waiter in waiting {
             if let Some(sight) = read.get(&waiter.table) {
                 // Whoever asked may have gone; then nobody misses the answer.
@@ -221,18 +224,21 @@ impl Catalog {
         }
     }
 
-    /// Reads some tables, in as few calls as it takes, and keeps what was seen.
+    /// Reads some tables, in as few calls as it takes, and keeps what was seen; others, which will be asked for, as far as
+    /// that takes no more calls.
     async fn read(
         &self,
         database: &DatabaseKey,
         names: Vec<String>,
+        others: Vec<String>,
         lane: Lane,
     ) -> HashMap<String, Result<Sight, Failure>> {
         let direct: HashSet<String> = self.database(database, |known| {
             let is_direct = lane.is_hurried() && known.are_lists_slow();
             names.iter().filter(|name| is_direct || known.is_doubted(name)).cloned().collect()
         });
-        let calls = Calls::for_names(names, |name| direct.contains(name));
+        let mut calls = Calls::for_names(names, |name| direct.contains(name));
+        calls.fill(others);
         let groups = calls.groups.iter().map(|names| self.read_group(database, names, lane));
         let single = self.read_each(database, &calls.single, lane);
         let (groups, single) = future::join(future::join_all(groups), single).await;

@@ -151,6 +151,17 @@ impl Known {
         self.unseen
     }
 
+    /// Up to so many of them, but for those that were written, or that are to be read by themselves.
+    pub(super) fn some_unseen(&self, most: usize) -> Vec<String> {
+        if self.unseen == 0 {
+            return Vec::new();
+        }
+        let is_unseen =
+            |table: &Table| table.seen.is_none() && table.not_before.is_none() && !table.is_doubted;
+        let unseen = self.tables.iter().filter(|(_, table)| is_unseen(table));
+        unseen.take(most).map(|(name, _)| name.to_string()).collect()
+    }
+
     /// How many tables the database has; before the first list, as many as are asked for.
     pub(super) fn size(&self) -> usize {
         self.size.unwrap_or(self.tables.len())

@@ -25,30 +25,40 @@ impl Calls {
         names.sort_unstable();
         names.dedup();
         let mut calls = Self::default();
-        let mut length = LONGEST;
         for name in names {
             if !is_plain(&name) || is_direct(&name) {
                 calls.single.push(name);
-                continue;
-            }
-            match calls.groups.last_mut() {
-                Some(group) if group.len() < PAGE && length + 1 + name.len() <= LONGEST => {
-                    length += 1 + name.len();
-                    group.push(name);
-                }
-                _ => {
-                    length = name.len();
-                    calls.groups.push(vec![name]);
-                }
+            } else if let Some(group) = calls.groups.last_mut().filter(|group| has_room(group, &name)) {
+                group.push(name);
+            } else {
+                calls.groups.push(vec![name]);
             }
         }
         calls
+    }
+
+    /// Adds further names, as far as that takes no further call.
+    pub(super) fn fill(&mut self, names: Vec<String>) {
+        let Some(group) = self.groups.last_mut() else { return };
+        for name in names {
+            if !has_room(group, &name) {
+                return;
+            }
+            if is_plain(&name) && !group.contains(&name) {
+                group.push(name);
+            }
+        }
     }
 }
 
 /// The expression that matches these names. Glue's expressions are regular expressions over the whole name.
 pub(super) fn expression(names: &[String]) -> String {
     names.join("|")
+}
+
+fn has_room(group: &[String], name: &str) -> bool {
+    let length: usize = group.iter().map(|name| name.len() + 1).sum();
+    group.len() < PAGE && length + name.len() <= LONGEST
 }
 
 /// Whether a name means itself in a regular expression.
@@ -77,6 +87,18 @@ mod tests {
         assert_eq!(calls.groups.concat(), names(0..1000));
         let short: Vec<String> = (0..250).map(|n| format!("t{n}")).collect();
         assert_eq!(Calls::for_names(short, |_| false).groups.len(), 3, "no more than a page each");
+    }
+
+    #[test]
+    fn further_names_fill_a_call_and_make_none() {
+        let mut calls = Calls::for_names(vec!["b".to_owned()], |_| false);
+        calls.fill(["a", "b", "x|y"].map(str::to_owned).to_vec());
+        assert_eq!(calls.groups, [["b".to_owned(), "a".to_owned()]]);
+        calls.fill(names(0..1000));
+        assert!(calls.groups.len() == 1 && expression(&calls.groups[0]).len() <= LONGEST);
+        let mut single = Calls::for_names(vec!["b".to_owned()], |_| true);
+        single.fill(names(0..10));
+        assert_eq!((single.groups.len(), single.single.len()), (0, 1));
     }
 
     #[test]
