@@ -65,7 +65,7 @@ pub struct Kubernetes {
 
 impl Default for Kubernetes {
     fn default() -> Self {
-        Self { namespaces: Vec::new(), concurrency: 64 }
+        Self { namespaces: Vec::new(), concurrency: 256 }
     }
 }
 

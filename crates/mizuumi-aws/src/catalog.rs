@@ -2,7 +2,7 @@
 //!
 //! Reads are shared: those that come within a moment, or while others are under way, become one call that names them
 //! all, or one list of the database where that is cheaper, so that N objects are not N calls; a call that has room for more
-//! names reads tables that nothing is known of yet. A sweep only ever tells
+//! names when it is sent takes those that wait by then, and tables that nothing is known of yet. A sweep only ever tells
 //! which tables look different; before a write a table is read by a read that began after the reason for it. After a
 //! write, answers to reads that began before it no longer count. Where lists hang, tables that somebody waits for are read
 //! one by one.
@@ -11,7 +11,7 @@ mod known;
 mod names;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future;
@@ -23,7 +23,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::clients::{Clients, ProfileClients};
 use crate::glue;
 use known::{Known, Waiter};
-use names::{Calls, PAGE, expression, is_list_cheaper};
+use names::{Calls, PAGE, expression, is_list_cheaper, joins};
 
 /// How long a read waits for others to share its call.
 const GATHER: Duration = Duration::from_millis(10);
@@ -55,6 +55,12 @@ pub struct DatabaseKey {
 
 /// What was read of a table of that name.
 type Read = (String, Result<Sight, Failure>);
+
+/// Who joins a read when it is sent.
+struct More {
+    hurried: bool,
+    joined: Mutex<Vec<Waiter>>,
+}
 
 /// Where the answer comes from.
 enum Source {
@@ -180,7 +186,7 @@ impl Catalog {
         });
         let swept = match names {
             Some(names) => {
-                self.read(database, names, Vec::new(), Lane::Drift).await.into_values().find_map(Result::err)
+                self.read(database, names, Lane::Drift, None).await.into_values().find_map(Result::err)
             }
             None => self.list(database, Lane::Drift).await.err(),
         };
@@ -208,14 +214,16 @@ impl Catalog {
         tokio::time::sleep(GATHER).await;
         // Closed when those who read hang.
         let _reader = readers.acquire().await.ok();
-        let (waiting, unseen) = self.database(&database, |known| {
+        let mut waiting = self.database(&database, |known| {
             let gathering = known.gathering(hurried);
             gathering.is_served = false;
-            (std::mem::take(&mut gathering.waiting), known.some_unseen(PAGE))
+            std::mem::take(&mut gathering.waiting)
         });
         let Some(lane) = waiting.iter().map(|waiter| waiter.lane).min() else { return };
         let names: Vec<String> = waiting.iter().map(|waiter| waiter.table.clone()).collect();
-        let read = self.read(&database, names, unseen, lane).await;
+        let more = More { hurried, joined: Mutex::default() };
+        let read = self.read(&database, names, lane, Some(&more)).await;
+        waiting.append(&mut hold(&more.joined));
         for waiter in waiting {
             if let Some(sight) = read.get(&waiter.table) {
                 // Whoever asked may have gone; then nobody misses the answer.
@@ -224,22 +232,24 @@ impl Catalog {
         }
     }
 
-    /// Reads some tables, in as few calls as it takes, and keeps what was seen; others, which will be asked for, as far as
-    /// that takes no more calls.
+    /// Reads some tables, in as few calls as it takes, and keeps what was seen.
     async fn read(
         &self,
         database: &DatabaseKey,
         names: Vec<String>,
-        others: Vec<String>,
         lane: Lane,
+        more: Option<&More>,
     ) -> HashMap<String, Result<Sight, Failure>> {
         let direct: HashSet<String> = self.database(database, |known| {
             let is_direct = lane.is_hurried() && known.are_lists_slow();
             names.iter().filter(|name| is_direct || known.is_doubted(name)).cloned().collect()
         });
-        let mut calls = Calls::for_names(names, |name| direct.contains(name));
-        calls.fill(others);
-        let groups = calls.groups.iter().map(|names| self.read_group(database, names, lane));
+        let calls = Calls::for_names(names, |name| direct.contains(name));
+        let last = calls.groups.len().saturating_sub(1);
+        let groups = calls.groups.into_iter().enumerate().map(|(index, names)| {
+            // Only the last one has room.
+            self.read_group(database, names, lane, more.filter(|_| index == last))
+        });
         let single = self.read_each(database, &calls.single, lane);
         let (groups, single) = future::join(future::join_all(groups), single).await;
         groups.into_iter().flatten().chain(single).collect()
@@ -250,9 +260,28 @@ impl Catalog {
         future::join_all(names.iter().map(read)).await
     }
 
-    /// Reads by one list; who is in a hurry goes around one that hangs.
-    async fn read_group(&self, key: &DatabaseKey, names: &[String], lane: Lane) -> Vec<Read> {
-        let began = Instant::now();
+    /// Reads by one list; who is in a hurry goes around one that hangs. Where calls wait for their turn more come to ask
+    /// meanwhile: they join the call when it is sent, and so do tables of which nothing is known yet.
+    async fn read_group(
+        &self,
+        key: &DatabaseKey,
+        names: Vec<String>,
+        lane: Lane,
+        more: Option<&More>,
+    ) -> Vec<Read> {
+        let group = Mutex::new((Instant::now(), names));
+        let sent = || {
+            let (began, names) = &mut *hold(&group);
+            *began = Instant::now();
+            if let Some(more) = more {
+                self.database(key, |known| {
+                    hold(&more.joined).append(&mut known.join(more.hurried, |name| joins(names, name)));
+                    let mut unseen = known.some_unseen(PAGE).into_iter();
+                    while unseen.next().is_some_and(|name| joins(names, &name)) {}
+                });
+            }
+            expression(names)
+        };
         let mut found = HashMap::new();
         let slow = Notify::new();
         let is_slow = || {
@@ -262,21 +291,22 @@ impl Catalog {
         let read = async {
             let clients = self.clients.of(&key.profile)?;
             let each = |tables: Vec<(String, ObservedTable)>| found.extend(tables);
-            glue::get_tables(clients, lane, &key.database, Some(&expression(names)), is_slow, each).await
+            glue::get_tables(clients, lane, &key.database, Some(&sent), is_slow, each).await
         };
         let read = tokio::select! {
             read = read => Some(read),
             () = slow.notified(), if lane.is_hurried() => None,
         };
+        let (began, names) = group.into_inner().unwrap_or_else(PoisonError::into_inner);
         let database_exists = match read {
             Some(Ok(exists)) => exists,
             Some(Err(failure)) => {
                 return names.iter().map(|name| (name.clone(), Err(failure.clone()))).collect();
             }
-            None => return self.read_each(key, names, lane).await,
+            None => return self.read_each(key, &names, lane).await,
         };
         self.database(key, |known| {
-            for name in names {
+            for name in &names {
                 known.keep(name, began, database_exists, found.get(name));
             }
         });
@@ -338,8 +368,12 @@ impl Catalog {
 
     fn with<T>(&self, then: impl FnOnce(&mut HashMap<DatabaseKey, Known>) -> T) -> T {
         // Nothing here can panic half way, so a poisoned lock guards whole data.
-        then(&mut self.databases.lock().unwrap_or_else(PoisonError::into_inner))
+        then(&mut hold(&self.databases))
     }
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn database_of(key: &TableKey) -> DatabaseKey {

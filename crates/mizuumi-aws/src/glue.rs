@@ -2,6 +2,8 @@
 
 mod convert;
 
+use std::sync::{Mutex, PoisonError};
+
 use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, Partition, PartitionError, PartitionValueList};
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
@@ -40,27 +42,30 @@ pub(crate) async fn database_exists(
 }
 
 /// The tables of a database, a page at a time; false if there is no such database. All pages, or an error: absence can
-/// be told only from a complete list. With an expression, those whose whole name it matches. Says when a page is slow to
-/// come.
+/// be told only from a complete list. With an expression, those whose whole name it matches; it is asked for when the first
+/// page is sent, and anew when that is tried again. Says when a page is slow to come.
 pub(crate) async fn get_tables(
     clients: &ProfileClients,
     lane: Lane,
     database: &str,
-    expression: Option<&str>,
+    expression: Option<&(dyn Fn() -> String + Send + Sync)>,
     is_slow: impl Fn() + Send + Sync,
     mut each: impl FnMut(Vec<(String, ObservedTable)>),
 ) -> Result<bool, Failure> {
-    let get = clients
-        .glue
-        .get_tables()
-        .database_name(database)
-        .set_expression(expression.map(str::to_owned))
-        .max_results(TABLES_A_PAGE);
-    let mut token = None;
+    let get = clients.glue.get_tables().database_name(database).max_results(TABLES_A_PAGE);
+    let asked = Mutex::new(None);
+    let mut token: Option<String> = None;
     loop {
-        let page = get.clone().set_next_token(token);
+        let page = get.clone().set_next_token(token.clone());
         let api = api!("glue", "GetTables", Read);
-        let call = clients.gateway.read_or_say(api, lane, &is_slow, || page.clone().send());
+        let send = || {
+            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            if token.is_none() {
+                *asked = expression.map(|expression| expression());
+            }
+            page.clone().set_expression(asked.clone()).send()
+        };
+        let call = clients.gateway.read_or_say(api, lane, &is_slow, send);
         let Some(answer) = call.await? else { return Ok(false) };
         let tables = answer.table_list().iter();
         each(tables.map(|table| (table.name().to_owned(), convert::observed_table(table))).collect());

@@ -162,6 +162,18 @@ impl Known {
         unseen.take(most).map(|(name, _)| name.to_string()).collect()
     }
 
+    /// Those of a gathering that a call takes along, as long as `joins` says so of their names; the others go on waiting.
+    pub(super) fn join(&mut self, hurried: bool, mut joins: impl FnMut(&str) -> bool) -> Vec<Waiter> {
+        if hurried && self.are_lists_slow() {
+            return Vec::new();
+        }
+        let all = std::mem::take(&mut self.gathering(hurried).waiting);
+        let (joined, others) =
+            all.into_iter().partition(|waiter| !self.is_doubted(&waiter.table) && joins(&waiter.table));
+        self.gathering(hurried).waiting = others;
+        joined
+    }
+
     /// How many tables the database has; before the first list, as many as are asked for.
     pub(super) fn size(&self) -> usize {
         self.size.unwrap_or(self.tables.len())
@@ -392,6 +404,21 @@ mod tests {
         assert_eq!(known.sight("new", Some(began + Duration::from_millis(1))), None);
         known.outdate("new", began + Duration::from_millis(2));
         assert_eq!(known.sight("new", None), None, "it was written since");
+    }
+
+    #[test]
+    fn who_waits_joins_a_call_that_is_sent_unless_it_has_to_be_read_by_itself() {
+        let mut known = watching(&["a", "doubted", "no_room"]);
+        known.doubt("doubted");
+        for table in ["a", "doubted", "no_room"] {
+            let waiter = Waiter { table: table.to_owned(), lane: Lane::Change, answer: oneshot::channel().0 };
+            known.gathering(true).waiting.push(waiter);
+        }
+        let names = |all: &[Waiter]| all.iter().map(|waiter| waiter.table.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&known.join(true, |name| name != "no_room")), ["a"]);
+        assert_eq!(names(&known.gathering(true).waiting), ["doubted", "no_room"]);
+        known.lists_are_slow();
+        assert!(known.join(true, |_| true).is_empty(), "around lists that hang");
     }
 
     #[test]

@@ -36,24 +36,23 @@ impl Calls {
         }
         calls
     }
-
-    /// Adds further names, as far as that takes no further call.
-    pub(super) fn fill(&mut self, names: Vec<String>) {
-        let Some(group) = self.groups.last_mut() else { return };
-        for name in names {
-            if !has_room(group, &name) {
-                return;
-            }
-            if is_plain(&name) && !group.contains(&name) {
-                group.push(name);
-            }
-        }
-    }
 }
 
 /// The expression that matches these names. Glue's expressions are regular expressions over the whole name.
 pub(super) fn expression(names: &[String]) -> String {
     names.join("|")
+}
+
+/// Adds a name to a call, if the call has room for it and it can be read so; whether it is read by that call now.
+pub(super) fn joins(group: &mut Vec<String>, name: &str) -> bool {
+    if group.iter().any(|there| there == name) {
+        return true;
+    }
+    let joins = is_plain(name) && has_room(group, name);
+    if joins {
+        group.push(name.to_owned());
+    }
+    joins
 }
 
 fn has_room(group: &[String], name: &str) -> bool {
@@ -90,15 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn further_names_fill_a_call_and_make_none() {
-        let mut calls = Calls::for_names(vec!["b".to_owned()], |_| false);
-        calls.fill(["a", "b", "x|y"].map(str::to_owned).to_vec());
-        assert_eq!(calls.groups, [["b".to_owned(), "a".to_owned()]]);
-        calls.fill(names(0..1000));
-        assert!(calls.groups.len() == 1 && expression(&calls.groups[0]).len() <= LONGEST);
-        let mut single = Calls::for_names(vec!["b".to_owned()], |_| true);
-        single.fill(names(0..10));
-        assert_eq!((single.groups.len(), single.single.len()), (0, 1));
+    fn further_names_join_a_call_until_it_is_full() {
+        let mut group = vec!["b".to_owned()];
+        assert!(joins(&mut group, "a") && joins(&mut group, "b") && !joins(&mut group, "x|y"));
+        assert_eq!(group, ["b", "a"]);
+        let joined = names(0..1000).iter().filter(|name| joins(&mut group, name)).count();
+        assert!(joined + 2 == group.len() && group.len() <= PAGE && expression(&group).len() <= LONGEST);
     }
 
     #[test]
