@@ -2,6 +2,7 @@
 
 pub mod freshness;
 pub mod layout;
+pub mod partition_index;
 pub mod projection;
 pub mod status;
 
@@ -12,9 +13,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use freshness::{
-    Deadline, Freshness, FreshnessSource, FreshnessSourceType, Grain, MaxAge, PartitionValueSource,
+    Deadline, Freshness, FreshnessSource, FreshnessSourceType, GlueParameterSource, Grain, MaxAge,
+    PartitionValueSource, TimeFormat, ToldTime,
 };
 pub use layout::{Bucketing, SchemaReference, Skewed, SortColumn, SortOrder};
+pub use partition_index::{IndexState, PartitionIndex, PartitionIndexStatus};
 pub use projection::{IntervalUnit, ProjectedColumn, Projection, ProjectionRange, ProjectionType};
 pub use status::{
     DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus, TableRef,
@@ -60,10 +63,12 @@ use crate::duration::ShortDuration;
         .message("`serdeParameters` goes with `format`; with `storage` use `storage.serde.parameters`").reason(Reason::FieldValueInvalid).field_path(".serdeParameters"),
     validation = Rule::new("!has(self.partitions) || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("`partitions` needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
-    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'PartitionValue') || !has(self.partitions) || self.partitions.mode != 'Projected'")
-        .message("a freshness source of type 'PartitionValue' needs registered partitions; with `mode` 'Projected' there are none").reason(Reason::FieldValueForbidden).field_path(".freshness"),
-    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'PartitionValue') || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
-        .message("a freshness source of type 'PartitionValue' needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+    validation = Rule::new("!has(self.partitionIndexes) || self.partitionIndexes.size() == 0 || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
+        .message("`partitionIndexes` needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type.startsWith('Partition')) || !has(self.partitions) || self.partitions.mode != 'Projected'")
+        .message("a freshness source of type 'PartitionValue' or 'PartitionCreation' needs registered partitions; with `mode` 'Projected' there are none").reason(Reason::FieldValueForbidden).field_path(".freshness"),
+    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type.startsWith('Partition')) || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
+        .message("a freshness source of type 'PartitionValue' or 'PartitionCreation' needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DataTableSpec {
@@ -151,6 +156,12 @@ pub struct DataTableSpec {
     /// How partitions get into the catalog. Without it, they are left to others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Partitions>,
+    /// Indexes over the partitions, at most three with those of others. They come and go without the table being made anew;
+    /// one that leaves the list leaves Glue. Without this, they are left to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub partition_indexes: Option<Vec<PartitionIndex>>,
     /// Engines that have to read the table; without it, all three. The condition `Compatible` says what one of them reads
     /// otherwise than the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,6 +290,8 @@ pub enum Format {
     Parquet,
     /// Apache ORC.
     Orc,
+    /// Apache Avro; the columns make the schema that readers find in the table, unless `serdeParameters` has one.
+    Avro,
     /// Text with one delimiter, read by the `LazySimpleSerDe`.
     Csv,
     /// One JSON object a line, read by the hcatalog `JsonSerDe`.

@@ -40,6 +40,10 @@ reasons! {
     CorrectingDrift,
     /// Partitions are being registered, moved or removed in the catalog.
     UpdatingPartitions,
+    /// Partition indexes are being built or removed.
+    UpdatingIndexes,
+    /// Glue could not build a partition index; the message says over which partitions it stumbled.
+    IndexFailed,
     /// Nothing is written because `spec.suspend` is true.
     Suspended,
     /// `managementPolicy: ObserveOnly`: the external object differs from the spec and is left alone.
@@ -102,9 +106,9 @@ reasons! {
     SerdeMissing,
     /// Spark reads the header of the files as a row. Write them without one.
     HeaderRead,
-    /// The serde reads every column as a string in Hive and Spark, whatever the table says.
+    /// Hive and Spark read other types than the table says; the message says which.
     TypesIgnored,
-    /// A report annotation cannot be read; the message says which and how to write it.
+    /// An annotation or a Glue parameter that should tell freshness cannot be read; the message says how to write it.
     ReportInvalid,
 }
 

@@ -1,15 +1,18 @@
-//! What the last look at each table's data saw: its partitions, and the directories that none of them stands for.
+//! What the last look at each table's data saw: its partitions, their indexes, and the directories that no partition stands
+//! for.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use mizuumi_core::data_table::world::{Directory, Looked};
+use mizuumi_api::data_table::IndexState;
+use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::ProfileClients;
-use crate::{glue, s3};
+use crate::glue::{self, partition_indexes};
+use crate::s3;
 
 /// The looks of all tables.
 #[derive(Debug, Default)]
@@ -20,7 +23,7 @@ pub(crate) struct DataLooks {
 #[derive(Debug)]
 struct Kept {
     look: Packed<DataLook>,
-    /// Whether partitions were written since.
+    /// Whether partitions or indexes were written since.
     is_outdated: bool,
 }
 
@@ -29,6 +32,7 @@ struct Kept {
 pub(crate) struct DataLook {
     asked: TableLook,
     pub(crate) partitions: Vec<(PartitionValues, ObservedPartition)>,
+    pub(crate) indexes: Option<Vec<ObservedIndex>>,
     pub(crate) directories: Option<Vec<Directory>>,
     pub(crate) looked: Looked,
 }
@@ -46,18 +50,23 @@ impl DataLooks {
         let known = self.known(key).filter(|(known, _)| known.asked == *look);
         let seen = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(None),
-            (Some((known, false)), DataReading::Known) => return Ok(Some(known)),
+            (Some((known, false)), DataReading::Known) if !known.is_changing() => return Ok(Some(known)),
+            (Some((known, false)), DataReading::Known) => {
+                DataLook { indexes: indexes(clients, lane, key, look).await?, ..known }
+            }
             // Written since: what became of the partitions has to be seen, and no directory changes by it.
             (Some((known, true)), DataReading::Known) => {
-                let partitions = partitions(clients, lane, key).await?;
+                let partitions = partitions(clients, lane, key, look).await?;
+                let indexes = indexes(clients, lane, key, look).await?;
                 let directories = known.directories.map(|all| unregistered(all, look, &partitions));
-                DataLook { partitions: partitions.into_iter().collect(), directories, ..known }
+                DataLook { partitions: partitions.into_iter().collect(), indexes, directories, ..known }
             }
             (Some((known, is_outdated)), DataReading::Newest) => {
                 let partitions = match &look.directories {
                     Some(_) if !is_outdated => known.partitions.into_iter().collect(),
-                    _ => partitions(clients, lane, key).await?,
+                    _ => partitions(clients, lane, key, look).await?,
                 };
+                let indexes = indexes(clients, lane, key, look).await?;
                 let mut directories = None;
                 if let Some(wanted) = &look.directories {
                     let newest = s3::directories(clients, lane, wanted, &partitions, false).await?;
@@ -72,12 +81,14 @@ impl DataLooks {
                 DataLook {
                     asked: look.clone(),
                     partitions: partitions.into_iter().collect(),
+                    indexes,
                     directories,
                     looked,
                 }
             }
             (_, DataReading::Whole) | (None, DataReading::Newest) => {
-                let partitions = partitions(clients, lane, key).await?;
+                let partitions = partitions(clients, lane, key, look).await?;
+                let indexes = indexes(clients, lane, key, look).await?;
                 let directories = match &look.directories {
                     Some(wanted) => Some(s3::directories(clients, lane, wanted, &partitions, true).await?),
                     None => None,
@@ -86,6 +97,7 @@ impl DataLooks {
                 DataLook {
                     asked: look.clone(),
                     partitions: partitions.into_iter().collect(),
+                    indexes,
                     directories,
                     looked,
                 }
@@ -97,7 +109,7 @@ impl DataLooks {
         Ok(Some(seen))
     }
 
-    /// Partitions were written, or may have been.
+    /// Partitions or indexes were written, or may have been.
     pub(crate) fn outdate(&self, key: &TableKey) {
         self.with(|kept| {
             if let Some(kept) = kept.get_mut(key) {
@@ -123,7 +135,36 @@ impl DataLooks {
 
 type Partitions = BTreeMap<PartitionValues, ObservedPartition>;
 
-async fn partitions(clients: &ProfileClients, lane: Lane, key: &TableKey) -> Result<Partitions, Failure> {
+impl DataLook {
+    /// Whether Glue is changing something by itself.
+    fn is_changing(&self) -> bool {
+        let is_changing =
+            |index: &ObservedIndex| matches!(index.state, IndexState::Creating | IndexState::Deleting);
+        self.indexes.iter().flatten().any(is_changing)
+    }
+}
+
+async fn indexes(
+    clients: &ProfileClients,
+    lane: Lane,
+    key: &TableKey,
+    look: &TableLook,
+) -> Result<Option<Vec<ObservedIndex>>, Failure> {
+    if !look.indexes {
+        return Ok(None);
+    }
+    partition_indexes::get(clients, lane, &key.database, &key.table).await.map(Some)
+}
+
+async fn partitions(
+    clients: &ProfileClients,
+    lane: Lane,
+    key: &TableKey,
+    look: &TableLook,
+) -> Result<Partitions, Failure> {
+    if !look.partitions {
+        return Ok(Partitions::new());
+    }
     Ok(glue::get_partitions(clients, lane, &key.database, &key.table).await?.into_iter().collect())
 }
 

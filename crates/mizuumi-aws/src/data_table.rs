@@ -8,7 +8,7 @@ use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port, Reading};
 use crate::catalog::Catalog;
 use crate::clients::ProfileClients;
 use crate::data_looks::DataLooks;
-use crate::glue;
+use crate::glue::{self, partition_indexes};
 
 /// Glue and S3 as the table driver sees them.
 #[derive(Debug)]
@@ -63,6 +63,12 @@ impl TablePort {
             TableStep::DeletePartitions(batch) => {
                 glue::delete_partitions(clients, errand, database, table, batch).await
             }
+            TableStep::CreateIndex { name, keys } => {
+                partition_indexes::create(clients, errand, database, table, name, keys).await
+            }
+            TableStep::DeleteIndex { name } => {
+                partition_indexes::delete(clients, errand, database, table, name).await
+            }
         }
     }
 }
@@ -77,10 +83,12 @@ impl Port<Tables> for TablePort {
         };
         // Of a table that is not there yet, or that somebody else keeps, the data is no business of ours until the
         // definition is.
-        if look.partitions && world.table.is_some() {
+        let look = world.table.as_ref().map(|table| look.at(&table.definition));
+        if let Some(look) = look.filter(TableLook::is_of_data) {
             let clients = self.catalog.clients(&key.profile)?;
-            if let Some(seen) = self.looks.look(clients, key, look, ask).await? {
-                world.partitions = Some(seen.partitions.into_iter().collect());
+            if let Some(seen) = self.looks.look(clients, key, &look, ask).await? {
+                world.partitions = look.partitions.then(|| seen.partitions.into_iter().collect());
+                world.indexes = seen.indexes;
                 world.directories = seen.directories;
                 world.looked = Some(seen.looked);
             }
@@ -102,7 +110,9 @@ impl Port<Tables> for TablePort {
             }
             TableStep::CreatePartitions(_)
             | TableStep::UpdatePartitions(_)
-            | TableStep::DeletePartitions(_) => self.looks.outdate(key),
+            | TableStep::DeletePartitions(_)
+            | TableStep::CreateIndex { .. }
+            | TableStep::DeleteIndex { .. } => self.looks.outdate(key),
         }
         outcome
     }

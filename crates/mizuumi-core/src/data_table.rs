@@ -1,9 +1,11 @@
 //! `DataTable`: what it wants, what was seen, what to do, what to say.
 
+pub mod avro;
 pub mod clock;
 pub mod definition;
 pub mod desired;
 pub mod diff;
+pub mod indexes;
 pub mod layout;
 pub mod lint;
 pub mod looks;
@@ -136,7 +138,7 @@ impl Kind for Tables {
             Goal::Present(desired) => desired.look(),
             Goal::Absent(_) => TableLook::default(),
             // Partitions carry the mark too.
-            Goal::Released(claim) => TableLook { partitions: claim.may_write, directories: None },
+            Goal::Released(claim) => TableLook { partitions: claim.may_write, ..TableLook::default() },
         }
     }
 
@@ -169,7 +171,7 @@ impl Kind for Tables {
     }
 
     fn rests_on_data(step: &TableStep) -> bool {
-        step.is_of_partitions()
+        step.rests_on_data()
     }
 
     fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option<DataDue> {

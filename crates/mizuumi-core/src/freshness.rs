@@ -3,6 +3,8 @@
 //! The verdict is a function of the clock, the policy and `now`; the moment at which it flips is known beforehand, so
 //! nothing has to poll for it.
 
+pub mod parameter;
+
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use jiff::civil::Date;
@@ -39,6 +41,18 @@ pub enum Source {
         /// The span that a partition covers.
         grain: Grain,
     },
+    /// When the newest partition was registered.
+    PartitionCreation,
+    /// A parameter of the Glue table.
+    GlueParameter(api::GlueParameterSource),
+}
+
+impl Source {
+    /// Whether it has to look at the partitions.
+    #[must_use]
+    pub const fn is_of_partitions(&self) -> bool {
+        matches!(self, Self::PartitionValue { .. } | Self::PartitionCreation)
+    }
 }
 
 /// When the data must be there.
@@ -121,9 +135,14 @@ impl Policy {
         });
         let mut sources = Vec::new();
         for (index, source) in spec.sources.iter().enumerate() {
-            match (source.type_, &source.partition_value) {
+            let value = (&source.partition_value, &source.glue_parameter);
+            match (source.type_, value) {
                 (FreshnessSourceType::Reported, _) => sources.push(Source::Reported),
-                (FreshnessSourceType::PartitionValue, Some(value)) => {
+                (FreshnessSourceType::PartitionCreation, _) => sources.push(Source::PartitionCreation),
+                (FreshnessSourceType::GlueParameter, (_, Some(parameter))) => {
+                    sources.push(Source::GlueParameter(parameter.clone()));
+                }
+                (FreshnessSourceType::PartitionValue, (Some(value), _)) => {
                     match positions(value.keys.as_deref(), keys) {
                         Ok(keys) => sources.push(Source::PartitionValue { keys, grain: value.grain }),
                         Err(message) => problems.push(Problem::invalid(
@@ -132,8 +151,10 @@ impl Policy {
                         )),
                     }
                 }
-                (FreshnessSourceType::PartitionValue, None) => problems
+                (FreshnessSourceType::PartitionValue, (None, _)) => problems
                     .push(Problem::invalid(at(&format!("sources[{index}].partitionValue")), "must be set")),
+                (FreshnessSourceType::GlueParameter, (_, None)) => problems
+                    .push(Problem::invalid(at(&format!("sources[{index}].glueParameter")), "must be set")),
             }
         }
         if problems.is_empty() { Ok(Self { sources, zone, warn, error, deadline }) } else { Err(problems) }

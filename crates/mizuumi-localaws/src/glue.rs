@@ -8,6 +8,7 @@ mod input;
 mod name_pattern;
 mod paging;
 mod partition_batches;
+mod partition_indexes;
 mod partitions;
 mod seed;
 mod survey;
@@ -190,6 +191,7 @@ struct Table {
     kind: Option<String>,
     keys: Vec<PartitionKey>,
     partitions: BTreeMap<Vec<String>, Partition>,
+    indexes: BTreeMap<String, partition_indexes::Index>,
     recent: History<Vec<String>, Arc<str>>,
     trace: Trace,
 }
@@ -244,7 +246,9 @@ fn handler(operation: &str) -> Option<Handler> {
         "BatchGetPartition" => partition_batches::get,
         "BatchUpdatePartition" => partition_batches::update,
         "BatchDeletePartition" => partition_batches::delete,
-        "GetPartitionIndexes" => partitions::indexes,
+        "CreatePartitionIndex" => partition_indexes::create,
+        "DeletePartitionIndex" => partition_indexes::delete,
+        "GetPartitionIndexes" => partition_indexes::list,
         "GetTags" => tags::get,
         "TagResource" => tags::tag,
         "UntagResource" => tags::untag,

@@ -83,7 +83,7 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
 async fn the_apiserver_refuses_what_the_schema_does_not_know() {
     let team = Team::new("schema").await;
     for (spec, part) in [
-        (json!({ "format": "avro" }), "spec.format"),
+        (json!({ "format": "excel" }), "spec.format"),
         (json!({ "location": "/data/orders" }), "spec.location"),
         (json!({ "database": "Upper" }), "spec.database"),
         (json!({ "deletionPolicy": "Keep" }), "spec.deletionPolicy"),

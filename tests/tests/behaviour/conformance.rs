@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_config::BehaviorVersion;
 use aws_sdk_glue::config::Credentials;
 use jiff::Timestamp;
 use mizuumi_api::DataTable;
+use mizuumi_api::data_table::IndexState;
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{Clients, Metrics, TablePort};
 use mizuumi_core::data_table::partitions::PartitionEntry;
@@ -44,8 +45,14 @@ impl Bench {
         let goal = Tables::goal(&object, &self.team.installation()).expect("the spec holds");
         let look = Tables::look(&goal);
         let mut world = self.port.observe(&self.key, &look, ask()).await.expect("it is seen");
-        for _ in 0..4 {
+        for _ in 0..8 {
             let plan = Tables::plan(&goal, &world, now());
+            if plan.steps.is_empty() && plan.wake_at.is_some() {
+                // Glue is at it.
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                world = self.port.observe(&self.key, &look, ask()).await.expect("it is seen");
+                continue;
+            }
             if plan.steps.is_empty() {
                 assert!(plan.is_settled(), "{:?}", plan.verdict);
                 return world;
@@ -115,7 +122,14 @@ fn plain(world: &TableWorld, model: &TableWorld) -> TableWorld {
         partition.created = None;
     }
     let directories = world.directories.filter(|_| model.directories.is_some());
-    TableWorld { partitions: Some(partitions), directories, looked: None, ..world }
+    // The model takes no time over them, and looks on when the last one of ours is gone.
+    let mut indexes = world.indexes.unwrap_or_default();
+    indexes.retain(|index| index.state != IndexState::Deleting);
+    for index in &mut indexes {
+        index.state = IndexState::Active;
+    }
+    let indexes = model.indexes.is_some().then_some(indexes);
+    TableWorld { partitions: Some(partitions), indexes, directories, looked: None, ..world }
 }
 
 fn with_partitions(declared: &Value) -> Value {
@@ -144,6 +158,10 @@ async fn every_step_done_is_the_step_simulated() {
     spec["freshness"] = json!({ "sources": [{ "type": "PartitionValue", "partitionValue": { "grain": "Day" } }], "maxAge": { "error": "1d" } });
     spec["partitions"]["declared"] = json!([{ "values": ["2026-11-21"] }]);
     bench.converge(spec.clone(), false).await;
+    spec["partitionIndexes"] = json!([{ "name": "by_day", "keys": ["day"] }]);
+    bench.converge(spec.clone(), false).await;
+    spec["partitionIndexes"] = json!(null);
+    bench.converge(spec.clone(), false).await;
     spec["deletionPolicy"] = json!("Retain");
     bench.converge(spec.clone(), true).await;
     spec["adoptionPolicy"] = json!("IfUnowned");
@@ -162,6 +180,8 @@ async fn every_step_done_is_the_step_simulated() {
         "PartitionsRegistered",
         "PartitionsUpdated",
         "PartitionsRemoved",
+        "IndexRequested",
+        "IndexRemoved",
     ] {
         assert!(bench.done.contains_key(reason), "no {reason} among {:?}", bench.done);
     }
@@ -211,6 +231,7 @@ async fn steps_that_come_too_late_change_nothing() {
         (TableStep::CreatePartitions(vec![entry("1")]), None),
         (TableStep::UpdatePartitions(vec![entry("9")]), None),
         (TableStep::DeletePartitions(vec![vec!["9".to_owned()]]), None),
+        (TableStep::DeleteIndex { name: "gone".to_owned() }, None),
     ] {
         bench.changes_nothing(spec.clone(), &step, refused).await;
     }

@@ -155,3 +155,35 @@ async fn a_report_that_cannot_be_read_is_told_and_changes_nothing() {
     assert!(team.aws.parameter("orders", "mizuumi.data_time").await.is_some(), "what was told stands");
     assert_eq!(reason_of(&table, "Ready"), "InSync");
 }
+
+#[tokio::test]
+async fn a_parameter_that_another_program_writes_makes_the_table_fresh() {
+    let team = Team::new("foreign-clock").await;
+    let _controller = Controller::start(&team).await;
+    let source = json!({ "type": "GlueParameter", "glueParameter": { "key": "etl.loaded", "format": "EpochSeconds", "tells": "LoadedAt" } });
+    let spec = json!({ "freshness": { "sources": [source], "maxAge": { "error": "2h" } } });
+    team.create_ready("orders", spec).await;
+    assert_eq!(reason_of(&team.get("orders").await, "Fresh"), "NeverObserved");
+
+    let loaded = ago(600);
+    team.aws.set_parameter("orders", "etl.loaded", Some(&loaded.as_second().to_string())).await;
+    let table = team.fresh("orders", "Fresh").await;
+    let freshness = table.status.and_then(|status| status.freshness).expect("freshness");
+    assert_eq!((freshness.loaded_at, freshness.data_time), (Some(loaded), None));
+    team.eventually("orders", "freshness in Glue", async || {
+        let told = team.aws.parameter("orders", "mizuumi.loaded_at").await;
+        ensure!(told == Some(loaded.to_string()), "Glue says {told:?}");
+        Ok(())
+    })
+    .await;
+
+    team.aws.set_parameter("orders", "etl.loaded", Some("yesterday")).await;
+    let table = team.fresh("orders", "ReportInvalid").await;
+    let message = &condition(&table, "Fresh").expect("Fresh").message;
+    assert!(message.contains("'etl.loaded'") && message.contains("'yesterday'"), "{message}");
+    assert_eq!(
+        team.aws.parameter("orders", "etl.loaded").await.as_deref(),
+        Some("yesterday"),
+        "it is not ours"
+    );
+}

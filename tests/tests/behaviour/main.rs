@@ -15,5 +15,6 @@ mod lifecycle;
 mod metrics;
 mod modes;
 mod ownership;
+mod partition_indexes;
 mod partitions;
 mod plan;

@@ -82,7 +82,7 @@ async fn manifests_that_cannot_be_are_told_with_their_place() {
     let wrong: &[(&str, Value, &str)] = &[
         ("unknown", json!({ "colour": "red" }), "colour"),
         ("mistyped", json!({ "suspend": "yes" }), "spec.suspend"),
-        ("word", json!({ "format": "avro" }), "spec.format"),
+        ("word", json!({ "format": "excel" }), "spec.format"),
         ("missing", json!({ "schema": null }), "schema"),
         ("rule", json!({ "format": null }), "exactly one of `format` and `storage` must be set"),
         (

@@ -35,6 +35,8 @@ pub struct Freshness {
 #[x_kube(
     validation = Rule::new("(self.type == 'PartitionValue') == has(self.partitionValue)")
         .message("`partitionValue` must be set when `type` is 'PartitionValue', and only then").reason(Reason::FieldValueInvalid).field_path(".partitionValue"),
+    validation = Rule::new("(self.type == 'GlueParameter') == has(self.glueParameter)")
+        .message("`glueParameter` must be set when `type` is 'GlueParameter', and only then").reason(Reason::FieldValueInvalid).field_path(".glueParameter"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct FreshnessSource {
@@ -44,6 +46,9 @@ pub struct FreshnessSource {
     /// With `PartitionValue`: how partition values are read as time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition_value: Option<PartitionValueSource>,
+    /// With `GlueParameter`: which parameter of the Glue table, and what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glue_parameter: Option<GlueParameterSource>,
 }
 
 /// The sort of a freshness source.
@@ -53,6 +58,48 @@ pub enum FreshnessSourceType {
     Reported,
     /// The newest partition in the catalog says it by its values.
     PartitionValue,
+    /// The newest partition in the catalog says when it was registered, and so when its data was there at the latest.
+    PartitionCreation,
+    /// A parameter of the Glue table says it, which another program writes.
+    GlueParameter,
+}
+
+/// A parameter of the Glue table that tells how recent the data is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GlueParameterSource {
+    /// Its key.
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = Rule::new("!self.startsWith('mizuumi.')").message("`key` must not start with 'mizuumi.'; those are written by the controller"))]
+    pub key: String,
+    /// How its value is written.
+    pub format: TimeFormat,
+    /// What its value is.
+    #[serde(default)]
+    pub tells: ToldTime,
+}
+
+/// How a time is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TimeFormat {
+    /// `2026-11-22T00:00:00Z`, or with an offset such as `+09:00`; without either, in `timeZone`.
+    DateTime,
+    /// `2026-11-22`: midnight in `timeZone`.
+    Date,
+    /// Seconds since 1970.
+    EpochSeconds,
+    /// Milliseconds since 1970.
+    EpochMilliseconds,
+}
+
+/// What a time says of the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ToldTime {
+    /// The exclusive end of the data that is there.
+    #[default]
+    DataTime,
+    /// When the data landed.
+    LoadedAt,
 }
 
 /// How partition values are read as time.

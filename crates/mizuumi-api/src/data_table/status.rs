@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::freshness::FreshnessSourceType;
+use super::partition_index::PartitionIndexStatus;
 use crate::condition::Condition;
 
 /// What was observed. Times, never ages, so that nothing changes while nothing happens.
@@ -27,6 +28,11 @@ pub struct DataTableStatus {
     /// The partitions in the catalog, when they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<PartitionsStatus>,
+    /// The partition indexes of the spec, as Glue has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub partition_indexes: Vec<PartitionIndexStatus>,
     /// How recent the data is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<FreshnessStatus>,

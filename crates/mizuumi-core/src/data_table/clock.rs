@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::{DataTable, DataTableStatus, FreshnessSourceType};
 
 use super::desired::{DesiredTable, Report};
+use super::partitions;
 use super::world::TableWorld;
-use crate::freshness::{Clock, Policy, Source, end_of_span};
+use crate::freshness::{Clock, Policy, Source, end_of_span, parameter};
 
 /// What the sources say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Reading {
     Nothing,
     /// A source could not be asked, so what is known already stands.
     NotAsked,
-    /// A report cannot be read.
+    /// What a source says cannot be read.
     Invalid(String),
 }
 
@@ -55,6 +56,24 @@ pub fn read(policy: &Policy, desired: &DesiredTable, world: &TableWorld) -> Read
                         data_time: Some(data_time),
                         loaded_at,
                     });
+                }
+            }
+            Source::PartitionCreation => {
+                let Some(partitions) = &world.partitions else { return Reading::NotAsked };
+                // Of the newest by its values: an old one that is registered anew brings no new data.
+                if let Some(created) = partitions::newest(partitions).and_then(|(_, newest)| newest.created) {
+                    return Reading::Known(Clock {
+                        source: FreshnessSourceType::PartitionCreation,
+                        data_time: None,
+                        loaded_at: Some(created),
+                    });
+                }
+            }
+            Source::GlueParameter(source) => {
+                let parameters = world.table.as_ref().map(|table| &table.definition.parameters);
+                if let Some(value) = parameters.and_then(|all| all.get(&source.key)) {
+                    return parameter::read(source, value, &policy.zone)
+                        .map_or_else(Reading::Invalid, Reading::Known);
                 }
             }
         }

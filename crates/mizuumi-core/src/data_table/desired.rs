@@ -9,12 +9,12 @@ use mizuumi_api::data_table::{
 use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
 use mizuumi_api::{Installation, annotation};
 
-use super::clock;
 use super::definition::{Column, makes_iceberg};
 use super::layout::Layout;
 use super::projection;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, PartitionValues, TableLook};
+use super::{avro, clock, indexes};
 use crate::freshness::{Policy, Source};
 use crate::hive_type::HiveType;
 use crate::owner::OwnerKey;
@@ -46,6 +46,8 @@ pub struct DesiredTable {
     pub layout: Layout,
     /// How partitions get into the catalog.
     pub partitions: Option<PartitionPolicy>,
+    /// Partition indexes; not ours to set if none.
+    pub indexes: Option<Vec<api::PartitionIndex>>,
     /// Who has to read the table.
     pub engines: Vec<Engine>,
     /// How recent the data has to be.
@@ -144,6 +146,7 @@ impl DesiredTable {
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
         let partition_keys = columns_of_keys(keys, &columns, &mut problems);
         let layout = Layout::new(spec, &columns, &mut problems);
+        let indexes = indexes::checked(spec, &partition_keys, &mut problems);
         for (index, location) in spec.additional_locations.iter().flatten().enumerate() {
             check_location(
                 &format!("spec.additionalLocations[{index}]"),
@@ -153,7 +156,13 @@ impl DesiredTable {
             );
         }
         let storage = match (&spec.format, &spec.storage) {
-            (Some(format), _) => Some(StorageClasses::of_format(*format, spec.serde_parameters.as_ref())),
+            (Some(format), _) => {
+                let mut storage = StorageClasses::of_format(*format, spec.serde_parameters.as_ref());
+                if *format == api::Format::Avro {
+                    avro::fill(&mut storage, spec, &super::table_name(object), &columns, &mut problems);
+                }
+                Some(storage)
+            }
             (None, Some(storage)) => Some(StorageClasses::explicit(storage)),
             (None, None) => {
                 problems.push(Problem::invalid("spec.format", "must be set, or `spec.storage`"));
@@ -175,6 +184,16 @@ impl DesiredTable {
             .freshness
             .as_ref()
             .and_then(|freshness| Policy::new(freshness, &names).map_err(|more| problems.extend(more)).ok());
+        for source in freshness.iter().flat_map(|policy| &policy.sources) {
+            let Source::GlueParameter(source) = source else { continue };
+            let names = &installation.freshness_parameters;
+            if [&names.loaded_at, &names.data_time, &names.fresh_until].contains(&&source.key) {
+                problems.push(Problem::invalid(
+                    "spec.freshness.sources",
+                    format!("must not read '{}', which this installation writes itself", source.key),
+                ));
+            }
+        }
         let (true, Some(storage)) = (problems.is_empty(), storage) else { return Err(problems) };
         Ok(Self {
             owner,
@@ -189,6 +208,7 @@ impl DesiredTable {
             parameters: spec.parameters.clone().unwrap_or_default(),
             layout,
             partitions,
+            indexes,
             engines: spec.engines.clone().unwrap_or_else(|| Engine::ALL.to_vec()),
             freshness,
             freshness_parameters: installation.freshness_parameters.clone(),
@@ -211,10 +231,8 @@ impl DesiredTable {
     /// What has to be looked at besides the definition.
     #[must_use]
     pub fn look(&self) -> TableLook {
-        let by_partition = self
-            .freshness
-            .as_ref()
-            .is_some_and(|policy| policy.sources.iter().any(|s| matches!(s, Source::PartitionValue { .. })));
+        let by_partition =
+            self.freshness.as_ref().is_some_and(|policy| policy.sources.iter().any(Source::is_of_partitions));
         let directories = match &self.partitions {
             Some(PartitionPolicy::Discovered(completeness)) => Some(DirectoryLook {
                 location: self.location.clone(),
@@ -228,7 +246,7 @@ impl DesiredTable {
         };
         let registered =
             self.partitions.as_ref().is_some_and(|p| !matches!(p, PartitionPolicy::Projected(_)));
-        TableLook { partitions: by_partition || registered, directories }
+        TableLook { partitions: by_partition || registered, indexes: self.indexes.is_some(), directories }
     }
 }
 

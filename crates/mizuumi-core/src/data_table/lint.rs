@@ -3,6 +3,7 @@
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::Engine;
 
+use super::avro;
 use super::definition::TableDefinition;
 use crate::hive_type;
 
@@ -25,8 +26,15 @@ const OPENX_JSON: &str = "org.openx.data.jsonserde.JsonSerDe";
 /// The findings about a table that concern these engines, the worst first.
 #[must_use]
 pub fn findings(table: &TableDefinition, engines: &[Engine]) -> Vec<Finding> {
-    let all =
-        [avro_url(table), managed(table), projection(table), openx(table), header(table), open_csv(table)];
+    let all = [
+        avro_url(table),
+        managed(table),
+        projection(table),
+        openx(table),
+        header(table),
+        open_csv(table),
+        avro_small(table),
+    ];
     all.into_iter()
         .flatten()
         .filter(|finding| finding.engines.iter().any(|engine| engines.contains(engine)))
@@ -48,7 +56,7 @@ fn has_serde(table: &TableDefinition, library: &str) -> bool {
 
 /// Athena user guide, "Avro SerDe": the schema has to stand in the table.
 fn avro_url(table: &TableDefinition) -> Option<Finding> {
-    parameter(table, "avro.schema.url")?;
+    parameter(table, avro::SCHEMA_URL)?;
     Some(finding(
         Reason::AvroSchemaUrl,
         &[Engine::Athena],
@@ -122,6 +130,23 @@ fn open_csv(table: &TableDefinition) -> Option<Finding> {
     ))
 }
 
+/// Avro has one type of 32 bits: Hive takes a column's type from the Avro schema and not from the table.
+fn avro_small(table: &TableDefinition) -> Option<Finding> {
+    has_serde(table, avro::SERDE).then_some(())?;
+    let is_small = |type_: &str| ["tinyint", "smallint"].iter().any(|small| hive_type::same(type_, small));
+    let mut small = table.columns.iter().filter(|column| column.type_.as_deref().is_some_and(is_small));
+    let first = small.next()?;
+    Some(finding(
+        Reason::TypesIgnored,
+        &[Engine::Hive, Engine::Spark],
+        format!(
+            "Avro knows no tinyint and no smallint, Hive and Spark read '{}' and {} more as int; declare them as int",
+            first.name,
+            small.count()
+        ),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -153,7 +178,7 @@ mod tests {
         let parquet = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
         let plain = table(&[], parquet, &["int"]);
         let managed = TableDefinition { table_type: None, ..plain.clone() };
-        let cases: [(TableDefinition, &[Reason]); 9] = [
+        let cases: [(TableDefinition, &[Reason]); 11] = [
             (plain, &[]),
             (managed, &[Reason::NotExternal]),
             (table(&[("EXTERNAL", "FALSE")], parquet, &[]), &[Reason::NotExternal]),
@@ -163,6 +188,8 @@ mod tests {
             (table(&[("skip.header.line.count", "0")], parquet, &[]), &[]),
             (table(&[], OPENX_JSON, &["int"]), &[Reason::SerdeMissing]),
             (table(&[], OPEN_CSV, &["STRING", "int", "date"]), &[Reason::TypesIgnored]),
+            (table(&[], avro::SERDE, &["int", "smallint"]), &[Reason::TypesIgnored]),
+            (table(&[], avro::SERDE, &["int", "bigint"]), &[]),
         ];
         for (table, expected) in cases {
             let found: Vec<Reason> =

@@ -27,7 +27,8 @@ const BEFORE_A_FLIP: SignedDuration = SignedDuration::from_mins(30);
 #[must_use]
 pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option<DataDue> {
     let Goal::Present(desired) = goal else { return None };
-    if !desired.look().partitions || world.table.is_none() {
+    let look = desired.look().at(&world.table.as_ref()?.definition);
+    if !look.is_of_data() {
         return None;
     }
     let due = |at, reading| DataDue { at, reading, is_urgent: false };
@@ -40,6 +41,7 @@ pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option
     let newest = match &desired.partitions {
         // What is declared brings no news of its own accord; only somebody else's changes are looked for.
         Some(PartitionPolicy::Declared(_) | PartitionPolicy::Projected(_)) => audit,
+        None if !look.partitions => audit,
         Some(PartitionPolicy::Discovered(_)) | None => after(looked.newest, wait(desired, world, now)),
     };
     Some(if newest < audit { due(newest, DataReading::Newest) } else { due(audit, DataReading::Whole) })
@@ -92,7 +94,7 @@ impl Arrivals {
         let policy = desired.freshness.as_ref()?;
         let (keys, grain) = policy.sources.iter().find_map(|source| match source {
             Source::PartitionValue { keys, grain } => Some((keys, *grain)),
-            Source::Reported => None,
+            Source::Reported | Source::PartitionCreation | Source::GlueParameter(_) => None,
         })?;
         let mut ends: Vec<(Timestamp, Option<Timestamp>)> = world
             .partitions
@@ -131,10 +133,14 @@ fn state_at(desired: &DesiredTable, world: &TableWorld, moment: Timestamp) -> Op
     judgement(desired, world, moment).map(|judged| judged.state)
 }
 
+const fn is_of_partitions(source: FreshnessSourceType) -> bool {
+    matches!(source, FreshnessSourceType::PartitionValue | FreshnessSourceType::PartitionCreation)
+}
+
 fn judgement(desired: &DesiredTable, world: &TableWorld, moment: Timestamp) -> Option<Judgement> {
     let policy = desired.freshness.as_ref()?;
     match clock::read(policy, desired, world) {
-        clock::Reading::Known(clock) if clock.source == FreshnessSourceType::PartitionValue => {
+        clock::Reading::Known(clock) if is_of_partitions(clock.source) => {
             Some(policy.judge(Some(&clock), desired.created, moment))
         }
         _ => None,

@@ -15,7 +15,7 @@ use super::definition::{
 };
 use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::world::TableWorld;
-use super::{clock, layout};
+use super::{clock, indexes, layout};
 use crate::hive_type;
 use crate::s3_uri;
 
@@ -47,11 +47,12 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     let before = have.filter(|_| ours).map(Applied::read).unwrap_or_default();
     // Marks on a table that is taken over are somebody else's memory, such as a copied table's.
     to.parameters.retain(|key, _| ours || !key.starts_with(OUR_PREFIX));
-    let now_owned = owned(desired);
+    let mut now_owned = owned(desired);
     for path in before.owned.difference(&now_owned) {
         take_off(&mut to, path);
     }
     lay_over(&mut to, desired);
+    now_owned.extend(indexes::kept(&before.owned, world));
     let marks = &mut to.parameters;
     marks.insert(OWNER_PARAMETER.to_owned(), desired.owner.to_string());
     let applied = Applied { hash: hash(desired), owned: now_owned };
@@ -68,6 +69,11 @@ pub fn overlaid(desired: &DesiredTable, have: &TableDefinition) -> TableDefiniti
     let mut to = have.clone();
     lay_over(&mut to, desired);
     to
+}
+
+/// The paths that the table says are ours.
+pub(super) fn owned_before(have: &TableDefinition) -> BTreeSet<String> {
+    Applied::read(have).owned
 }
 
 /// Whether somebody else changed what the spec, unchanged since our last write, had set.
@@ -165,6 +171,7 @@ fn owned(desired: &DesiredTable) -> BTreeSet<String> {
         owned.insert("owner".to_owned());
     }
     owned.extend(desired.layout.owned());
+    owned.extend(desired.indexes.iter().flatten().map(|index| indexes::path(&index.name)));
     owned.extend(parameters(desired).into_keys().map(|key| format!("parameters.{key}")));
     owned.extend(desired.storage.serde.parameters.keys().map(|key| format!("serde.{key}")));
     if desired.freshness.is_some() {

@@ -25,6 +25,17 @@ pub struct PartitionEntry {
     pub owner: Option<String>,
 }
 
+/// The last partition in the order of its values. They are strings; numbers among them do not sort as text ("9" after
+/// "10").
+#[must_use]
+pub fn newest(
+    partitions: &BTreeMap<PartitionValues, ObservedPartition>,
+) -> Option<(&PartitionValues, &ObservedPartition)> {
+    partitions.iter().max_by_key(|(values, _)| -> Vec<(u64, &String)> {
+        values.iter().map(|value| (value.parse().unwrap_or(u64::MAX), value)).collect()
+    })
+}
+
 /// What to do, and when a directory that is not complete yet may be.
 #[must_use]
 pub fn steps(

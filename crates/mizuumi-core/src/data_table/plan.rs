@@ -9,6 +9,7 @@ use mizuumi_api::data_table::AdoptionPolicy;
 use super::definition::{OWNER_PARAMETER, TableDefinition};
 use super::desired::{DesiredTable, Mode};
 use super::diff::{self, Change};
+use super::indexes::{self, Next};
 use super::partitions::{self, PartitionEntry};
 use super::world::{ObservedTable, PartitionValues, TableWorld};
 use super::{TableClaim, TableGoal, merge};
@@ -45,6 +46,18 @@ pub enum TableStep {
     UpdatePartitions(Vec<PartitionEntry>),
     /// Remove partitions from the catalog. Their data stays.
     DeletePartitions(Vec<PartitionValues>),
+    /// Have an index over the partitions built.
+    CreateIndex {
+        /// Its name.
+        name: String,
+        /// Its keys, in order.
+        keys: Vec<String>,
+    },
+    /// Remove an index over the partitions.
+    DeleteIndex {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Why a table is updated.
@@ -63,12 +76,16 @@ pub enum Why {
 }
 
 impl TableStep {
-    /// Whether it writes partitions, which what was seen of the data decides.
+    /// Whether it writes partitions or their indexes, which what was seen of the data decides.
     #[must_use]
-    pub const fn is_of_partitions(&self) -> bool {
+    pub const fn rests_on_data(&self) -> bool {
         match self {
             Self::CreateTable(_) | Self::UpdateTable { .. } | Self::DeleteTable { .. } => false,
-            Self::CreatePartitions(_) | Self::UpdatePartitions(_) | Self::DeletePartitions(_) => true,
+            Self::CreatePartitions(_)
+            | Self::UpdatePartitions(_)
+            | Self::DeletePartitions(_)
+            | Self::CreateIndex { .. }
+            | Self::DeleteIndex { .. } => true,
         }
     }
 
@@ -88,6 +105,8 @@ impl TableStep {
             Self::CreatePartitions(_) => "PartitionsRegistered",
             Self::UpdatePartitions(_) => "PartitionsUpdated",
             Self::DeletePartitions(_) => "PartitionsRemoved",
+            Self::CreateIndex { .. } => "IndexRequested",
+            Self::DeleteIndex { .. } => "IndexRemoved",
         }
     }
 }
@@ -97,9 +116,9 @@ impl TableStep {
     #[must_use]
     pub const fn symbol(&self) -> char {
         match self {
-            Self::CreateTable(_) | Self::CreatePartitions(_) => '+',
+            Self::CreateTable(_) | Self::CreatePartitions(_) | Self::CreateIndex { .. } => '+',
             Self::UpdateTable { .. } | Self::UpdatePartitions(_) => '~',
-            Self::DeleteTable { .. } | Self::DeletePartitions(_) => '-',
+            Self::DeleteTable { .. } | Self::DeletePartitions(_) | Self::DeleteIndex { .. } => '-',
         }
     }
 
@@ -179,6 +198,10 @@ impl fmt::Display for TableStep {
                     count(batch.len(), "partition")
                 )
             }
+            Self::CreateIndex { name, keys } => {
+                write!(f, "build partition index '{name}' over {}", keys.join(", "))
+            }
+            Self::DeleteIndex { name } => write!(f, "remove partition index '{name}'"),
         }
     }
 }
@@ -248,9 +271,27 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     if let Err(message) = same_partition_keys(desired, have) {
         return Plan::blocked(Reason::ReplacementRequired, message);
     }
-    let (partition_steps, wake_at) = partitions::steps(desired, world, now);
+    let (partition_steps, mut wake_at) = partitions::steps(desired, world, now);
     let reason = reason.or_else(|| (!partition_steps.is_empty()).then_some(Reason::UpdatingPartitions));
     steps.extend(partition_steps);
+    let reason = match indexes::next(desired, world) {
+        Next::Nothing => reason,
+        Next::Step(step) => {
+            steps.push(step);
+            reason.or(Some(Reason::UpdatingIndexes))
+        }
+        Next::Wait(what) => {
+            let look_again = now.checked_add(desired.looks.least).unwrap_or(Timestamp::MAX);
+            wake_at = Some(wake_at.map_or(look_again, |moment| moment.min(look_again)));
+            if reason.is_none() {
+                return Plan { wake_at, ..Plan::converge(Reason::UpdatingIndexes, what, steps) };
+            }
+            reason
+        }
+        // What else there is to do goes first.
+        Next::Failed(why) if reason.is_none() => return Plan::blocked(Reason::IndexFailed, why),
+        Next::Failed(_) => reason,
+    };
     let verdict = match reason {
         None => Verdict::InSync,
         Some(reason) => {
@@ -282,8 +323,13 @@ fn observed_only(
         });
     }
     let (partition_steps, wake_at) = partitions::steps(desired, world, now);
-    listed.extend(partition_steps.iter().map(ToString::to_string));
+    let index_step = match indexes::next(desired, world) {
+        Next::Step(step) => Some(step),
+        Next::Nothing | Next::Wait(_) | Next::Failed(_) => None,
+    };
+    listed.extend(partition_steps.iter().chain(&index_step).map(ToString::to_string));
     steps.extend(partition_steps);
+    steps.extend(index_step);
     if steps.is_empty() {
         return Plan::in_sync(wake_at);
     }

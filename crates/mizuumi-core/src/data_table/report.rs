@@ -14,7 +14,7 @@ use super::desired::{DesiredTable, Mode, PartitionPolicy, hive_path};
 use super::partitions;
 use super::plan::{TableStep, Why};
 use super::world::TableWorld;
-use super::{TableGoal, Tables, lint, merge};
+use super::{TableGoal, Tables, indexes, lint, merge};
 use crate::freshness::{Clock, Judgement, Policy};
 use crate::kind::{Evidence, Kind};
 use crate::plan::{Goal, Plan, Verdict};
@@ -36,6 +36,8 @@ const DRIFT: Bounds = Bounds { items: 20, longest: 512, bytes: 2_000 };
 const FOREIGN: Bounds = Bounds { items: 50, longest: 255, bytes: 2_000 };
 /// Longest text about what engines read differently.
 const LONGEST_FINDINGS: usize = 800;
+/// Longest text about an index that could not be built.
+const LONGEST_INDEX: usize = 128;
 /// Longest name of a partition.
 const LONGEST_PARTITION: usize = 1024;
 /// Longest value of the annotation that requests a reconciliation.
@@ -125,6 +127,11 @@ pub fn report(
             .as_ref()
             .map(|table| FOREIGN.first(merge::foreign(desired, &table.definition).cloned()))
             .unwrap_or_default();
+        status.partition_indexes = match &world.indexes {
+            Some(indexes) => indexes::status(desired, indexes, LONGEST_INDEX),
+            None if desired.indexes.is_some() && world.table.is_some() => status.partition_indexes,
+            None => Vec::new(),
+        };
         status.drift = drift(done, now).or(status.drift);
         status.plan = (desired.mode == Mode::Plan).then(|| plan_status(plan));
     }
@@ -299,11 +306,7 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
         _ => 0,
     };
     let keys = || desired.partition_keys.iter().map(|key: &Column| key.name.as_str());
-    // Values are strings; numbers among them must not sort as text ("9" after "10").
-    let by_value = |values: &&Vec<String>| -> Vec<(u64, String)> {
-        values.iter().map(|v| (v.parse().unwrap_or(u64::MAX), v.clone())).collect()
-    };
-    let newest = partitions.keys().max_by_key(by_value).map(|values| {
+    let newest = partitions::newest(partitions).map(|(values, _)| {
         let path = hive_path(keys(), values);
         cut(path.trim_end_matches('/'), LONGEST_PARTITION)
     });

@@ -3,9 +3,10 @@
 //! Convergence is proven on this model; a conformance test holds the model against a real endpoint.
 
 use jiff::Timestamp;
+use mizuumi_api::data_table::IndexState;
 
 use super::plan::TableStep;
-use super::world::{ObservedPartition, ObservedTable, TableWorld};
+use super::world::{ObservedIndex, ObservedPartition, ObservedTable, TableWorld};
 use crate::s3_uri;
 
 /// The world after a step.
@@ -29,6 +30,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
             if after.table.as_ref().is_some_and(|t| t.definition.owner_mark() == Some(owner.as_str())) {
                 after.table = None;
                 after.partitions = after.partitions.map(|_| std::collections::BTreeMap::new());
+                after.indexes = after.indexes.map(|_| Vec::new());
             }
         }
         TableStep::CreatePartitions(batch) => {
@@ -62,6 +64,19 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
         TableStep::DeletePartitions(batch) => {
             if let Some(partitions) = &mut after.partitions {
                 partitions.retain(|values, _| !batch.contains(values));
+            }
+        }
+        // Time passes in between: Glue has built it, or taken it down.
+        TableStep::CreateIndex { name, keys } => {
+            if let Some(indexes) = after.indexes.as_mut().filter(|all| all.iter().all(|i| i.name != *name)) {
+                let (name, keys) = (name.clone(), keys.clone());
+                indexes.push(ObservedIndex { name, keys, state: IndexState::Active, errors: Vec::new() });
+                indexes.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+        }
+        TableStep::DeleteIndex { name } => {
+            if let Some(indexes) = &mut after.indexes {
+                indexes.retain(|index| index.name != *name);
             }
         }
     }

@@ -44,6 +44,14 @@ impl StorageClasses {
                 &[("serialization.format", "1")][..],
                 "orc",
             ),
+            // The schema that readers look for is made from the columns.
+            Format::Avro => (
+                "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat",
+                "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat",
+                super::avro::SERDE,
+                &[("serialization.format", "1")][..],
+                "avro",
+            ),
             Format::Csv => (
                 TEXT_INPUT,
                 TEXT_OUTPUT,

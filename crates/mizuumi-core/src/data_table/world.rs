@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use mizuumi_api::data_table::IndexState;
 use serde::{Deserialize, Serialize};
 
 use super::definition::TableDefinition;
+use super::indexes;
 
 /// Values of a partition, one for each key.
 pub type PartitionValues = Vec<String>;
@@ -15,8 +17,24 @@ pub type PartitionValues = Vec<String>;
 pub struct TableLook {
     /// The partitions in the catalog.
     pub partitions: bool,
+    /// The partition indexes.
+    pub indexes: bool,
     /// The directories in S3.
     pub directories: Option<DirectoryLook>,
+}
+
+impl TableLook {
+    /// The look at a table that says this: indexes of ours that the spec no longer has are looked at until they are gone.
+    #[must_use]
+    pub fn at(&self, table: &TableDefinition) -> Self {
+        Self { indexes: self.indexes || indexes::are_owned(table), ..self.clone() }
+    }
+
+    /// Whether anything has to be looked at besides the definition.
+    #[must_use]
+    pub const fn is_of_data(&self) -> bool {
+        self.partitions || self.indexes
+    }
 }
 
 /// Which directories to look for.
@@ -39,6 +57,8 @@ pub struct TableWorld {
     pub table: Option<ObservedTable>,
     /// The partitions in the catalog, if they were looked at.
     pub partitions: Option<BTreeMap<PartitionValues, ObservedPartition>>,
+    /// The partition indexes, if they were looked at.
+    pub indexes: Option<Vec<ObservedIndex>>,
     /// The directories that no partition under the table's root stands for yet, if they were looked at.
     pub directories: Option<Vec<Directory>>,
     /// When the data was looked at.
@@ -72,6 +92,19 @@ pub struct ObservedPartition {
     pub owner: Option<String>,
     /// When it was registered.
     pub created: Option<Timestamp>,
+}
+
+/// A partition index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedIndex {
+    /// Its name.
+    pub name: String,
+    /// Its keys, in order.
+    pub keys: Vec<String>,
+    /// How far it is.
+    pub state: IndexState,
+    /// What went wrong while it was built.
+    pub errors: Vec<String>,
 }
 
 /// A directory under the table's root that names a partition.

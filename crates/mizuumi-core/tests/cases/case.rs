@@ -7,7 +7,7 @@ use mizuumi_api::data_table::DataTable;
 use mizuumi_api::{DataTableStatus, Installation};
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
 use mizuumi_core::data_table::simulate::simulate;
-use mizuumi_core::data_table::world::Directory;
+use mizuumi_core::data_table::world::{Directory, ObservedIndex};
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, TableWorld, Tables,
 };
@@ -57,6 +57,8 @@ struct World {
     table: Option<Table>,
     #[serde(default)]
     partitions: Vec<Partition>,
+    #[serde(default)]
+    indexes: Vec<ObservedIndex>,
     #[serde(default)]
     directories: Vec<DirectoryText>,
     /// So many complete directories beside those, with the values 1, 2, …
@@ -161,6 +163,7 @@ impl Case {
         let goal = Tables::goal(&self.object(base), &base.installation());
         let look = goal.as_ref().map(Tables::look).unwrap_or_default();
         let table = self.world.table.as_ref().map(|table| table.observed(base));
+        let look = table.as_ref().map(|table| look.at(&table.definition)).unwrap_or(look);
         let mut directories: Vec<Directory> =
             self.world.directories.iter().map(DirectoryText::observed).collect();
         directories.extend((1..=self.world.numbered_directories).map(|number| {
@@ -172,6 +175,7 @@ impl Case {
             partitions: look
                 .partitions
                 .then(|| self.world.partitions.iter().map(Partition::observed).collect()),
+            indexes: look.indexes.then(|| self.world.indexes.clone()),
             directories: look.directories.map(|_| directories),
             looked: None,
         }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mizuumi_api::data_table::DataTable;
+use mizuumi_api::data_table::{DataTable, IndexState};
 use mizuumi_api::{Installation, annotation};
 use mizuumi_core::data_table::definition::{APPLIED_PARAMETER, Kept, OWNER_PARAMETER};
 use mizuumi_core::data_table::desired::Mode;
-use mizuumi_core::data_table::world::Directory;
+use mizuumi_core::data_table::world::{Directory, ObservedIndex};
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition, TableGoal, TableWorld,
     Tables,
@@ -130,9 +130,9 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
         select(vec!["Nobody", "Declared", "Declared", "Marker", "Quiet", "Projected"]),
         subsequence(vec![["2013", "1"], ["2013", "12"], ["2014", "1"], ["x", "y"]], 0..=4),
         prop::option::of(freshness()),
-        layout(),
+        (layout(), prop::bool::weighted(0.3)),
     )
-        .prop_map(|(columns, keys, texts, (location, storage), parameters, mode, declared, freshness, layout)| {
+        .prop_map(|(columns, keys, texts, (location, storage), parameters, mode, declared, freshness, (layout, indexed))| {
             let mut spec = object(json!({
                 "database": "nyc", "location": location, "schema": { "from": "Declared", "columns": columns },
             }));
@@ -168,6 +168,8 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
                     _ => None,
                 };
                 spec.extend(partitions.map(|partitions| ("partitions".to_owned(), partitions)));
+                let index = indexed.then(|| json!([{ "name": "by_time", "keys": ["year"] }]));
+                spec.extend(index.map(|index| ("partitionIndexes".to_owned(), index)));
             }
             spec.extend(freshness.map(|freshness| ("freshness".to_owned(), freshness)));
             spec
@@ -256,6 +258,7 @@ pub struct Seed {
     database_exists: bool,
     table: Option<TableDefinition>,
     partitions: BTreeMap<PartitionValues, ObservedPartition>,
+    indexes: Vec<ObservedIndex>,
     directories: Vec<Directory>,
 }
 
@@ -264,12 +267,15 @@ impl Seed {
     pub fn seen_by(&self, goal: &TableGoal) -> TableWorld {
         let look = Tables::look(goal);
         let table = self.table.clone().filter(|_| self.database_exists);
+        let look = table.as_ref().map(|table| look.at(table)).unwrap_or(look);
         let partitions = if table.is_some() { self.partitions.clone() } else { BTreeMap::new() };
+        let indexes = if table.is_some() { self.indexes.clone() } else { Vec::new() };
         let new = |d: &&Directory| !partitions.contains_key(&d.values);
         TableWorld {
             database_exists: self.database_exists,
             directories: look.directories.map(|_| self.directories.iter().filter(new).cloned().collect()),
             partitions: look.partitions.then_some(partitions),
+            indexes: look.indexes.then_some(indexes),
             table: table.map(|definition| ObservedTable { definition, version: Some("7".to_owned()) }),
             looked: None,
         }
@@ -297,10 +303,10 @@ pub fn scene(wanted: impl Strategy<Value = Wanted>) -> impl Strategy<Value = (Wa
             }),
     ];
     let mark = select(vec![Some(OUR_MARK), Some(OUR_MARK), Some(OUR_MARK), Some(FOREIGN_MARK), None]);
-    (wanted, prop::bool::weighted(0.95), table, mark, partitions(), directories()).prop_map(
-        |(wanted, database_exists, table, mark, partitions, directories)| {
+    (wanted, prop::bool::weighted(0.95), table, mark, partitions(), indexes(), directories()).prop_map(
+        |(wanted, database_exists, table, mark, partitions, indexes, directories)| {
             let table = table.map(|table| table.of(&wanted));
-            let seed = Seed { database_exists, table, partitions, directories }.marked(mark);
+            let seed = Seed { database_exists, table, partitions, indexes, directories }.marked(mark);
             (wanted, seed)
         },
     )
@@ -333,8 +339,13 @@ fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 7]) -> TableDe
     if let TableGoal::Present(desired) = &mut goal {
         desired.mode = Mode::Full;
     }
-    let empty =
-        Seed { database_exists: true, table: None, partitions: BTreeMap::new(), directories: Vec::new() };
+    let empty = Seed {
+        database_exists: true,
+        table: None,
+        partitions: BTreeMap::new(),
+        indexes: Vec::new(),
+        directories: Vec::new(),
+    };
     let settled = settle(&goal, empty.seen_by(&goal), earlier.now).expect("an empty world converges");
     let mut definition = settled.table.expect("made").definition;
     if which[0] {
@@ -412,6 +423,22 @@ fn definition() -> impl Strategy<Value = TableDefinition> {
                 }
             },
         )
+}
+
+/// The index of the spec, the same with other keys, and one of others.
+fn indexes() -> impl Strategy<Value = Vec<ObservedIndex>> {
+    let index = |name: &str, key: &str| ObservedIndex {
+        name: name.to_owned(),
+        keys: vec![key.to_owned()],
+        state: IndexState::Active,
+        errors: Vec::new(),
+    };
+    select(vec![
+        Vec::new(),
+        vec![index("by_time", "year")],
+        vec![index("by_time", "month")],
+        vec![index("by_time", "year"), index("theirs", "month")],
+    ])
 }
 
 fn partition_values() -> impl Strategy<Value = PartitionValues> {

@@ -51,7 +51,7 @@ fn define(
     Ok(Partition { text: text_of(&record)?, created })
 }
 
-fn effect(table: &Table, place: &(String, String), values: &[String]) -> Effect {
+pub(super) fn effect(table: &Table, place: &(String, String), values: &[String]) -> Effect {
     Effect {
         version_before: Some(table.version),
         version_after: Some(table.version),
@@ -158,13 +158,6 @@ pub(super) fn delete(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let values = input::texts(call.input, "PartitionValues", usize::MAX)?;
     remove(catalog.table(&place.0, &place.1)?, call, &place, &values)?;
     Ok(answer::nothing())
-}
-
-/// `CreatePartitionIndex` does not exist here, so no table has an index.
-pub(super) fn indexes(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
-    let place = place(call.input)?;
-    catalog.table(&place.0, &place.1)?;
-    Ok(json!({"PartitionIndexDescriptorList": []}).to_string())
 }
 
 /// One of up to ten disjoint parts of a table's partitions. How AWS divides them is not documented; a hash of the

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, Call, Catalog, History, Object, OldTable, PartitionKey, Table, Trace, already_exists, answer,
-    input, invalid, text_of,
+    input, invalid, partition_indexes, text_of,
 };
 use crate::audit::Effect;
 use crate::owner::OWNER_PARAMETER;
@@ -137,30 +137,29 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     }
     let origin = Origin { created: call.now, created_by: call.caller };
     let definition = define(call, &database, &name, given, origin, 0)?;
+    let mut table = Table {
+        text: definition.text,
+        version: 0,
+        archived: BTreeMap::new(),
+        created: call.now,
+        created_by: call.caller.to_owned(),
+        owner: definition.owner,
+        kind: definition.kind,
+        keys: definition.keys,
+        partitions: BTreeMap::new(),
+        indexes: BTreeMap::new(),
+        recent: History::default(),
+        trace: Trace::default(),
+    };
+    partition_indexes::of_new_table(&mut table, call)?;
     call.effects.push(Effect {
         version_after: Some(0),
-        owner_after: definition.owner.clone(),
+        owner_after: table.owner.clone(),
         ..Effect::on(format!("{database}.{name}"))
     });
-    let mut trace = Trace::default();
-    trace.wrote(call, None, definition.owner.as_deref());
+    table.trace.wrote(call, None, table.owner.as_deref());
     place.recent.note(call.millis, name.clone(), None);
-    place.tables.insert(
-        name,
-        Table {
-            text: definition.text,
-            version: 0,
-            archived: BTreeMap::new(),
-            created: call.now,
-            created_by: call.caller.to_owned(),
-            owner: definition.owner,
-            kind: definition.kind,
-            keys: definition.keys,
-            partitions: BTreeMap::new(),
-            recent: History::default(),
-            trace,
-        },
-    );
+    place.tables.insert(name, table);
     Ok(answer::nothing())
 }
 
