@@ -62,6 +62,16 @@ struct More {
     joined: Mutex<Vec<Waiter>>,
 }
 
+/// What a call by expression reads.
+struct Group {
+    /// When it was sent last.
+    began: Instant,
+    /// Tables that somebody waits for.
+    names: Vec<String>,
+    /// These, and tables that nothing is known of yet.
+    asked: Vec<String>,
+}
+
 /// Where the answer comes from.
 enum Source {
     Known(Box<Sight>),
@@ -252,7 +262,7 @@ impl Catalog {
         });
         let single = self.read_each(database, &calls.single, lane);
         let (groups, single) = future::join(future::join_all(groups), single).await;
-        groups.into_iter().flatten().chain(single).collect()
+        single.into_iter().chain(groups.into_iter().flatten()).collect()
     }
 
     async fn read_each(&self, database: &DatabaseKey, names: &[String], lane: Lane) -> Vec<Read> {
@@ -269,18 +279,20 @@ impl Catalog {
         lane: Lane,
         more: Option<&More>,
     ) -> Vec<Read> {
-        let group = Mutex::new((Instant::now(), names));
+        let group = Mutex::new(Group { began: Instant::now(), asked: names.clone(), names });
         let sent = || {
-            let (began, names) = &mut *hold(&group);
+            let Group { began, names, asked } = &mut *hold(&group);
             *began = Instant::now();
+            asked.clone_from(names);
             if let Some(more) = more {
                 self.database(key, |known| {
                     hold(&more.joined).append(&mut known.join(more.hurried, |name| joins(names, name)));
+                    asked.clone_from(names);
                     let mut unseen = known.some_unseen(PAGE).into_iter();
-                    while unseen.next().is_some_and(|name| joins(names, &name)) {}
+                    while unseen.next().is_some_and(|name| joins(asked, &name)) {}
                 });
             }
-            expression(names)
+            expression(asked)
         };
         let mut found = HashMap::new();
         let slow = Notify::new();
@@ -297,7 +309,7 @@ impl Catalog {
             read = read => Some(read),
             () = slow.notified(), if lane.is_hurried() => None,
         };
-        let (began, names) = group.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Group { began, names, asked } = group.into_inner().unwrap_or_else(PoisonError::into_inner);
         let database_exists = match read {
             Some(Ok(exists)) => exists,
             Some(Err(failure)) => {
@@ -306,7 +318,8 @@ impl Catalog {
             None => return self.read_each(key, &names, lane).await,
         };
         self.database(key, |known| {
-            for name in &names {
+            // What is doubted meanwhile is still to be read by itself.
+            for name in asked.iter().filter(|name| !known.is_doubted(name)).collect::<Vec<_>>() {
                 known.keep(name, began, database_exists, found.get(name));
             }
         });

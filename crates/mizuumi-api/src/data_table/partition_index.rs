@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct PartitionIndex {
     /// Its name.
-    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z0-9_][a-z0-9_-]*$"))]
     pub name: String,
     /// Partition keys, in the order of the index. With others it is another index, which is built anew.
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 255)))]

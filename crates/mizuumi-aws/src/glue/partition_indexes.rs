@@ -3,7 +3,7 @@
 use aws_sdk_glue::types::{BackfillError, PartitionIndex, PartitionIndexDescriptor, PartitionIndexStatus};
 use mizuumi_api::data_table::IndexState;
 use mizuumi_core::data_table::world::ObservedIndex;
-use mizuumi_core::{Errand, Failure, Lane};
+use mizuumi_core::{Class, Errand, Failure, Lane};
 
 use super::{gone, unbuilt};
 use crate::clients::ProfileClients;
@@ -83,7 +83,7 @@ pub(crate) async fn create(
         .database_name(database)
         .table_name(table)
         .partition_index(index);
-    let made = clients.gateway.write(api, errand, || create.clone().send()).await?;
+    let made = clients.gateway.write(api, errand, || create.clone().send()).await.map_err(in_turn)?;
     made.map(drop).ok_or_else(|| gone(api.name, database, table))
 }
 
@@ -98,5 +98,12 @@ pub(crate) async fn delete(
     let delete =
         clients.glue.delete_partition_index().database_name(database).table_name(table).index_name(name);
     let api = api!("glue", "DeletePartitionIndex", Write);
-    clients.gateway.write(api, errand, || delete.clone().send()).await.map(drop)
+    clients.gateway.write(api, errand, || delete.clone().send()).await.map(drop).map_err(in_turn)
+}
+
+/// "Only 1 index can be created or deleted simultaneously per table" comes as ResourceNumberLimitExceededException: somebody
+/// was quicker, and the next look tells.
+fn in_turn(failure: Failure) -> Failure {
+    let class = if failure.message.contains("simultaneously") { Class::Conflict } else { failure.class };
+    Failure { class, ..failure }
 }

@@ -56,7 +56,8 @@ pub(super) fn fill(
 /// The schema of a table's columns.
 fn schema(table: &str, columns: &[Column]) -> Result<Value, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut records = 0;
+    let root = record_name(table);
+    let mut records = Records { root: &root, count: 0 };
     let mut fields = Vec::with_capacity(columns.len());
     for (index, column) in columns.iter().enumerate() {
         let path = format!("spec.schema.columns[{index}]");
@@ -77,14 +78,27 @@ fn schema(table: &str, columns: &[Column]) -> Result<Value, Vec<Problem>> {
         }
     }
     if problems.is_empty() {
-        Ok(json!({"type": "record", "name": record_name(table), "fields": fields}))
+        Ok(json!({"type": "record", "name": root, "fields": fields}))
     } else {
         Err(problems)
     }
 }
 
-/// The schema of a type. Records have to have names, so they are numbered through.
-fn schema_of(type_: &HiveType, records: &mut usize) -> Result<Value, String> {
+/// Records have to have names, each another one.
+struct Records<'a> {
+    root: &'a str,
+    count: usize,
+}
+
+impl Records<'_> {
+    fn next(&mut self) -> String {
+        self.count += 1;
+        format!("{}_{}", self.root, self.count)
+    }
+}
+
+/// The schema of a type.
+fn schema_of(type_: &HiveType, records: &mut Records<'_>) -> Result<Value, String> {
     Ok(match type_ {
         HiveType::Primitive(name) => primitive(name),
         HiveType::Array(item) => json!({"type": "array", "items": ["null", schema_of(item, records)?]}),
@@ -95,8 +109,7 @@ fn schema_of(type_: &HiveType, records: &mut usize) -> Result<Value, String> {
             json!({"type": "map", "values": ["null", schema_of(value, records)?]})
         }
         HiveType::Struct(all) => {
-            let name = format!("record_{records}");
-            *records += 1;
+            let record = records.next();
             let mut fields = Vec::with_capacity(all.len());
             for (name, type_) in all {
                 if !is_name(name) {
@@ -105,7 +118,7 @@ fn schema_of(type_: &HiveType, records: &mut usize) -> Result<Value, String> {
                 let type_ = schema_of(type_, records)?;
                 fields.push(json!({"name": name, "type": ["null", type_], "default": null}));
             }
-            json!({"type": "record", "name": name, "fields": fields})
+            json!({"type": "record", "name": record, "fields": fields})
         }
     })
 }
@@ -213,8 +226,11 @@ mod tests {
 
     #[test]
     fn types_are_mapped_as_hive_maps_them() {
-        let shown =
-            |type_: &str| schema_of(&HiveType::parse(type_).expect(type_), &mut 0).expect(type_).to_string();
+        let shown = |type_: &str| {
+            schema_of(&HiveType::parse(type_).expect(type_), &mut Records { root: "t", count: 0 })
+                .expect(type_)
+                .to_string()
+        };
         for (type_, wanted) in [
             ("tinyint", r#""int""#),
             ("timestamp", r#"{"logicalType":"timestamp-millis","type":"long"}"#),

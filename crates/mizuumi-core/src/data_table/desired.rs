@@ -187,10 +187,18 @@ impl DesiredTable {
         for source in freshness.iter().flat_map(|policy| &policy.sources) {
             let Source::GlueParameter(source) = source else { continue };
             let names = &installation.freshness_parameters;
-            if [&names.loaded_at, &names.data_time, &names.fresh_until].contains(&&source.key) {
+            let is_ours = [&names.loaded_at, &names.data_time, &names.fresh_until].contains(&&source.key)
+                || ["EXTERNAL", "classification"].contains(&source.key.as_str())
+                || projection::is_parameter(&source.key)
+                || spec.parameters.as_ref().is_some_and(|all| all.contains_key(&source.key));
+            if is_ours {
                 problems.push(Problem::invalid(
                     "spec.freshness.sources",
-                    format!("must not read '{}', which this installation writes itself", source.key),
+                    format!(
+                        "must not read the parameter '{}', which this resource writes itself; name one that the \
+                         producer writes",
+                        source.key
+                    ),
                 ));
             }
         }

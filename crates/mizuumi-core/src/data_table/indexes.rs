@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use mizuumi_api::data_table::{DataTableSpec, IndexState, PartitionIndex, PartitionIndexStatus};
 
 use super::definition::{Column, TableDefinition};
-use super::desired::DesiredTable;
+use super::desired::{DesiredTable, Mode};
 use super::merge;
 use super::plan::TableStep;
 use super::world::{ObservedIndex, TableWorld};
@@ -40,6 +40,12 @@ pub(super) fn checked(
 ) -> Option<Vec<PartitionIndex>> {
     let indexes = spec.partition_indexes.as_ref()?;
     for (index, of_spec) in indexes.iter().enumerate() {
+        if let Some(same) = indexes[..index].iter().find(|other| same_keys(&other.keys, &of_spec.keys)) {
+            problems.push(Problem::invalid(
+                format!("spec.partitionIndexes[{index}].keys"),
+                format!("are those of '{}'; Glue has one index over the same keys", same.name),
+            ));
+        }
         let mut seen = BTreeSet::new();
         for (position, name) in of_spec.keys.iter().enumerate() {
             let path = || format!("spec.partitionIndexes[{index}].keys[{position}]");
@@ -58,6 +64,11 @@ pub(super) fn checked(
 #[must_use]
 pub fn are_owned(table: &TableDefinition) -> bool {
     merge::owned_before(table).iter().any(|path| path.starts_with("index."))
+}
+
+/// Whether Glue is building one, whosever it is.
+pub(super) fn is_building(world: &TableWorld) -> bool {
+    world.indexes.iter().flatten().any(|index| index.state == IndexState::Creating)
 }
 
 /// What to do next.
@@ -83,7 +94,19 @@ pub fn next(desired: &DesiredTable, world: &TableWorld) -> Next {
             .find(|want| !have.iter().any(|index| index.name == want.name))
             .map(|want| TableStep::CreateIndex { name: want.name.clone(), keys: want.keys.clone() }),
     };
+    // Glue has no two indexes over the same keys.
+    if let Some(TableStep::CreateIndex { name, keys }) = &step
+        && let Some(same) = have.iter().find(|index| same_keys(&index.keys, keys))
+    {
+        return Next::Failed(format!(
+            "the partition index '{name}' cannot be built: somebody else's index '{}' has the same keys; take '{name}' \
+             out of `spec.partitionIndexes`, or name it '{}'",
+            same.name, same.name
+        ));
+    }
     match (busy, step) {
+        // Who only says what is to be done does not wait for its turn.
+        (_, Some(step)) if desired.mode != Mode::Full => Next::Step(step),
         // One at a time: Glue refuses a second one while it builds or removes one.
         (Some(busy), Some(_)) => Next::Wait(in_words(busy)),
         (Some(busy), None) if is_ours(&busy) => Next::Wait(in_words(busy)),

@@ -11,6 +11,8 @@ use crate::s3_uri;
 
 /// BatchCreatePartition and BatchUpdatePartition take 100 entries (AWS Glue API reference).
 pub const LARGEST_WRITE: usize = 100;
+/// What Hive writes for a key that has no value; it is older than every other.
+const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// BatchDeletePartition takes 25.
 pub const LARGEST_DELETE: usize = 25;
 
@@ -31,9 +33,12 @@ pub struct PartitionEntry {
 pub fn newest(
     partitions: &BTreeMap<PartitionValues, ObservedPartition>,
 ) -> Option<(&PartitionValues, &ObservedPartition)> {
-    partitions.iter().max_by_key(|(values, _)| -> Vec<(u64, &String)> {
-        values.iter().map(|value| (value.parse().unwrap_or(u64::MAX), value)).collect()
-    })
+    let is_known = |values: &PartitionValues| !values.iter().any(|value| value == NO_VALUE);
+    partitions.iter().filter(|(values, _)| is_known(values)).max_by_key(
+        |(values, _)| -> Vec<(u64, &String)> {
+            values.iter().map(|value| (value.parse().unwrap_or(u64::MAX), value)).collect()
+        },
+    )
 }
 
 /// What to do, and when a directory that is not complete yet may be.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::AdoptionPolicy;
 
@@ -15,6 +15,9 @@ use super::world::{ObservedTable, PartitionValues, TableWorld};
 use super::{TableClaim, TableGoal, merge};
 use crate::owner;
 use crate::plan::{Goal, Plan, Verdict};
+
+/// Between two looks whether an index is built that a deletion waits for.
+const WHILE_BUILDING: SignedDuration = SignedDuration::from_secs(30);
 
 /// One write to the catalog.
 #[derive(Clone, Debug, PartialEq)]
@@ -231,7 +234,7 @@ fn some<'a>(partitions: impl ExactSizeIterator<Item = &'a PartitionValues>) -> S
 pub fn plan(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
     match goal {
         Goal::Present(desired) => presence(desired, world, now),
-        Goal::Absent(claim) => absence(claim, world),
+        Goal::Absent(claim) => absence(claim, world, now),
         Goal::Released(claim) => release(claim, world),
     }
 }
@@ -280,6 +283,8 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
             steps.push(step);
             reason.or(Some(Reason::UpdatingIndexes))
         }
+        // Who does not write does not wait for what was written either.
+        Next::Wait(_) if desired.mode != Mode::Full => reason,
         Next::Wait(what) => {
             let look_again = now.checked_add(desired.looks.least).unwrap_or(Timestamp::MAX);
             wake_at = Some(wake_at.map_or(look_again, |moment| moment.min(look_again)));
@@ -289,7 +294,9 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
             reason
         }
         // What else there is to do goes first.
-        Next::Failed(why) if reason.is_none() => return Plan::blocked(Reason::IndexFailed, why),
+        Next::Failed(why) if reason.is_none() && desired.mode == Mode::Full => {
+            return Plan { wake_at, ..Plan::blocked(Reason::IndexFailed, why) };
+        }
         Next::Failed(_) => reason,
     };
     let verdict = match reason {
@@ -417,9 +424,20 @@ fn same_partition_keys(desired: &DesiredTable, have: &ObservedTable) -> Result<(
     ))
 }
 
-fn absence(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
+fn absence(claim: &TableClaim, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
     let owner = claim.owner.to_string();
     match &world.table {
+        // "When an index is in a CREATING state, the index or its table cannot be deleted" (Glue API reference).
+        Some(table)
+            if table.definition.owner_mark() == Some(owner.as_str()) && indexes::is_building(world) =>
+        {
+            let message = format!(
+                "Glue is building a partition index of '{}'; the table is deleted once it is built",
+                claim.owner.external
+            );
+            let wake_at = now.checked_add(WHILE_BUILDING).ok();
+            Plan { wake_at, ..Plan::converge(Reason::Deleting, message, Vec::new()) }
+        }
         Some(table) if table.definition.owner_mark() == Some(owner.as_str()) => Plan::converge(
             Reason::Deleting,
             format!("Glue table '{}' is being deleted", claim.owner.external),

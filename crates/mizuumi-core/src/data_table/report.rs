@@ -152,7 +152,11 @@ pub fn report(
     }
     conditions.extend(match (desired, evidence) {
         // Nothing is said of a table that is not this resource's.
-        (_, Evidence::Observed { plan: Plan { verdict: Verdict::Blocked(..), .. }, .. }) => None,
+        (_, Evidence::Observed { plan: Plan { verdict: Verdict::Blocked(reason, _), .. }, .. })
+            if *reason != Reason::IndexFailed =>
+        {
+            None
+        }
         (Some(desired), Evidence::Observed { world: TableWorld { table: Some(table), .. }, .. }) => {
             let (status, reason, message) = compatible(&table.definition, &desired.engines);
             Some(condition(ConditionType::Compatible, status, reason, &message))

@@ -113,6 +113,14 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     if table.indexes.contains_key(&name) {
         return Err(already_exists(format!("Partition index {name} already exists.")));
     }
+    // Measured on AWS in floci-io/floci#3551.
+    if table.indexes.values().any(|other| other.keys == index.keys) {
+        return Err(already_exists("A partition index with the same keys already exists."));
+    }
+    if table.indexes.values().any(|other| call.millis < other.built || other.gone.is_some()) {
+        let message = "Only 1 index can be created or deleted simultaneously per table.";
+        return Err(ApiError::refused("ResourceNumberLimitExceededException", message));
+    }
     if table.indexes.len() >= MOST {
         let message = format!("Number of partition indexes exceeds the limit {MOST}.");
         return Err(ApiError::refused("ResourceNumberLimitExceededException", message));
