@@ -63,8 +63,10 @@ fn wait(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> SignedDur
     let looked = world.looked.map_or(now, |looked| looked.newest);
     let opens = arrivals.expected.checked_sub(arrivals.span / 8).unwrap_or(now);
     let closes = arrivals.expected.checked_add(arrivals.span).unwrap_or(now);
-    if looked >= closes {
-        // Long overdue: somebody knows already.
+    let is_stale = state_at(desired, world, now) == Some(FreshnessState::Stale);
+    if looked >= closes || is_stale {
+        // Overdue: somebody knows already, and waits for it. What was registered long after its time, as the past of a
+        // table is, teaches a delay that nobody has to wait for.
         return (arrivals.span / 8).clamp(least, longest);
     }
     // Early data is seen at the latest after a quarter of its span.

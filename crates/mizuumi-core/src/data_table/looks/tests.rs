@@ -103,6 +103,15 @@ fn data_that_is_overdue_by_more_than_its_span_is_looked_for_a_twelfth_as_often()
 }
 
 #[test]
+fn what_is_stale_is_looked_for_whatever_the_past_teaches() {
+    // The past was registered ten days late, all at once: by that the next day is expected on the 22nd.
+    let late = world(&["2026-11-17", "2026-11-18"], 240, "2026-11-21T00:00:00Z");
+    let is_stale = DAILY.replace("72h", "24h");
+    assert_eq!(due(DAILY, &late, "2026-11-21T00:00:00Z"), Some(newest("2026-11-21T06:00:00Z")));
+    assert_eq!(due(&is_stale, &late, "2026-11-21T00:00:00Z"), Some(newest("2026-11-21T01:00:00Z")));
+}
+
+#[test]
 fn while_a_directory_fills_or_the_verdict_is_about_to_turn_looks_come_as_often_as_they_may() {
     let mut filling = world(&["2026-11-10"], 5, "2026-11-22T00:00:00Z");
     let newest_object = Some(at("2026-11-21T23:58:00Z"));
