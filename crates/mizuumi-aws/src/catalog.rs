@@ -283,14 +283,18 @@ impl Catalog {
         let sent = || {
             let Group { began, names, asked } = &mut *hold(&group);
             *began = Instant::now();
-            asked.clone_from(names);
+            let mut unseen = Vec::new();
             if let Some(more) = more {
-                self.database(key, |known| {
+                unseen = self.database(key, |known| {
                     hold(&more.joined).append(&mut known.join(more.hurried, |name| joins(names, name)));
-                    asked.clone_from(names);
-                    let mut unseen = known.some_unseen(PAGE).into_iter();
-                    while unseen.next().is_some_and(|name| joins(asked, &name)) {}
+                    known.some_unseen(PAGE)
                 });
+            }
+            asked.clone_from(names);
+            for name in unseen {
+                if !joins(asked, &name) {
+                    break;
+                }
             }
             expression(asked)
         };

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use mizuumi_api::data_table::IndexState;
 use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
@@ -138,9 +137,7 @@ type Partitions = BTreeMap<PartitionValues, ObservedPartition>;
 impl DataLook {
     /// Whether Glue is changing something by itself.
     fn is_changing(&self) -> bool {
-        let is_changing =
-            |index: &ObservedIndex| matches!(index.state, IndexState::Creating | IndexState::Deleting);
-        self.indexes.iter().flatten().any(is_changing)
+        self.indexes.iter().flatten().any(ObservedIndex::is_changing)
     }
 }
 

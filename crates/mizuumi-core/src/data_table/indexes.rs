@@ -63,7 +63,7 @@ pub(super) fn checked(
 /// Whether the table says that indexes of it are ours, which have to be looked at though the spec has none any more.
 #[must_use]
 pub fn are_owned(table: &TableDefinition) -> bool {
-    merge::owned_before(table).iter().any(|path| path.starts_with("index."))
+    merge::remembered(table).iter().any(|path| path.starts_with("index."))
 }
 
 /// Whether Glue is building one, whosever it is.
@@ -76,16 +76,14 @@ pub(super) fn is_building(world: &TableWorld) -> bool {
 pub fn next(desired: &DesiredTable, world: &TableWorld) -> Next {
     let (Some(table), Some(have)) = (&world.table, &world.indexes) else { return Next::Nothing };
     let want = desired.indexes.as_deref().unwrap_or_default();
-    // What is remembered under another's mark, such as a copied table's, is none of ours.
-    let is_marked = table.definition.owner_mark() == Some(desired.owner.to_string().as_str());
-    let ours = if is_marked { merge::owned_before(&table.definition) } else { BTreeSet::new() };
+    let ours = merge::owned_before(desired, &table.definition);
     let is_wanted = |index: &&ObservedIndex| {
         want.iter().any(|want| want.name == index.name && same_keys(&want.keys, &index.keys))
     };
     let is_ours = |index: &&ObservedIndex| {
         ours.contains(&path(&index.name)) || want.iter().any(|want| want.name == index.name)
     };
-    let busy = have.iter().find(|index| matches!(index.state, IndexState::Creating | IndexState::Deleting));
+    let busy = have.iter().find(|index| index.is_changing());
     let step = match have.iter().find(|index| is_ours(index) && !is_wanted(index)) {
         Some(index) if index.state == IndexState::Deleting => None,
         Some(index) => Some(TableStep::DeleteIndex { name: index.name.clone() }),

@@ -43,7 +43,7 @@ impl Applied {
 pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     let have = world.table.as_ref().map(|table| &table.definition);
     let mut to = have.cloned().unwrap_or_default();
-    let ours = have.is_some_and(|have| have.owner_mark() == Some(desired.owner.to_string().as_str()));
+    let ours = have.is_some_and(|have| is_ours(desired, have));
     let before = have.filter(|_| ours).map(Applied::read).unwrap_or_default();
     // Marks on a table that is taken over are somebody else's memory, such as a copied table's.
     to.parameters.retain(|key, _| ours || !key.starts_with(OUR_PREFIX));
@@ -71,9 +71,18 @@ pub fn overlaid(desired: &DesiredTable, have: &TableDefinition) -> TableDefiniti
     to
 }
 
-/// The paths that the table says are ours.
-pub(super) fn owned_before(have: &TableDefinition) -> BTreeSet<String> {
+/// The paths that the table says are its owner's, whoever that is.
+pub(super) fn remembered(have: &TableDefinition) -> BTreeSet<String> {
     Applied::read(have).owned
+}
+
+/// The paths that were ours. What is remembered under another's mark, such as a copied table's, is none of ours.
+pub(super) fn owned_before(desired: &DesiredTable, have: &TableDefinition) -> BTreeSet<String> {
+    if is_ours(desired, have) { remembered(have) } else { BTreeSet::new() }
+}
+
+fn is_ours(desired: &DesiredTable, have: &TableDefinition) -> bool {
+    have.owner_mark() == Some(desired.owner.to_string().as_str())
 }
 
 /// Whether somebody else changed what the spec, unchanged since our last write, had set.

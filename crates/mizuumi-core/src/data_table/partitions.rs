@@ -11,10 +11,10 @@ use crate::s3_uri;
 
 /// BatchCreatePartition and BatchUpdatePartition take 100 entries (AWS Glue API reference).
 pub const LARGEST_WRITE: usize = 100;
-/// What Hive writes for a key that has no value; it is older than every other.
-const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// BatchDeletePartition takes 25.
 pub const LARGEST_DELETE: usize = 25;
+/// What Hive writes for a key that has no value; it is older than every other.
+const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A partition to write.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -107,6 +107,14 @@ pub struct ObservedIndex {
     pub errors: Vec<String>,
 }
 
+impl ObservedIndex {
+    /// Whether Glue is building it, or taking it down.
+    #[must_use]
+    pub const fn is_changing(&self) -> bool {
+        matches!(self.state, IndexState::Creating | IndexState::Deleting)
+    }
+}
+
 /// A directory under the table's root that names a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directory {
