@@ -50,8 +50,8 @@ impl Aws {
     }
 
     /// Writes an object.
-    pub async fn put(&self, key: &str, body: &'static str) {
-        let body = ByteStream::from_static(body.as_bytes());
+    pub async fn put(&self, key: &str, body: &str) {
+        let body = ByteStream::from(body.as_bytes().to_vec());
         self.s3
             .put_object()
             .bucket(&self.bucket)

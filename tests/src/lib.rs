@@ -23,6 +23,7 @@ mod kubernetes;
 mod plan;
 mod proxy;
 mod recorder;
+mod runs;
 mod story;
 mod team;
 mod wait;

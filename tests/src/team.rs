@@ -376,6 +376,7 @@ impl Team {
             table.managed_fields_mut().clear();
             let _ = writeln!(text, "--- {name}\n{}", serde_saphyr::to_string(&table).unwrap_or_default());
         }
+        text.extend(self.explain_run(name).await);
         for (reason, note) in self.events(name).await {
             let _ = writeln!(text, "--- event {reason}: {note}");
         }

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`.
+    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 64))]
     pub type_: String,
@@ -58,6 +58,8 @@ pub enum ConditionType {
     Fresh,
     /// All engines of `spec.engines` read the same in the table.
     Compatible,
+    /// A run has brought its data into the table; Unknown while it is under way.
+    Succeeded,
 }
 
 impl ConditionType {
@@ -70,6 +72,7 @@ impl ConditionType {
             Self::Stalled => "Stalled",
             Self::Fresh => "Fresh",
             Self::Compatible => "Compatible",
+            Self::Succeeded => "Succeeded",
         }
     }
 }
@@ -128,6 +131,20 @@ const fn bytes_in_json(character: char) -> usize {
 #[must_use]
 pub fn find(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|c| c.type_ == type_.name())
+}
+
+/// The same conditions, where one that an earlier list has with the same status keeps its time: it moves only with the
+/// status.
+#[must_use]
+pub fn keeping_times(mut conditions: Vec<Condition>, before: &[Condition]) -> Vec<Condition> {
+    for condition in &mut conditions {
+        if let Some(earlier) =
+            before.iter().find(|c| c.type_ == condition.type_ && c.status == condition.status)
+        {
+            condition.last_transition_time = earlier.last_transition_time;
+        }
+    }
+    conditions
 }
 
 #[cfg(test)]

@@ -10,13 +10,14 @@ use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use crate::data_table::DataTable;
+use crate::ingest_run::IngestRun;
 
 /// Every custom resource definition of Mizuumi.
 ///
 /// # Errors
 /// If a generated schema is not JSON of the expected shape, which a test excludes.
 pub fn all() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    Ok(vec![finished(DataTable::crd())?])
+    Ok(vec![finished(DataTable::crd())?, finished(IngestRun::crd())?])
 }
 
 /// The definitions as files: name and YAML of each. What `crds/` holds and what `mizuumi crds` prints.

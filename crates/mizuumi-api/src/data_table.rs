@@ -20,7 +20,8 @@ pub use layout::{Bucketing, SchemaReference, Skewed, SortColumn, SortOrder};
 pub use partition_index::{IndexState, PartitionIndex, PartitionIndexStatus};
 pub use projection::{IntervalUnit, ProjectedColumn, Projection, ProjectionRange, ProjectionType};
 pub use status::{
-    DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus, TableRef,
+    DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus,
+    PublicationState, PublicationStatus, TableRef,
 };
 
 use crate::duration::ShortDuration;
@@ -61,8 +62,8 @@ use crate::duration::ShortDuration;
         .message("exactly one of `format` and `storage` must be set").reason(Reason::FieldValueInvalid).field_path(".format"),
     validation = Rule::new("!has(self.serdeParameters) || has(self.format)")
         .message("`serdeParameters` goes with `format`; with `storage` use `storage.serde.parameters`").reason(Reason::FieldValueInvalid).field_path(".serdeParameters"),
-    validation = Rule::new("!has(self.partitions) || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
-        .message("`partitions` needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+    validation = Rule::new("!has(self.partitions) || self.partitions.mode == 'Published' || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
+        .message("`partitions` needs `partitionKeys`, unless `mode` is 'Published'").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
     validation = Rule::new("!has(self.partitionIndexes) || self.partitionIndexes.size() == 0 || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("`partitionIndexes` needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
     validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type.startsWith('Partition')) || !has(self.partitions) || self.partitions.mode != 'Projected'")
@@ -370,6 +371,9 @@ pub enum PartitionMode {
     Discovered,
     /// Athena computes them; none is registered. Hive and Spark do not see them.
     Projected,
+    /// Runs bring them: each writes into a directory of its own, and the partition points to it once all is there.
+    /// Without `partitionKeys` it is the table itself that points.
+    Published,
 }
 
 /// A partition that the spec lists.

@@ -6,12 +6,14 @@ pub mod condition;
 pub mod crd;
 pub mod data_table;
 pub mod duration;
+pub mod ingest_run;
 pub mod installation;
 pub mod reason;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
 pub use duration::ShortDuration;
+pub use ingest_run::{IngestRun, IngestRunSpec, IngestRunStatus};
 pub use installation::Installation;
 pub use reason::Reason;
 

@@ -108,6 +108,23 @@ reasons! {
     HeaderRead,
     /// Hive and Spark read other types than the table says; the message says which.
     TypesIgnored,
+    /// The run's work is being done; it is waited for its data.
+    Running,
+    /// The run's data is all there, and the table is publishing it.
+    Publishing,
+    /// What the run brought has been published.
+    Published,
+    /// Whoever does the run's work says that it failed. Make a run of the next revision.
+    RunFailed,
+    /// What is in the run's directory cannot be published; the message says why. Make a run of the next revision.
+    OutputInvalid,
+    /// The run was rolled back before it was published wholly.
+    RolledBack,
+    /// There is no such `DataTable` in the run's namespace. Apply it, and the run goes on by itself.
+    TableNotFound,
+    /// Runs cannot be published into this `DataTable`: its spec does not hold, its partitions are not of mode
+    /// `Published`, or its `managementPolicy` is not `Full`.
+    TableNotPublished,
     /// An annotation or a Glue parameter that should tell freshness cannot be read; the message says how to write it.
     ReportInvalid,
 }

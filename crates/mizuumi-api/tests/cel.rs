@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use mizuumi_api::DataTable;
+use mizuumi_api::{DataTable, IngestRun};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// One object that a rule accepts or rejects.
@@ -16,9 +17,9 @@ use serde_json::Value;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Case {
     name: String,
-    object: DataTable,
+    object: Value,
     /// What the object was before, if it is an update.
-    old: Option<DataTable>,
+    old: Option<Value>,
     /// A part of the answer; accepted if there is none.
     error: Option<String>,
 }
@@ -26,9 +27,22 @@ struct Case {
 impl Case {
     /// What is wrong with the object, a line each.
     fn refusals(&self) -> Vec<String> {
-        let result = match &self.old {
-            Some(old) => self.object.validate_cel_update(old),
-            None => self.object.validate_cel(),
+        fn read<T: DeserializeOwned>(object: &Value) -> T {
+            serde_json::from_value(object.clone()).expect("an object")
+        }
+        macro_rules! refusals {
+            ($kind:ty) => {{
+                let object: $kind = read(&self.object);
+                match &self.old {
+                    Some(old) => object.validate_cel_update(&read(old)),
+                    None => object.validate_cel(),
+                }
+            }};
+        }
+        let result = match self.object["kind"].as_str() {
+            Some("DataTable") => refusals!(DataTable),
+            Some("IngestRun") => refusals!(IngestRun),
+            other => panic!("no kind of ours: {other:?}"),
         };
         result.err().into_iter().flat_map(|errors| errors.into_iter().map(|e| e.to_string())).collect()
     }

@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
+use mizuumi_core::publication::Manifest;
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::ProfileClients;
 use crate::glue::{self, partition_indexes};
-use crate::s3;
+use crate::{manifests, s3};
 
 /// The looks of all tables.
 #[derive(Debug, Default)]
@@ -33,6 +34,7 @@ pub(crate) struct DataLook {
     pub(crate) partitions: Vec<(PartitionValues, ObservedPartition)>,
     pub(crate) indexes: Option<Vec<ObservedIndex>>,
     pub(crate) directories: Option<Vec<Directory>>,
+    pub(crate) manifests: BTreeMap<String, Result<Manifest, String>>,
     pub(crate) looked: Looked,
 }
 
@@ -46,10 +48,17 @@ impl DataLooks {
         ask: Ask,
     ) -> Result<Option<DataLook>, Failure> {
         let lane = ask.lane;
-        let known = self.known(key).filter(|(known, _)| known.asked == *look);
-        let seen = match (known, ask.data) {
+        // Which runs ask changes all the time, and their manifests never do.
+        let asked = TableLook { manifests: Vec::new(), ..look.clone() };
+        let known = self.known(key).filter(|(known, _)| known.asked == asked);
+        let manifests = known.as_ref().map(|(known, _)| known.manifests.clone()).unwrap_or_default();
+        let mut seen = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(None),
-            (Some((known, false)), DataReading::Known) if !known.is_changing() => return Ok(Some(known)),
+            (Some((known, false)), DataReading::Known)
+                if !known.is_changing() && known.has_manifests(look) =>
+            {
+                return Ok(Some(known));
+            }
             (Some((known, false)), DataReading::Known) => {
                 DataLook { indexes: indexes(clients, lane, key, look).await?, ..known }
             }
@@ -78,10 +87,11 @@ impl DataLooks {
                 }
                 let looked = Looked { newest: ask.now, ..known.looked };
                 DataLook {
-                    asked: look.clone(),
+                    asked,
                     partitions: partitions.into_iter().collect(),
                     indexes,
                     directories,
+                    manifests: BTreeMap::new(),
                     looked,
                 }
             }
@@ -94,14 +104,16 @@ impl DataLooks {
                 };
                 let looked = Looked { newest: ask.now, whole: ask.now };
                 DataLook {
-                    asked: look.clone(),
+                    asked,
                     partitions: partitions.into_iter().collect(),
                     indexes,
                     directories,
+                    manifests: BTreeMap::new(),
                     looked,
                 }
             }
         };
+        seen.manifests = manifests::look(clients, lane, &look.manifests, &manifests).await?;
         if let Ok(look) = Packed::new(&seen) {
             self.with(|kept| kept.insert(key.clone(), Kept { look, is_outdated: false }));
         }
@@ -135,6 +147,12 @@ impl DataLooks {
 type Partitions = BTreeMap<PartitionValues, ObservedPartition>;
 
 impl DataLook {
+    /// Whether these manifests have been read, and no others.
+    fn has_manifests(&self, look: &TableLook) -> bool {
+        self.manifests.len() == look.manifests.len()
+            && look.manifests.iter().all(|one| self.manifests.contains_key(&one.sha256))
+    }
+
     /// Whether Glue is changing something by itself.
     fn is_changing(&self) -> bool {
         self.indexes.iter().flatten().any(ObservedIndex::is_changing)

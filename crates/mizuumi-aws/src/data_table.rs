@@ -58,7 +58,8 @@ impl TablePort {
                 glue::create_partitions(clients, errand, database, table, &like, batch).await
             }
             TableStep::UpdatePartitions(batch) => {
-                glue::update_partitions(clients, errand, database, table, batch).await
+                let like = self.definition(key, errand.lane).await?;
+                glue::update_partitions(clients, errand, database, table, &like, batch).await
             }
             TableStep::DeletePartitions(batch) => {
                 glue::delete_partitions(clients, errand, database, table, batch).await
@@ -90,6 +91,7 @@ impl Port<Tables> for TablePort {
                 world.partitions = look.partitions.then(|| seen.partitions.into_iter().collect());
                 world.indexes = seen.indexes;
                 world.directories = seen.directories;
+                world.manifests = seen.manifests;
                 world.looked = Some(seen.looked);
             }
         }

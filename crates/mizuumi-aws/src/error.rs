@@ -64,6 +64,10 @@ pub fn classify(code: &str) -> Option<Class> {
         | "AlreadyExistsException"
         | "ResourceNotReadyException"
         | "ConflictException"
+        // A conditional put of S3: there is an object, or another put is under way.
+        | "PreconditionFailed"
+        | "ConditionalRequestConflict"
+        | "NoSuchKey"
         | "EntityNotFoundException" => Class::Conflict,
         "InvalidInputException"
         | "ValidationException"
@@ -128,9 +132,11 @@ fn credentials_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> O
     None
 }
 
-/// Whether Glue says that what the call speaks of is not there.
+/// Whether Glue or S3 says that what the call speaks of is not there. A bucket that is not there is another matter: its
+/// name is wrong.
 pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    error.as_service_error().and_then(|service| service.code()) == Some("EntityNotFoundException")
+    let code = error.as_service_error().and_then(|service| service.code());
+    matches!(code, Some("EntityNotFoundException" | "NoSuchKey"))
 }
 
 /// The whole chain of causes, without the debug dump that the SDK's own display appends.
@@ -162,6 +168,7 @@ mod tests {
             ("AlreadyExistsException", Class::Conflict),
             ("InvalidInputException", Class::Invalid),
             ("NoSuchBucket", Class::Invalid),
+            ("PreconditionFailed", Class::Conflict),
         ] {
             assert_eq!(classify(code), Some(class), "{code}");
         }

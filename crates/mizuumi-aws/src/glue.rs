@@ -188,12 +188,14 @@ pub(crate) async fn create_partitions(
     all_well(api.name, answer.errors(), "AlreadyExistsException")
 }
 
-/// Writes partitions anew, made from what they are just before; those that are gone are left out.
+/// Writes partitions anew, made from what they are just before, or like the table where their data is new; those that are
+/// gone are left out.
 pub(crate) async fn update_partitions(
     clients: &ProfileClients,
     errand: Errand<'_>,
     database: &str,
     table: &str,
+    like: &TableDefinition,
     batch: &[PartitionEntry],
 ) -> Result<(), Failure> {
     let api = api!("glue", "BatchUpdatePartition", Write);
@@ -201,9 +203,14 @@ pub(crate) async fn update_partitions(
     let mut entries = Vec::with_capacity(batch.len());
     for partition in &there {
         let Some(entry) = batch.iter().find(|entry| entry.values == partition.values()) else { continue };
+        let input = if entry.is_new_data {
+            convert::partition_input(entry, like)?
+        } else {
+            convert::partition_moved(partition, entry)
+        };
         let built = BatchUpdatePartitionRequestEntry::builder()
             .set_partition_value_list(Some(entry.values.clone()))
-            .partition_input(convert::partition_moved(partition, entry))
+            .partition_input(input)
             .build()
             .map_err(|error| unbuilt(api.name, &error))?;
         entries.push(built);

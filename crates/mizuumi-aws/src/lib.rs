@@ -10,10 +10,13 @@ pub mod data_table;
 pub mod error;
 mod gateway;
 pub mod glue;
+pub mod ingest_run;
+mod manifests;
 pub mod metrics;
 mod pace;
 pub mod s3;
 
 pub use clients::Clients;
 pub use data_table::TablePort;
+pub use ingest_run::RunPort;
 pub use metrics::Metrics;

@@ -1,4 +1,4 @@
-//! Which directories under a table's root name partitions, and whether their data is all there.
+//! Which directories under a table's root name partitions, whether their data is all there, and what lies in a run's.
 //!
 //! Directories are walked level by level with a delimiter, so that the cost follows the number of directories, not of
 //! objects; only those that are not registered yet are looked into.
@@ -10,8 +10,11 @@ use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder
 use jiff::Timestamp;
 use mizuumi_core::data_table::world::{Directory, DirectoryLook};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues};
-use mizuumi_core::{Class, Failure, Lane, s3_uri};
-use percent_encoding::percent_decode_str;
+use mizuumi_core::ingest_run::plan::MARKER;
+use mizuumi_core::ingest_run::world::{Output, OutputLook, OutputPartition};
+use mizuumi_core::publication::hexadecimal;
+use mizuumi_core::{Class, Failure, Lane, hive_path, s3_uri};
+use sha2::{Digest, Sha256};
 
 use crate::clients::ProfileClients;
 use crate::gateway::api;
@@ -28,11 +31,7 @@ pub(crate) async fn directories(
     registered: &BTreeMap<PartitionValues, ObservedPartition>,
     everywhere: bool,
 ) -> Result<Vec<Directory>, Failure> {
-    let (bucket, root) = s3_uri::bucket_and_prefix(&look.location).ok_or_else(|| Failure {
-        operation: "s3:ListObjectsV2",
-        class: Class::Invalid,
-        message: format!("'{}' is no S3 location", look.location),
-    })?;
+    let (bucket, root) = bucket_and_prefix(&look.location)?;
     let mut level: Vec<(PartitionValues, String)> = vec![(Vec::new(), root)];
     for (depth, key) in look.keys.iter().enumerate() {
         let is_last = depth + 1 == look.keys.len();
@@ -40,7 +39,7 @@ pub(crate) async fn directories(
         for (values, prefix) in level {
             let mut children = Vec::new();
             for child in child_prefixes(clients, lane, &bucket, &prefix).await? {
-                if let Some(value) = value_of(child.strip_prefix(&prefix).unwrap_or_default(), key) {
+                if let Some(value) = hive_path::value(child.strip_prefix(&prefix).unwrap_or_default(), key) {
                     let mut values = values.clone();
                     values.push(value);
                     children.push((values, child));
@@ -61,6 +60,14 @@ pub(crate) async fn directories(
     Ok(directories)
 }
 
+fn bucket_and_prefix(location: &str) -> Result<(String, String), Failure> {
+    s3_uri::bucket_and_prefix(location).ok_or_else(|| Failure {
+        operation: "s3:ListObjectsV2",
+        class: Class::Invalid,
+        message: format!("'{location}' is no S3 location"),
+    })
+}
+
 /// Whether a partition stands for the directory of these values. One that is registered elsewhere counts as not
 /// registered: the table's root may have moved.
 pub(crate) fn is_registered(
@@ -76,15 +83,6 @@ pub(crate) fn is_registered(
 fn by_number(value: Option<&String>) -> (Option<u64>, String) {
     let value = value.cloned().unwrap_or_default();
     (value.parse().ok(), value)
-}
-
-/// The value that a directory `key=value/` says, in Hive's escaping; none for other directories.
-fn value_of(segment: &str, key: &str) -> Option<String> {
-    let (name, value) = segment.strip_suffix('/')?.split_once('=')?;
-    if !name.eq_ignore_ascii_case(key) || value.is_empty() {
-        return None;
-    }
-    percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 async fn child_prefixes(
@@ -151,6 +149,68 @@ async fn look_into(
     }
 }
 
+/// What lies in a run's directory, by partition.
+pub(crate) async fn output(
+    clients: &ProfileClients,
+    lane: Lane,
+    look: &OutputLook,
+) -> Result<Output, Failure> {
+    let (bucket, root) = bucket_and_prefix(&look.location)?;
+    let keys = || look.keys.iter().map(String::as_str);
+    let mut output = Output::default();
+    let mut digests: BTreeMap<PartitionValues, Sha256> = BTreeMap::new();
+    let mut token = None;
+    loop {
+        let page = clients.s3.list_objects_v2().bucket(&bucket).prefix(&root);
+        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
+        for object in answer.contents() {
+            let path = object.key().and_then(|key| key.strip_prefix(&root)).unwrap_or_default();
+            output.has_marker |= path == MARKER;
+            if !is_data(path) {
+                continue;
+            }
+            let directory = directory_of(path, look.keys.len());
+            let Some(values) = directory.and_then(|directory| hive_path::values(directory, keys())) else {
+                output.strays.push(path.to_owned());
+                continue;
+            };
+            let location = format!("s3://{bucket}/{root}{}", directory.unwrap_or_default());
+            let partition = output.partitions.entry(values.clone()).or_insert_with(|| OutputPartition {
+                location: location.clone(),
+                files: 0,
+                bytes: 0,
+                sha256: String::new(),
+            });
+            if partition.location != location {
+                output.strays.push(path.to_owned());
+                continue;
+            }
+            let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            partition.files += 1;
+            partition.bytes += size;
+            // S3 lists in the order of the keys, so the same files make the same digest.
+            let words = format!("{path} {size} {}\n", object.e_tag().unwrap_or_default());
+            digests.entry(values).or_default().update(words);
+        }
+        token = answer.next_continuation_token().map(str::to_owned);
+        if token.is_none() {
+            break;
+        }
+    }
+    for (values, digest) in digests {
+        if let Some(partition) = output.partitions.get_mut(&values) {
+            partition.sha256 = hexadecimal(&digest.finalize());
+        }
+    }
+    Ok(output)
+}
+
+/// The first directories of a path, so many of them.
+fn directory_of(path: &str, depth: usize) -> Option<&str> {
+    let Some(last) = depth.checked_sub(1) else { return Some("") };
+    path.match_indices('/').nth(last).map(|(end, _)| &path[..=end])
+}
+
 /// Whether readers take the object for data: Hive, Spark and Athena skip what begins with `_` or `.`.
 fn is_data(path: &str) -> bool {
     let visible = path.split('/').all(|segment| !segment.starts_with(['_', '.']));
@@ -162,20 +222,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_says_a_value_in_hives_escaping() {
-        assert_eq!(value_of("dt=2026-11-22/", "dt").as_deref(), Some("2026-11-22"));
-        assert_eq!(value_of("DT=a%3Ab/", "dt").as_deref(), Some("a:b"));
-        assert_eq!(value_of("x=a=b/", "x").as_deref(), Some("a=b"));
-        for other in ["dt/", "dt=/", "day=1/", "_temporary/", "dt=1"] {
-            assert_eq!(value_of(other, "dt"), None, "{other}");
-        }
-    }
-
-    #[test]
     fn the_tenth_month_comes_after_the_ninth() {
         let mut months: Vec<String> = ["10", "9", "1", "x"].map(str::to_owned).to_vec();
         months.sort_by_cached_key(|month| by_number(Some(month)));
         assert_eq!(months, ["x", "1", "9", "10"]);
+    }
+
+    #[test]
+    fn a_partition_is_named_by_the_first_directories_of_a_path() {
+        assert_eq!(directory_of("dt=1/h=2/x/part-0", 2), Some("dt=1/h=2/"));
+        assert_eq!(directory_of("dt=1/part-0", 2), None);
+        assert_eq!(directory_of("part-0", 0), Some(""));
     }
 
     #[test]

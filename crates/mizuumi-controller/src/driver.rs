@@ -12,8 +12,8 @@ use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::condition::{self, ConditionStatus, ConditionType};
 use mizuumi_api::{Installation, Reason, annotation};
 use mizuumi_core::{
-    Ask, Class, DataDue, DataReading, Errand, Evidence, Failure, Goal, Kind, Lane, Port, Reading, Still,
-    Verdict,
+    Ask, Class, DataDue, DataReading, Errand, Evidence, Failure, Goal, Kind, Lane, Port, Problem, Reading,
+    Still, Verdict,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,7 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::queue::Ticket;
+use crate::relations::Relations;
 use crate::status::{self, Written};
 use crate::store::{self, Held, Store};
 
@@ -65,7 +66,8 @@ where
     pub(crate) port: Arc<P>,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
-    pub(crate) store: Store<K::Object>,
+    pub(crate) store: Arc<Store<K::Object>>,
+    pub(crate) relations: Arc<dyn Relations<K>>,
     pub(crate) deletions: Deletions,
     pub(crate) backoff: Backoff<Name>,
     pub(crate) written: Written<K::Status>,
@@ -195,7 +197,7 @@ where
         if first {
             before = Some(self.tell(before.as_ref(), None, &Evidence::FirstSight, clock::now()).await?);
         }
-        let (goal, evidence) = match K::goal(self.object, &self.context.installation) {
+        let (goal, evidence) = match self.goal() {
             Err(problems) => (None, Evidence::Invalid(problems)),
             Ok(goal) => match self.work(&goal, self.reading(), DataReading::Known).await {
                 Some(evidence) => (Some(goal), evidence),
@@ -211,6 +213,13 @@ where
         Ok(self.next(goal.as_ref(), &evidence, &status, now))
     }
 
+    /// What is wanted, by the resource itself and by those that have to do with it.
+    fn goal(&self) -> Result<GoalOf<K>, Vec<Problem>> {
+        let mut goal = K::goal(self.object, &self.context.installation)?;
+        K::heed(&mut goal, self.object, self.context.relations.around(self.object));
+        Ok(goal)
+    }
+
     async fn teardown(&self) -> Result<Next, Error> {
         if !gate::is_claimed(self.object) {
             return Ok(None);
@@ -224,7 +233,7 @@ where
             return Ok(None);
         }
         // A deleted object's goal holds whatever its spec says; if a kind breaks that rule, the problems are told.
-        let goal = match K::goal(self.object, &self.context.installation) {
+        let goal = match self.goal() {
             Ok(goal) => goal,
             Err(problems) => return self.conclude(None, Evidence::Invalid(problems)).await,
         };

@@ -8,47 +8,29 @@ use std::time::Duration;
 use futures::future;
 use kube::Client;
 use kube::api::ListParams;
-use mizuumi_api::Installation;
-use mizuumi_api::data_table::{DataTable, DataTableStatus};
+use mizuumi_api::{DataTable, IngestRun, Installation};
+use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
-use mizuumi_aws::{Clients, TablePort};
 use mizuumi_core::Lane;
-use mizuumi_core::data_table::Tables;
 use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::backoff::Backoff;
 use crate::clock;
-use crate::deletions::Deletions;
-use crate::driver::{Context, Driven};
 use crate::error::Error;
 use crate::events::Events;
-use crate::index::Index;
+use crate::kinds::Kinds;
 use crate::metrics::Metrics;
-use crate::queue::Queue;
-use crate::status::Written;
-use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
 use crate::watch::{self, Scope};
 use crate::{sweep, workers};
 
 /// How long passes that are under way may take to end; Kubernetes kills a pod after 30 seconds.
 const DRAIN: Duration = Duration::from_secs(20);
+/// Between two looks whether the tables have been listed.
+const LISTED: Duration = Duration::from_millis(20);
 /// From this version on the API server streams lists by default (KEP-3157); before, they come in pages.
 const STREAMS: (u32, u32) = (1, 34);
-
-impl Driven for DataTable {
-    type Told = DataTableStatus;
-
-    fn observed_generation(status: &DataTableStatus) -> i64 {
-        status.observed_generation
-    }
-
-    fn handled_request(status: &DataTableStatus) -> Option<&str> {
-        status.last_handled_reconcile_at.as_deref()
-    }
-}
 
 /// Runs the controllers until the process is told to stop.
 ///
@@ -71,53 +53,55 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let installation = Arc::new(installation);
     let clients = Clients::new(&installation, aws_metrics).await;
     let catalog = Arc::new(Catalog::new(clients.clone()));
-    let intervals = &installation.intervals;
     let concurrency = usize::from(installation.kubernetes.concurrency);
     let scopes = scopes(&client, &installation);
     for scope in &scopes {
-        let listed = scope.api::<DataTable>().list_metadata(&ListParams::default().limit(1)).await;
-        listed.map_err(|source| Error::StartList { kind: "DataTable", source: Box::new(source) })?;
+        let limits = ListParams::default().limit(1);
+        let refused = |kind| move |source| Error::StartList { kind, source: Box::new(source) };
+        scope.api::<DataTable>().list_metadata(&limits).await.map_err(refused("DataTable"))?;
+        scope.api::<IngestRun>().list_metadata(&limits).await.map_err(refused("IngestRun"))?;
     }
     let streams = streams_lists(&client).await;
     let (events, publishing) = Events::new(client.clone(), metrics.clone());
     let publishing = tokio::spawn(publishing);
-    let context = Arc::new(Context::<Tables, TablePort> {
-        client,
-        installation: installation.clone(),
-        port: Arc::new(TablePort::new(catalog.clone())),
-        events,
-        metrics: metrics.clone(),
-        store: Store::new(),
-        deletions: Deletions::new(&installation.deletions),
-        backoff: Backoff::new(intervals),
-        written: Written::new(),
-        index: Index::new(),
-    });
-    let queue = Arc::new(Queue::new(concurrency));
-    let unlisted = Arc::new(AtomicUsize::new(scopes.len()));
+    let kinds = Kinds::new(&client, &installation, &catalog, &events, &metrics);
+    drop(events);
+    let unlisted = Arc::new(AtomicUsize::new(2 * scopes.len()));
     if let Some(listener) = listener {
-        let (context, queue, clients) = (context.clone(), queue.clone(), clients.clone());
+        let kinds = kinds.clone();
         let measure = Box::new(move || {
-            let unconfirmed = context.store.unconfirmed_deletions();
-            metrics.measured("DataTable", &queue.depths(), context.store.len(), unconfirmed);
+            kinds.measure();
             clients.measure();
         });
         tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
     }
-    let watching = future::join_all(
-        scopes
-            .into_iter()
-            .map(|scope| watch::watch(scope, streams, context.clone(), queue.clone(), unlisted.clone())),
-    );
-    let sweeping = sweep::sweep(catalog, Duration::from_secs(intervals.sweep_seconds.into()), |key| {
-        for name in context.index.of(key) {
-            queue.push(&name, Lane::Drift);
+    let Kinds { tables, table_queue, runs, run_queue } = kinds;
+    let watching_tables = future::join_all(scopes.iter().map(|scope| {
+        watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.clone())
+    }));
+    let watching_runs = async {
+        // A run whose table has not been listed yet would say that there is none.
+        while unlisted.load(Ordering::Relaxed) > scopes.len() {
+            tokio::time::sleep(LISTED).await;
         }
-    });
-    let mut working = tokio::spawn(workers::work(context.clone(), queue.clone(), concurrency));
+        future::join_all(scopes.iter().map(|scope| {
+            watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), unlisted.clone())
+        }))
+        .await
+    };
+    let sweeping =
+        sweep::sweep(catalog, Duration::from_secs(installation.intervals.sweep_seconds.into()), |key| {
+            for name in tables.index.of(key) {
+                table_queue.push(&name, Lane::Drift);
+            }
+        });
+    let working_on_tables = workers::work(tables.clone(), table_queue.clone(), concurrency);
+    let working_on_runs = workers::work(runs.clone(), run_queue.clone(), concurrency);
+    let mut working = tokio::spawn(future::join(working_on_tables, working_on_runs));
     info!(installation = installation.installation, region = installation.aws.region, "ready");
     tokio::select! {
-        _ = watching => {}
+        _ = watching_tables => {}
+        _ = watching_runs => {}
         () = sweeping => {}
         _ = &mut working => {}
         _ = terminate.recv() => {}
@@ -125,13 +109,14 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     }
     info!("stopping: passes that are under way end first");
     unlisted.store(usize::MAX, Ordering::Relaxed);
-    queue.close();
+    table_queue.close();
+    run_queue.close();
     if tokio::time::timeout(DRAIN, &mut working).await.is_err() {
         warn!("some passes did not end in time; what they were doing is looked at after the next start");
         working.abort();
     }
-    // The last sender of events goes with the context; what is still waiting is published, briefly.
-    drop(context);
+    // The last sender of events goes with the contexts; what is still waiting is published, briefly.
+    drop((tables, runs));
     tokio::time::timeout(Duration::from_secs(2), publishing).await.ok();
     info!("stopped");
     Ok(())

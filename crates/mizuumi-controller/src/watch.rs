@@ -23,6 +23,7 @@ use crate::workers::chain;
 const PAGE: u32 = 500;
 
 /// A part of the cluster that is watched by itself.
+#[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) client: Client,
     /// None: all namespaces.
@@ -70,8 +71,7 @@ pub(crate) async fn watch<K, P>(
             Ok(Event::InitDone) => {
                 let gone = context.store.missing(listing.number);
                 for name in gone.iter().filter(|name| scope.has(name)) {
-                    queue.forget(name);
-                    driver::forget(&context, name);
+                    forget(&context, &queue, name);
                 }
                 // All of them together, so that they are read together.
                 context.port.expect(std::mem::take(&mut listing.keys));
@@ -90,20 +90,42 @@ pub(crate) async fn watch<K, P>(
             Ok(Event::Apply(object)) => {
                 let lane = lane_of::<K>(&object);
                 context.written.caught_up(&object);
-                match context.store.keep(object, listing.number) {
+                match keep(&context, object, listing.number) {
                     (name, Change::New) => queue.push(&name, lane),
                     (name, Change::Matters) => queue.push(&name, Lane::Change),
                     (_, Change::None) => {}
                 }
             }
-            Ok(Event::Delete(object)) => {
-                let name = Name::of(&object);
-                queue.forget(&name);
-                driver::forget(&context, &name);
-            }
+            Ok(Event::Delete(object)) => forget(&context, &queue, &Name::of(&object)),
             Err(error) => warn!(error = %chain(&error), "the watch was interrupted"),
         }
     }
+}
+
+/// Keeps a resource, and wakes those that have to do with it.
+fn keep<K, P>(context: &Context<K, P>, object: DeserializeGuard<K::Object>, list: u64) -> (Name, Change)
+where
+    K: Kind,
+    K::Object: Driven<Told = K::Status>,
+    P: Port<K>,
+{
+    let relations = &context.relations;
+    let woken = object.0.as_ref().ok().map(|object| relations.brought(&Name::of(object), Some(object)));
+    let kept = context.store.keep(object, list);
+    relations.wake(woken.unwrap_or_default());
+    kept
+}
+
+/// Forgets a resource that is gone, and wakes those that have to do with it.
+fn forget<K, P>(context: &Context<K, P>, queue: &Queue, name: &Name)
+where
+    K: Kind,
+    K::Object: Driven<Told = K::Status>,
+    P: Port<K>,
+{
+    queue.forget(name);
+    driver::forget(context, name);
+    context.relations.wake(context.relations.brought(name, None));
 }
 
 /// A list that is under way.
@@ -126,7 +148,7 @@ impl<Key> Listing<Key> {
     {
         let lane = lane_of::<K>(&object);
         let key = object.0.as_ref().ok().map(K::key);
-        match context.store.keep(object, self.number) {
+        match keep(context, object, self.number) {
             (name, Change::New) => {
                 self.keys.extend(key);
                 self.waiting.push((name, lane));

@@ -13,6 +13,7 @@ pub mod merge;
 pub mod partitions;
 pub mod plan;
 pub mod projection;
+pub mod publishing;
 pub mod report;
 pub mod simulate;
 pub mod storage;
@@ -27,7 +28,10 @@ use mizuumi_api::{Condition, Installation, installation};
 pub use definition::{Column, Serde, TableDefinition};
 pub use desired::{DesiredTable, Mode};
 pub use plan::TableStep;
+pub use publishing::Asked;
 pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
+
+use desired::PartitionPolicy;
 
 use crate::kind::{DataDue, Evidence, Kind};
 use crate::owner::OwnerKey;
@@ -91,6 +95,7 @@ fn owner_of(object: &DataTable, installation: &Installation) -> OwnerKey {
 
 impl Kind for Tables {
     type Object = DataTable;
+    type Around = Vec<Asked>;
     type Status = DataTableStatus;
     type Key = TableKey;
     type Desired = DesiredTable;
@@ -131,6 +136,14 @@ impl Kind for Tables {
         };
         let gone = may_write && object.spec.deletion_policy == DeletionPolicy::Delete;
         Ok(if gone { Goal::Absent(claim) } else { Goal::Released(claim) })
+    }
+
+    fn heed(goal: &mut TableGoal, object: &DataTable, around: Vec<Asked>) {
+        let Goal::Present(desired) = goal else { return };
+        if let Some(PartitionPolicy::Published(published)) = &mut desired.partitions {
+            let told = object.status.as_ref().map(|status| status.publications.as_slice());
+            published.ask(around, told.unwrap_or_default());
+        }
     }
 
     fn look(goal: &TableGoal) -> TableLook {

@@ -18,6 +18,8 @@ use crate::problem::Problem;
 pub trait Kind: Send + Sync + 'static {
     /// The custom resource.
     type Object: Send + Sync;
+    /// What other resources have to do with one.
+    type Around: Default + Send;
     /// The resource's status.
     type Status: Clone + PartialEq + Debug + Serialize + Send + Sync;
     /// Which external object.
@@ -43,6 +45,8 @@ pub trait Kind: Send + Sync + 'static {
         object: &Self::Object,
         installation: &Installation,
     ) -> Result<Goal<Self::Desired, Self::Claim>, Vec<Problem>>;
+    /// Adds to a goal what other resources have to do with it.
+    fn heed(goal: &mut Goal<Self::Desired, Self::Claim>, object: &Self::Object, around: Self::Around);
     /// What has to be looked at to plan for the goal.
     fn look(goal: &Goal<Self::Desired, Self::Claim>) -> Self::Look;
     /// Whether the goal lets the controller write.

@@ -6,12 +6,15 @@
 pub mod data_table;
 pub mod failure;
 pub mod freshness;
+pub mod hive_path;
 pub mod hive_type;
+pub mod ingest_run;
 pub mod kind;
 pub mod owner;
 pub mod packed;
 pub mod plan;
 pub mod problem;
+pub mod publication;
 pub mod s3_uri;
 
 pub use failure::{Class, Failure};

@@ -186,7 +186,7 @@ fn drifted(wanted: &Wanted, theirs: &Wanted) -> TableWorld {
     }
     // As many partitions of ours that the spec does not declare: 25 to a step, so a plan of many steps.
     let mark = Some("demo/team-a/DataTable/flights@nyc.".to_owned() + &"t".repeat(255));
-    let dropped = ObservedPartition { location: None, owner: mark, created: None };
+    let dropped = ObservedPartition { owner: mark, ..ObservedPartition::default() };
     if let Some(partitions) = &mut world.partitions {
         partitions.extend((0..1_500).map(|n| (vec![format!("{}{n}", "\"".repeat(500))], dropped.clone())));
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use mizuumi_api::DataTable;
+use mizuumi_api::{DataTable, IngestRun};
 use mizuumi_tests::Team;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,14 +38,18 @@ fn cases() -> Vec<(String, Case)> {
 #[tokio::test]
 async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
     let team = Team::new("cel").await;
-    let resource = ApiResource::erase::<DataTable>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(team.client.clone(), &team.namespace, &resource);
+    let of = |resource: &ApiResource| -> Api<DynamicObject> {
+        Api::namespaced_with(team.client.clone(), &team.namespace, resource)
+    };
+    let tables = of(&ApiResource::erase::<DataTable>(&()));
+    let runs = of(&ApiResource::erase::<IngestRun>(&()));
     let here = |mut object: Value| -> DynamicObject {
         object["metadata"]["namespace"] = json!(team.namespace);
         serde_json::from_value(object).expect("an object")
     };
     let (mut accepted, mut rejected) = (0, 0);
     for (rule, Case { name, object, old, error }) in cases() {
+        let api = if object["kind"] == "IngestRun" { &runs } else { &tables };
         let object = here(object);
         let id = object.metadata.name.clone().expect("a name");
         let dry = PostParams { dry_run: true, ..PostParams::default() };

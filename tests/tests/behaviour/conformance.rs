@@ -219,11 +219,7 @@ async fn steps_that_come_too_late_change_nothing() {
         archive: true,
         why: mizuumi_core::data_table::plan::Why::Spec,
     };
-    let entry = |value: &str| PartitionEntry {
-        values: vec![value.to_owned()],
-        location: "s3://elsewhere/".to_owned(),
-        owner: None,
-    };
+    let entry = |value: &str| PartitionEntry::new(vec![value.to_owned()], "s3://elsewhere/".to_owned(), None);
     for (step, refused) in [
         (TableStep::CreateTable(definition), Some(Class::Conflict)),
         (update("7"), Some(Class::Conflict)),

@@ -18,3 +18,4 @@ mod ownership;
 mod partition_indexes;
 mod partitions;
 mod plan;
+mod publishing;

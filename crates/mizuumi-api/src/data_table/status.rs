@@ -33,6 +33,11 @@ pub struct DataTableStatus {
     #[schemars(length(max = 3))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub partition_indexes: Vec<PartitionIndexStatus>,
+    /// What runs asked to be published: all that is under way, at most 8, and the last ones that are done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["run".into()]))]
+    pub publications: Vec<PublicationStatus>,
     /// How recent the data is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<FreshnessStatus>,
@@ -80,6 +85,54 @@ pub struct PartitionsStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub newest: Option<String>,
+}
+
+/// What became of what a run asked to be published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicationStatus {
+    /// Name of the `IngestRun`.
+    #[schemars(length(min = 1, max = 63))]
+    pub run: String,
+    /// SHA-256 of its manifest: a run of the same name that asks for something else is another one.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
+    /// How far it is.
+    pub state: PublicationState,
+    /// How many partitions it asks for; 1 for a table without partition keys.
+    #[schemars(range(min = 0))]
+    pub partitions: i64,
+    /// How many of them a later run holds, so that they are left as they are.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub superseded: i64,
+    /// When its state was first seen.
+    pub since: Timestamp,
+    /// Why it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub message: Option<String>,
+}
+
+/// How far a publication is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PublicationState {
+    /// Some of the partitions do not point to it yet.
+    Publishing,
+    /// Each partition points to it, or to what a later run brought.
+    Published,
+    /// It was rolled back.
+    RolledBack,
+    /// Its manifest cannot be read, or asks for what no run may.
+    Refused,
+}
+
+impl PublicationState {
+    /// Whether nothing more happens.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        !matches!(self, Self::Publishing)
+    }
 }
 
 /// How recent the data is.

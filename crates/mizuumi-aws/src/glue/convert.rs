@@ -8,11 +8,12 @@ use aws_sdk_glue::types::{
 };
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
-use mizuumi_core::data_table::definition::{Kept, OWNER_PARAMETER, SchemaReference, Skewed};
+use mizuumi_core::data_table::definition::{Kept, OUR_PREFIX, OWNER_PARAMETER, SchemaReference, Skewed};
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition,
 };
+use mizuumi_core::publication::Pointer;
 use mizuumi_core::{Class, Failure};
 
 /// A table as Glue answered it.
@@ -79,10 +80,12 @@ fn kept(table: &Table) -> Kept {
 
 /// A partition as Glue answered it.
 pub(super) fn observed_partition(partition: &Partition) -> (PartitionValues, ObservedPartition) {
+    let parameter = |key: &str| partition.parameters().and_then(|all| all.get(key)).map(String::as_str);
     let observed = ObservedPartition {
         location: text(partition.storage_descriptor().and_then(|s| s.location())),
-        owner: partition.parameters().and_then(|all| all.get(OWNER_PARAMETER)).cloned(),
+        owner: parameter(OWNER_PARAMETER).map(str::to_owned),
         created: partition.creation_time().and_then(timestamp),
+        pointer: Pointer::read(parameter),
     };
     (partition.values().to_vec(), observed)
 }
@@ -111,7 +114,7 @@ pub(super) fn partition_input(
     entry: &PartitionEntry,
     like: &TableDefinition,
 ) -> Result<PartitionInput, Failure> {
-    let parameters = entry.owner.iter().map(|owner| (OWNER_PARAMETER.to_owned(), owner.clone())).collect();
+    let parameters = marks(entry).collect();
     Ok(PartitionInput::builder()
         .set_values(Some(entry.values.clone()))
         .set_parameters(Some(parameters))
@@ -119,13 +122,17 @@ pub(super) fn partition_input(
         .build())
 }
 
+/// Our parameters of a partition.
+fn marks(entry: &PartitionEntry) -> impl Iterator<Item = (String, String)> {
+    let owner = entry.owner.iter().map(|owner| (OWNER_PARAMETER.to_owned(), owner.clone()));
+    owner.chain(entry.pointer.iter().flat_map(Pointer::parameters))
+}
+
 /// The input that writes a partition anew: what it has stays, but for its location and its mark.
 pub(super) fn partition_moved(there: &Partition, entry: &PartitionEntry) -> PartitionInput {
     let mut parameters = there.parameters().cloned().unwrap_or_default();
-    match &entry.owner {
-        Some(owner) => parameters.insert(OWNER_PARAMETER.to_owned(), owner.clone()),
-        None => parameters.remove(OWNER_PARAMETER),
-    };
+    parameters.retain(|key, _| !key.starts_with(OUR_PREFIX));
+    parameters.extend(marks(entry));
     let mut storage =
         there.storage_descriptor().cloned().unwrap_or_else(|| StorageDescriptor::builder().build());
     storage.location = Some(entry.location.clone());
@@ -335,11 +342,7 @@ mod tests {
             .build();
         let there =
             Partition::builder().values("1").parameters("rows", "7").storage_descriptor(storage).build();
-        let entry = PartitionEntry {
-            values: vec!["1".into()],
-            location: "s3://lake/new/".into(),
-            owner: Some("me".into()),
-        };
+        let entry = PartitionEntry::new(vec!["1".into()], "s3://lake/new/".into(), Some("me".into()));
         let parameters = |input: &PartitionInput| sorted(input.parameters());
         let theirs = ("rows".to_owned(), "7".to_owned());
         let mark = (OWNER_PARAMETER.to_owned(), "me".to_owned());

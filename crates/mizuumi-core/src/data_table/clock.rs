@@ -5,6 +5,7 @@ use mizuumi_api::data_table::{DataTable, DataTableStatus, FreshnessSourceType};
 
 use super::desired::{DesiredTable, Report};
 use super::partitions;
+use super::publishing;
 use super::world::TableWorld;
 use crate::freshness::{Clock, Policy, Source, end_of_span, parameter};
 
@@ -25,6 +26,10 @@ pub enum Reading {
 #[must_use]
 pub fn read(policy: &Policy, desired: &DesiredTable, world: &TableWorld) -> Reading {
     if desired.report == Report::NotAtHand {
+        return Reading::NotAsked;
+    }
+    if publishing::is_under_way(desired, world) {
+        // Data counts once all of it is there.
         return Reading::NotAsked;
     }
     for source in &policy.sources {

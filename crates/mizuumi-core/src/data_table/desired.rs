@@ -12,14 +12,16 @@ use mizuumi_api::{Installation, annotation};
 use super::definition::{Column, makes_iceberg};
 use super::layout::Layout;
 use super::projection;
+use super::publishing::Published;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, PartitionValues, TableLook};
 use super::{avro, clock, indexes};
 use crate::freshness::{Policy, Source};
+use crate::hive_path;
 use crate::hive_type::HiveType;
 use crate::owner::OwnerKey;
 use crate::problem::Problem;
-use crate::s3_uri;
+use crate::{publication, s3_uri};
 
 /// A table as the spec wants it, every default filled in.
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ pub struct DesiredTable {
     pub columns: Vec<Column>,
     /// Partition keys.
     pub partition_keys: Vec<Column>,
-    /// Root of the data.
+    /// What the Glue table points to, unless a run has been published into a table without partition keys.
     pub location: String,
     /// How files are read.
     pub storage: StorageClasses,
@@ -97,6 +99,8 @@ pub enum PartitionPolicy {
     Discovered(Completeness),
     /// None: Athena computes them from these table parameters.
     Projected(BTreeMap<String, String>),
+    /// Those that runs bring.
+    Published(Published),
 }
 
 /// When a directory counts as complete.
@@ -184,24 +188,7 @@ impl DesiredTable {
             .freshness
             .as_ref()
             .and_then(|freshness| Policy::new(freshness, &names).map_err(|more| problems.extend(more)).ok());
-        for source in freshness.iter().flat_map(|policy| &policy.sources) {
-            let Source::GlueParameter(source) = source else { continue };
-            let names = &installation.freshness_parameters;
-            let is_ours = [&names.loaded_at, &names.data_time, &names.fresh_until].contains(&&source.key)
-                || ["EXTERNAL", "classification"].contains(&source.key.as_str())
-                || projection::is_parameter(&source.key)
-                || spec.parameters.as_ref().is_some_and(|all| all.contains_key(&source.key));
-            if is_ours {
-                problems.push(Problem::invalid(
-                    "spec.freshness.sources",
-                    format!(
-                        "must not read the parameter '{}', which this resource writes itself; name one that the \
-                         producer writes",
-                        source.key
-                    ),
-                ));
-            }
-        }
+        check_sources(freshness.as_ref(), spec, installation, &mut problems);
         let (true, Some(storage)) = (problems.is_empty(), storage) else { return Err(problems) };
         Ok(Self {
             owner,
@@ -211,7 +198,10 @@ impl DesiredTable {
             layer: spec.layer,
             columns,
             partition_keys,
-            location: spec.location.clone(),
+            location: match &partitions {
+                Some(PartitionPolicy::Published(published)) => publication::head(&published.root),
+                _ => spec.location.clone(),
+            },
             storage,
             parameters: spec.parameters.clone().unwrap_or_default(),
             layout,
@@ -252,9 +242,22 @@ impl DesiredTable {
             }),
             _ => None,
         };
-        let registered =
-            self.partitions.as_ref().is_some_and(|p| !matches!(p, PartitionPolicy::Projected(_)));
-        TableLook { partitions: by_partition || registered, indexes: self.indexes.is_some(), directories }
+        let registered = match &self.partitions {
+            Some(PartitionPolicy::Declared(_) | PartitionPolicy::Discovered(_)) => true,
+            // Without keys it is the table that points to its data.
+            Some(PartitionPolicy::Published(_)) => !self.partition_keys.is_empty(),
+            Some(PartitionPolicy::Projected(_)) | None => false,
+        };
+        let manifests = match &self.partitions {
+            Some(PartitionPolicy::Published(published)) => published.look(),
+            _ => Vec::new(),
+        };
+        TableLook {
+            partitions: by_partition || registered,
+            indexes: self.indexes.is_some(),
+            directories,
+            manifests,
+        }
     }
 }
 
@@ -300,6 +303,33 @@ fn check_location(path: &str, location: &str, installation: &Installation, probl
                 prefixes.join(", ")
             ),
         ));
+    }
+}
+
+/// Refuses to learn freshness from a parameter that the resource writes itself.
+fn check_sources(
+    freshness: Option<&Policy>,
+    spec: &api::DataTableSpec,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) {
+    for source in freshness.iter().flat_map(|policy| &policy.sources) {
+        let Source::GlueParameter(source) = source else { continue };
+        let names = &installation.freshness_parameters;
+        let is_ours = [&names.loaded_at, &names.data_time, &names.fresh_until].contains(&&source.key)
+            || ["EXTERNAL", "classification"].contains(&source.key.as_str())
+            || projection::is_parameter(&source.key)
+            || spec.parameters.as_ref().is_some_and(|all| all.contains_key(&source.key));
+        if is_ours {
+            problems.push(Problem::invalid(
+                "spec.freshness.sources",
+                format!(
+                    "must not read the parameter '{}', which this resource writes itself; name one that the \
+                     producer writes",
+                    source.key
+                ),
+            ));
+        }
     }
 }
 
@@ -410,6 +440,9 @@ fn partition_policy(
             }
             Some(PartitionPolicy::Projected(projection::parameters(projection, keys, problems)))
         }
+        PartitionMode::Published => {
+            Some(PartitionPolicy::Published(Published { root: spec.location.clone(), asked: Vec::new() }))
+        }
     }
 }
 
@@ -442,33 +475,13 @@ fn declared(
             location.clone()
         } else {
             let names = keys.iter().map(|key| key.name.as_str());
-            format!("{}{}", s3_uri::canonical(&spec.location), hive_path(names, &partition.values))
+            format!("{}{}", s3_uri::canonical(&spec.location), hive_path::of(names, &partition.values))
         };
         if declared.insert(partition.values.clone(), location).is_some() {
             problems.push(Problem::invalid(format!("{path}.values"), "the same values are there twice"));
         }
     }
     declared
-}
-
-/// `key=value/…`, with the characters escaped that Hive escapes in paths.
-#[must_use]
-pub fn hive_path<'a>(keys: impl Iterator<Item = &'a str>, values: &[String]) -> String {
-    let mut path = String::new();
-    for (key, value) in keys.zip(values) {
-        path.push_str(&key.to_lowercase());
-        path.push('=');
-        for character in value.chars() {
-            // Hive's FileUtils.escapePathName: control characters and those that paths or URIs give a meaning.
-            if character.is_ascii_control() || "\"#%'*/:=?\\{[]^".contains(character) {
-                path.extend(format!("%{:02X}", u32::from(character)).chars());
-            } else {
-                path.push(character);
-            }
-        }
-        path.push('/');
-    }
-    path
 }
 
 /// What the resource's annotations report.

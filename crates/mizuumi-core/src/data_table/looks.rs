@@ -39,8 +39,10 @@ pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option
     let after = |moment: Timestamp, wait: SignedDuration| moment.checked_add(wait).unwrap_or(Timestamp::MAX);
     let audit = after(looked.whole, desired.looks.audit);
     let newest = match &desired.partitions {
-        // What is declared brings no news of its own accord; only somebody else's changes are looked for.
-        Some(PartitionPolicy::Declared(_) | PartitionPolicy::Projected(_)) => audit,
+        // What is declared or published brings no news of its own accord; only somebody else's changes are looked for.
+        Some(
+            PartitionPolicy::Declared(_) | PartitionPolicy::Projected(_) | PartitionPolicy::Published(_),
+        ) => audit,
         None if !look.partitions => audit,
         Some(PartitionPolicy::Discovered(_)) | None => after(looked.newest, wait(desired, world, now)),
     };

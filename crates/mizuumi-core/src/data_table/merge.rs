@@ -15,7 +15,7 @@ use super::definition::{
 };
 use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::world::TableWorld;
-use super::{clock, indexes, layout};
+use super::{clock, indexes, layout, publishing};
 use crate::hive_type;
 use crate::s3_uri;
 
@@ -52,6 +52,9 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
         take_off(&mut to, path);
     }
     lay_over(&mut to, desired);
+    if let Some(place) = publishing::table_place(desired, world) {
+        publishing::point(&mut to, &place);
+    }
     now_owned.extend(indexes::kept(&before.owned, world));
     let marks = &mut to.parameters;
     marks.insert(OWNER_PARAMETER.to_owned(), desired.owner.to_string());
@@ -68,6 +71,9 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
 pub fn overlaid(desired: &DesiredTable, have: &TableDefinition) -> TableDefinition {
     let mut to = have.clone();
     lay_over(&mut to, desired);
+    if publishing::policy(desired).is_some() && desired.partition_keys.is_empty() {
+        to.location.clone_from(&have.location);
+    }
     to
 }
 

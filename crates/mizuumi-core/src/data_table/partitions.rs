@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::desired::{Completeness, DesiredTable, Mode, PartitionPolicy};
 use super::plan::TableStep;
+use super::publishing;
 use super::world::{Directory, ObservedPartition, PartitionValues, TableWorld};
+use crate::publication::{Pointer, RunOrder};
 use crate::s3_uri;
 
 /// BatchCreatePartition and BatchUpdatePartition take 100 entries (AWS Glue API reference).
@@ -25,6 +27,19 @@ pub struct PartitionEntry {
     pub location: String,
     /// The mark to leave on it; none takes the mark off.
     pub owner: Option<String>,
+    /// The run whose data it is to say that it points to.
+    pub pointer: Option<Pointer>,
+    /// Whether what it points to is other data than before: then it is made like the table, and nothing stays of what it
+    /// said of the other.
+    pub is_new_data: bool,
+}
+
+impl PartitionEntry {
+    /// One of no run, which stays what it is but for its location and its mark.
+    #[must_use]
+    pub const fn new(values: PartitionValues, location: String, owner: Option<String>) -> Self {
+        Self { values, location, owner, pointer: None, is_new_data: false }
+    }
 }
 
 /// The last partition in the order of its values. They are strings; numbers among them do not sort as text ("9" after
@@ -61,7 +76,24 @@ pub fn steps(
             discovered(completeness, directories, have, &owner, now)
         }
         PartitionPolicy::Projected(_) => (Vec::new(), None),
+        PartitionPolicy::Published(_) => (published(desired, world), None),
     }
+}
+
+/// Partitions of one run are written together, so that the step can name it.
+fn published(desired: &DesiredTable, world: &TableWorld) -> Vec<TableStep> {
+    let (made, moved, gone) = publishing::entries(desired, world);
+    let by_run = |entries: Vec<PartitionEntry>, step: fn(Vec<PartitionEntry>) -> TableStep| {
+        let mut runs: BTreeMap<Option<RunOrder>, Vec<PartitionEntry>> = BTreeMap::new();
+        for entry in entries {
+            runs.entry(entry.pointer.as_ref().map(|p| p.run.clone())).or_default().push(entry);
+        }
+        runs.into_values().flat_map(|entries| batches(&entries, LARGEST_WRITE, step)).collect::<Vec<_>>()
+    };
+    let mut steps = by_run(made, TableStep::CreatePartitions);
+    steps.extend(by_run(moved, TableStep::UpdatePartitions));
+    steps.extend(batches(&gone, LARGEST_DELETE, TableStep::DeletePartitions));
+    steps
 }
 
 /// Takes the marks off. A partition without a location was written anew by somebody else, and stays as it is.
@@ -70,11 +102,7 @@ pub fn release(have: &BTreeMap<PartitionValues, ObservedPartition>, owner: &str)
     let marked = have.iter().filter(|(_, partition)| partition.owner.as_deref() == Some(owner));
     let entries: Vec<PartitionEntry> = marked
         .filter_map(|(values, partition)| {
-            Some(PartitionEntry {
-                values: values.clone(),
-                location: partition.location.clone()?,
-                owner: None,
-            })
+            Some(PartitionEntry::new(values.clone(), partition.location.clone()?, None))
         })
         .collect();
     batches(&entries, LARGEST_WRITE, TableStep::UpdatePartitions)
@@ -110,10 +138,8 @@ fn declared(
     owner: &str,
     with_mark: bool,
 ) -> Vec<TableStep> {
-    let entry = |(values, location): (&PartitionValues, &String)| PartitionEntry {
-        values: values.clone(),
-        location: location.clone(),
-        owner: Some(owner.to_owned()),
+    let entry = |(values, location): (&PartitionValues, &String)| {
+        PartitionEntry::new(values.clone(), location.clone(), Some(owner.to_owned()))
     };
     let missing: Vec<_> = want.iter().filter(|(values, _)| !have.contains_key(*values)).map(entry).collect();
     let moved: Vec<_> = want
@@ -159,10 +185,9 @@ fn discovered(
         };
         match is_complete(directory, completeness, now) {
             Ok(()) => {
-                entries.entry(&directory.values).or_insert_with(|| PartitionEntry {
-                    values: directory.values.clone(),
-                    location: directory.location.clone(),
-                    owner: Some(owner.to_owned()),
+                entries.entry(&directory.values).or_insert_with(|| {
+                    let location = directory.location.clone();
+                    PartitionEntry::new(directory.values.clone(), location, Some(owner.to_owned()))
                 });
             }
             Err(quiet_at) => wake_at = [wake_at, quiet_at].into_iter().flatten().min(),

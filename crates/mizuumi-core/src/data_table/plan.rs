@@ -12,7 +12,7 @@ use super::diff::{self, Change};
 use super::indexes::{self, Next};
 use super::partitions::{self, PartitionEntry};
 use super::world::{ObservedTable, PartitionValues, TableWorld};
-use super::{TableClaim, TableGoal, merge};
+use super::{TableClaim, TableGoal, merge, publishing};
 use crate::owner;
 use crate::plan::{Goal, Plan, Verdict};
 
@@ -76,6 +76,8 @@ pub enum Why {
     Adoption,
     /// Ours becomes nobody's.
     Release,
+    /// It is to point to another run's data.
+    Publication,
 }
 
 impl TableStep {
@@ -103,6 +105,7 @@ impl TableStep {
                 Why::Freshness => "FreshnessTold",
                 Why::Adoption => "TableAdopted",
                 Why::Release => "TableReleased",
+                Why::Publication => "TablePublished",
             },
             Self::DeleteTable { .. } => "TableDeleted",
             Self::CreatePartitions(_) => "PartitionsRegistered",
@@ -157,6 +160,7 @@ impl Why {
             Self::Freshness => "tell freshness",
             Self::Adoption => "take table over",
             Self::Release => "release table",
+            Self::Publication => "publish table",
         }
     }
 }
@@ -180,16 +184,18 @@ impl fmt::Display for TableStep {
             Self::CreatePartitions(batch) => {
                 write!(
                     f,
-                    "register {}: {}",
+                    "register {}{}: {}",
                     count(batch.len(), "partition"),
+                    of_run(batch),
                     some(batch.iter().map(|e| &e.values))
                 )
             }
             Self::UpdatePartitions(batch) => {
                 write!(
                     f,
-                    "update {}: {}",
+                    "update {}{}: {}",
                     count(batch.len(), "partition"),
+                    of_run(batch),
                     some(batch.iter().map(|e| &e.values))
                 )
             }
@@ -216,6 +222,12 @@ fn news(changes: &[Change]) -> impl Iterator<Item = &Change> {
 
 fn count(number: usize, of: &str) -> String {
     format!("{number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The run that partitions are to point to.
+fn of_run(batch: &[PartitionEntry]) -> String {
+    let run = batch.first().and_then(|entry| entry.pointer.as_ref());
+    run.map_or_else(String::new, |pointer| format!(" to point to run '{}'", pointer.run.run))
 }
 
 /// The first three partitions, by their values.
@@ -386,8 +398,12 @@ fn definition_steps(
         return (Vec::new(), None);
     }
     let bookkeeping = diff::is_bookkeeping(&changes, desired);
+    let run = |table: &TableDefinition| publishing::place_of(table).pointer.map(|pointer| pointer.run);
+    let is_published = publishing::policy(desired).is_some() && run(&have.definition) != run(&to);
     let (why, reason) = if have.definition.owner_mark().is_none() {
         (Why::Adoption, Reason::Updating)
+    } else if is_published {
+        (Why::Publication, Reason::Updating)
     } else if bookkeeping {
         let why = if news(&changes).next().is_some() { Why::Freshness } else { Why::Spec };
         (why, Reason::Updating)
@@ -400,7 +416,7 @@ fn definition_steps(
         from_version: have.version.clone(),
         to: Box::new(to),
         changes,
-        archive: !bookkeeping,
+        archive: !bookkeeping && why != Why::Publication,
         why,
     };
     (vec![step], Some(reason))

@@ -1,21 +1,23 @@
 //! What to say of a table: the status, made from what was observed and acknowledged, never from intent.
 
 use jiff::Timestamp;
-use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType, cut};
+use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType, cut, keeping_times};
 use mizuumi_api::data_table::{
     DataTable, DataTableStatus, DriftStatus, Engine, FreshnessState, FreshnessStatus, PartitionsStatus,
-    PlanStatus, TableRef,
+    PlanStatus, PublicationStatus, TableRef,
 };
 use mizuumi_api::{Reason, annotation};
 
 use super::clock;
 use super::definition::{Column, TableDefinition};
-use super::desired::{DesiredTable, Mode, PartitionPolicy, hive_path};
+use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::partitions;
 use super::plan::{TableStep, Why};
+use super::publishing;
 use super::world::TableWorld;
 use super::{TableGoal, Tables, indexes, lint, merge};
 use crate::freshness::{Clock, Judgement, Policy};
+use crate::hive_path;
 use crate::kind::{Evidence, Kind};
 use crate::plan::{Goal, Plan, Verdict};
 use crate::problem::Problem;
@@ -132,6 +134,7 @@ pub fn report(
             None if desired.indexes.is_some() && world.table.is_some() => status.partition_indexes,
             None => Vec::new(),
         };
+        status.publications = publications(desired, world, status.publications, now);
         status.drift = drift(done, now).or(status.drift);
         status.plan = (desired.mode == Mode::Plan).then(|| plan_status(plan));
     }
@@ -167,18 +170,6 @@ pub fn report(
     });
     status.conditions = keeping_times(conditions, &before.conditions);
     status
-}
-
-/// A condition's time moves only with its status.
-fn keeping_times(mut conditions: Vec<Condition>, before: &[Condition]) -> Vec<Condition> {
-    for condition in &mut conditions {
-        if let Some(earlier) =
-            before.iter().find(|c| c.type_ == condition.type_ && c.status == condition.status)
-        {
-            condition.last_transition_time = earlier.last_transition_time;
-        }
-    }
-    conditions
 }
 
 fn readiness(
@@ -311,7 +302,7 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
     };
     let keys = || desired.partition_keys.iter().map(|key: &Column| key.name.as_str());
     let newest = partitions::newest(partitions).map(|(values, _)| {
-        let path = hive_path(keys(), values);
+        let path = hive_path::of(keys(), values);
         cut(path.trim_end_matches('/'), LONGEST_PARTITION)
     });
     Some(PartitionsStatus {
@@ -319,6 +310,20 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
         incomplete: i64::try_from(incomplete).unwrap_or(i64::MAX),
         newest,
     })
+}
+
+/// What became of what runs asked for; what was not looked at this time is as it was.
+fn publications(
+    desired: &DesiredTable,
+    world: &TableWorld,
+    before: Vec<PublicationStatus>,
+    now: Timestamp,
+) -> Vec<PublicationStatus> {
+    match publishing::work(desired, world) {
+        Some(work) => publishing::told(work.answers, before, now),
+        None if publishing::policy(desired).is_some() => before,
+        None => Vec::new(),
+    }
 }
 
 /// The drift that was put right on the way, if any.

@@ -40,6 +40,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                         location: Some(entry.location.clone()),
                         owner: entry.owner.clone(),
                         created: Some(now),
+                        pointer: entry.pointer.clone(),
                     });
                 }
             }
@@ -53,6 +54,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 {
                     partition.location = Some(entry.location.clone());
                     partition.owner.clone_from(&entry.owner);
+                    partition.pointer.clone_from(&entry.pointer);
                 }
             }
             if let Some(directories) = &mut after.directories {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::TableDefinition;
 use super::indexes;
+use super::publishing::Place;
+use crate::publication::{Manifest, Pointer};
 
 /// Values of a partition, one for each key.
 pub type PartitionValues = Vec<String>;
@@ -21,6 +23,18 @@ pub struct TableLook {
     pub indexes: bool,
     /// The directories in S3.
     pub directories: Option<DirectoryLook>,
+    /// Manifests of runs that ask to be published.
+    #[serde(default)]
+    pub manifests: Vec<ManifestLook>,
+}
+
+/// Which manifest to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestLook {
+    /// Where it is.
+    pub location: String,
+    /// SHA-256 of it, in hexadecimal.
+    pub sha256: String,
 }
 
 impl TableLook {
@@ -33,7 +47,7 @@ impl TableLook {
     /// Whether anything has to be looked at besides the definition.
     #[must_use]
     pub const fn is_of_data(&self) -> bool {
-        self.partitions || self.indexes
+        self.partitions || self.indexes || !self.manifests.is_empty()
     }
 }
 
@@ -61,6 +75,8 @@ pub struct TableWorld {
     pub indexes: Option<Vec<ObservedIndex>>,
     /// The directories that no partition under the table's root stands for yet, if they were looked at.
     pub directories: Option<Vec<Directory>>,
+    /// The manifests that were looked at, by their SHA-256; or why one cannot be read.
+    pub manifests: BTreeMap<String, Result<Manifest, String>>,
     /// When the data was looked at.
     pub looked: Option<Looked>,
 }
@@ -92,6 +108,17 @@ pub struct ObservedPartition {
     pub owner: Option<String>,
     /// When it was registered.
     pub created: Option<Timestamp>,
+    /// The run whose data it points to, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<Pointer>,
+}
+
+impl ObservedPartition {
+    /// What it points to.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { location: self.location.clone(), pointer: self.pointer.clone() }
+    }
 }
 
 /// A partition index.

@@ -177,6 +177,7 @@ impl Case {
                 .then(|| self.world.partitions.iter().map(Partition::observed).collect()),
             indexes: look.indexes.then(|| self.world.indexes.clone()),
             directories: look.directories.map(|_| directories),
+            manifests: BTreeMap::new(),
             looked: None,
         }
     }
@@ -222,8 +223,12 @@ impl Table {
 impl Partition {
     fn observed(&self) -> (PartitionValues, ObservedPartition) {
         let owner = marked(self.mark.as_deref());
-        let observed =
-            ObservedPartition { location: Some(self.location.clone()), owner, created: self.created };
+        let observed = ObservedPartition {
+            location: Some(self.location.clone()),
+            owner,
+            created: self.created,
+            pointer: None,
+        };
         (self.values.clone(), observed)
     }
 }

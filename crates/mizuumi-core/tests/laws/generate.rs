@@ -277,6 +277,7 @@ impl Seed {
             partitions: look.partitions.then_some(partitions),
             indexes: look.indexes.then_some(indexes),
             table: table.map(|definition| ObservedTable { definition, version: Some("7".to_owned()) }),
+            manifests: BTreeMap::new(),
             looked: None,
         }
     }
@@ -454,6 +455,7 @@ fn partitions() -> impl Strategy<Value = BTreeMap<PartitionValues, ObservedParti
             location: location.map(str::to_owned),
             owner: owner.map(str::to_owned),
             created,
+            pointer: None,
         },
     );
     prop::collection::btree_map(partition_values(), one, 0..6)

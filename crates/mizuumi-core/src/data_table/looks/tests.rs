@@ -41,6 +41,7 @@ fn world(days: &[&str], hours: i64, looked: &str) -> TableWorld {
         partitions: Some(days.iter().map(partition).collect::<BTreeMap<_, _>>()),
         indexes: None,
         directories: Some(Vec::new()),
+        manifests: BTreeMap::new(),
         looked: Some(Looked { newest: at(looked), whole: at("2026-11-22T00:00:00Z") }),
     }
 }

@@ -1,0 +1,114 @@
+//! A run observed: what lies in its directory, what points to an earlier run, and its manifest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mizuumi_core::data_table::publishing;
+use mizuumi_core::ingest_run::world::PointerLook;
+use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs};
+use mizuumi_core::publication::Pointer;
+use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port};
+
+use crate::catalog::Catalog;
+use crate::clients::ProfileClients;
+use crate::{glue, manifests, s3};
+
+/// S3 and Glue as the run driver sees them.
+#[derive(Debug)]
+pub struct RunPort {
+    catalog: Arc<Catalog>,
+    seen: Mutex<HashMap<RunKey, Seen>>,
+}
+
+/// What the last look at a run saw.
+#[derive(Clone, Debug)]
+struct Seen {
+    look: RunLook,
+    world: RunWorld,
+    /// Whether a manifest was written since, or may have been.
+    is_outdated: bool,
+}
+
+impl RunPort {
+    /// A port that shares the catalog's clients.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>) -> Self {
+        Self { catalog, seen: Mutex::default() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<RunKey, Seen>> {
+        // Nothing here can panic half way, so a poisoned lock guards whole data.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Port<Runs> for RunPort {
+    async fn observe(&self, key: &RunKey, look: &RunLook, ask: Ask) -> Result<RunWorld, Failure> {
+        let Some(manifest) = &look.manifest else {
+            self.seen().remove(key);
+            return Ok(RunWorld::default());
+        };
+        let known = self.seen().get(key).filter(|seen| seen.look == *look).cloned();
+        let clients = self.catalog.clients(&look.profile)?;
+        let world = match (known, ask.data) {
+            (None, DataReading::Known) => return Ok(RunWorld::default()),
+            (Some(seen), DataReading::Known) if !seen.is_outdated => return Ok(seen.world),
+            (Some(seen), DataReading::Known) => {
+                RunWorld { manifest: manifests::read(clients, ask.lane, manifest).await?, ..seen.world }
+            }
+            (_, DataReading::Newest | DataReading::Whole) => RunWorld {
+                // First: what is written to the directory afterwards must not be taken for what the manifest says.
+                manifest: manifests::read(clients, ask.lane, manifest).await?,
+                output: match &look.output {
+                    Some(output) => Some(s3::output(clients, ask.lane, output).await?),
+                    None => None,
+                },
+                pointers: match &look.pointers {
+                    Some(pointers) => Some(pointing(clients, ask.lane, pointers).await?),
+                    None => None,
+                },
+                looked: Some(ask.now),
+            },
+        };
+        let seen = Seen { look: look.clone(), world: world.clone(), is_outdated: false };
+        self.seen().insert(key.clone(), seen);
+        Ok(world)
+    }
+
+    async fn execute(&self, key: &RunKey, step: &RunStep, errand: Errand<'_>) -> Result<(), Failure> {
+        match step {
+            RunStep::WriteManifest { profile, location, manifest } => {
+                let clients = self.catalog.clients(profile)?;
+                let outcome = manifests::write(clients, errand, location, manifest).await;
+                if let Some(seen) = self.seen().get_mut(key) {
+                    seen.is_outdated = true;
+                }
+                outcome
+            }
+        }
+    }
+
+    fn expect(&self, _keys: Vec<RunKey>) {}
+
+    fn forget(&self, key: &RunKey) {
+        self.seen().remove(key);
+    }
+}
+
+/// What points to a run, by what it says itself.
+async fn pointing(
+    clients: &ProfileClients,
+    lane: Lane,
+    look: &PointerLook,
+) -> Result<BTreeMap<Vec<String>, Pointer>, Failure> {
+    let (database, table) = (look.table.database.as_str(), look.table.table.as_str());
+    let all: Vec<(Vec<String>, Option<Pointer>)> = if look.has_partitions {
+        let partitions = glue::get_partitions(clients, lane, database, table).await?;
+        partitions.into_iter().map(|(values, partition)| (values, partition.pointer)).collect()
+    } else {
+        let table = glue::get_table(clients, lane, database, table).await?;
+        table.iter().map(|table| (Vec::new(), publishing::place_of(&table.definition).pointer)).collect()
+    };
+    let pointing = all.into_iter().filter_map(|(values, pointer)| Some((values, pointer?)));
+    Ok(pointing.filter(|(_, pointer)| pointer.run.run == look.run).collect())
+}

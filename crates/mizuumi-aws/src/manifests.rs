@@ -1,0 +1,90 @@
+//! Manifests of runs: read as they were asked for, and written once.
+
+use std::collections::BTreeMap;
+
+use mizuumi_core::data_table::world::ManifestLook;
+use mizuumi_core::publication::{Manifest, sha256};
+use mizuumi_core::{Class, Errand, Failure, Lane, s3_uri};
+
+use crate::clients::ProfileClients;
+use crate::gateway::api;
+
+/// A manifest and the SHA-256 of its file, or why it cannot be read.
+pub(crate) type Found = Result<(Manifest, String), String>;
+
+/// The manifest at a location; none if there is nothing.
+pub(crate) async fn read(
+    clients: &ProfileClients,
+    lane: Lane,
+    location: &str,
+) -> Result<Option<Found>, Failure> {
+    let api = api!("s3", "GetObject", Read);
+    let (bucket, key) = place(api.name, location)?;
+    let get = clients.s3.get_object().bucket(bucket).key(key);
+    let Some(answer) = clients.gateway.read(api, lane, || get.clone().send()).await? else { return Ok(None) };
+    let body = answer.body.collect().await.map_err(|error| Failure {
+        operation: api.name,
+        class: Class::Unavailable,
+        message: format!("the answer broke off: {error}"),
+    })?;
+    let bytes = body.into_bytes();
+    Ok(Some(Manifest::read(&bytes).map(|manifest| (manifest, sha256(&bytes)))))
+}
+
+/// The manifests of a look, by SHA-256; those that are known already are not read again.
+pub(crate) async fn look(
+    clients: &ProfileClients,
+    lane: Lane,
+    wanted: &[ManifestLook],
+    known: &BTreeMap<String, Result<Manifest, String>>,
+) -> Result<BTreeMap<String, Result<Manifest, String>>, Failure> {
+    let mut found = BTreeMap::new();
+    for one in wanted {
+        let seen = match known.get(&one.sha256) {
+            Some(Ok(manifest)) => Ok(manifest.clone()),
+            _ => match read(clients, lane, &one.location).await? {
+                None => Err(format!("its manifest {} is gone", one.location)),
+                Some(Err(why)) => Err(format!("{}: {why}", one.location)),
+                Some(Ok((_, digest))) if digest != one.sha256 => {
+                    Err(format!("its manifest {} is not the one that it asked for", one.location))
+                }
+                Some(Ok((manifest, _))) => Ok(manifest),
+            },
+        };
+        found.insert(one.sha256.clone(), seen);
+    }
+    Ok(found)
+}
+
+/// Writes a manifest where there is none; where there is one, that is a conflict, and the next look reads it.
+pub(crate) async fn write(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    location: &str,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    let api = api!("s3", "PutObject", Write);
+    let (bucket, key) = place(api.name, location)?;
+    let bytes = manifest.bytes();
+    let send = || {
+        let put = clients.s3.put_object().bucket(&bucket).key(&key).if_none_match("*");
+        put.content_type("application/json").body(bytes.clone().into()).send()
+    };
+    let made = clients.gateway.write(api, errand, send).await?;
+    made.map(drop).ok_or_else(|| Failure {
+        operation: api.name,
+        class: Class::Invalid,
+        message: format!("the bucket of {location} is gone"),
+    })
+}
+
+fn place(operation: &'static str, location: &str) -> Result<(String, String), Failure> {
+    let place = s3_uri::bucket_and_prefix(location);
+    // A location of a file: the final `/` that marks a directory is none of its key.
+    let place = place.map(|(bucket, key)| (bucket, key.trim_end_matches('/').to_owned()));
+    place.ok_or_else(|| Failure {
+        operation,
+        class: Class::Invalid,
+        message: format!("'{location}' is no S3 location"),
+    })
+}

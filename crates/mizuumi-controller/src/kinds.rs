@@ -1,0 +1,139 @@
+//! The kinds that are driven, and all that each takes.
+
+use std::sync::{Arc, Mutex};
+
+use kube::Client;
+use mizuumi_api::data_table::{DataTable, DataTableStatus};
+use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus};
+use mizuumi_api::{Installation, installation};
+use mizuumi_aws::catalog::Catalog;
+use mizuumi_aws::{RunPort, TablePort};
+use mizuumi_core::Kind;
+use mizuumi_core::data_table::Tables;
+use mizuumi_core::ingest_run::Runs;
+
+use crate::backoff::Backoff;
+use crate::deletions::Deletions;
+use crate::driver::{Context, Driven};
+use crate::events::Events;
+use crate::index::Index;
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::relations::{Publications, Relations};
+use crate::status::Written;
+use crate::store::Store;
+
+impl Driven for DataTable {
+    type Told = DataTableStatus;
+
+    fn observed_generation(status: &DataTableStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &DataTableStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
+impl Driven for IngestRun {
+    type Told = IngestRunStatus;
+
+    fn observed_generation(status: &IngestRunStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &IngestRunStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
+/// Each kind with its queue.
+#[derive(Clone)]
+pub(crate) struct Kinds {
+    pub(crate) tables: Arc<Context<Tables, TablePort>>,
+    pub(crate) table_queue: Arc<Queue>,
+    pub(crate) runs: Arc<Context<Runs, RunPort>>,
+    pub(crate) run_queue: Arc<Queue>,
+}
+
+/// What all kinds share.
+struct Shared<'a> {
+    client: &'a Client,
+    installation: &'a Arc<Installation>,
+    events: &'a Events,
+    metrics: &'a Metrics,
+}
+
+impl Kinds {
+    pub(crate) fn new(
+        client: &Client,
+        installation: &Arc<Installation>,
+        catalog: &Arc<Catalog>,
+        events: &Events,
+        metrics: &Metrics,
+    ) -> Self {
+        let shared = Shared { client, installation, events, metrics };
+        let concurrency = usize::from(installation.kubernetes.concurrency);
+        let (table_queue, run_queue) = (Arc::new(Queue::new(concurrency)), Arc::new(Queue::new(concurrency)));
+        let store = Arc::new(Store::new());
+        let relations = Arc::new(Publications {
+            installation: installation.clone(),
+            tables: store.clone(),
+            table_queue: table_queue.clone(),
+            run_queue: run_queue.clone(),
+            by_table: Mutex::default(),
+        });
+        let ports = (TablePort::new(catalog.clone()), RunPort::new(catalog.clone()));
+        // Runs are let go by the hundred once they are old, and nothing of the catalog goes with them.
+        let unlimited = installation::Deletions { hold_above: u32::MAX, ..installation.deletions.clone() };
+        Self {
+            tables: shared.context(ports.0, store, relations.clone(), &installation.deletions),
+            table_queue,
+            runs: shared.context(ports.1, Arc::new(Store::new()), relations, &unlimited),
+            run_queue,
+        }
+    }
+
+    /// Brings up to date what is read off rather than counted.
+    pub(crate) fn measure(&self) {
+        measure(&self.tables, &self.table_queue);
+        measure(&self.runs, &self.run_queue);
+    }
+}
+
+impl Shared<'_> {
+    fn context<K, P>(
+        &self,
+        port: P,
+        store: Arc<Store<K::Object>>,
+        relations: Arc<dyn Relations<K>>,
+        deletions: &installation::Deletions,
+    ) -> Arc<Context<K, P>>
+    where
+        K: Kind,
+        K::Object: Driven<Told = K::Status>,
+    {
+        Arc::new(Context {
+            client: self.client.clone(),
+            installation: self.installation.clone(),
+            port: Arc::new(port),
+            events: self.events.clone(),
+            metrics: self.metrics.clone(),
+            store,
+            relations,
+            deletions: Deletions::new(deletions),
+            backoff: Backoff::new(&self.installation.intervals),
+            written: Written::new(),
+            index: Index::new(),
+        })
+    }
+}
+
+fn measure<K, P>(context: &Context<K, P>, queue: &Queue)
+where
+    K: Kind,
+    K::Object: Driven<Told = K::Status>,
+{
+    let unconfirmed = context.store.unconfirmed_deletions();
+    context.metrics.measured(K::NAME, &queue.depths(), context.store.len(), unconfirmed);
+}

@@ -1,0 +1,152 @@
+//! `IngestRun`: where its data goes, whether it is all there, and what is asked to be published.
+
+pub mod desired;
+pub mod plan;
+pub mod report;
+pub mod world;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, RunPhase};
+use mizuumi_api::{Condition, Installation};
+
+pub use desired::{DesiredRun, RunClaim, Target, TargetTable};
+pub use plan::RunStep;
+pub use world::{RunLook, RunWorld};
+
+use crate::data_table::Asked;
+use crate::kind::{DataDue, DataReading, Evidence, Kind};
+use crate::plan::{Goal, Plan};
+use crate::problem::Problem;
+
+/// The kind.
+#[derive(Debug)]
+pub struct Runs;
+
+/// Which run: nothing outside of Kubernetes is named by it alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for RunKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What a goal for a run is.
+pub type RunGoal = Goal<DesiredRun, RunClaim>;
+
+/// What a run asks its table to publish, if it asks.
+#[must_use]
+pub fn asked(object: &IngestRun) -> Option<Asked> {
+    let status = object.status.as_ref()?;
+    let manifest = status.manifest.as_ref().filter(|_| status.phase == Some(RunPhase::Publishing))?;
+    Some(Asked {
+        run: object.metadata.name.clone()?,
+        order: desired::order(object),
+        manifest: manifest.location.clone(),
+        sha256: manifest.sha256.clone(),
+        partitions: manifest.partitions,
+    })
+}
+
+impl Kind for Runs {
+    type Object = IngestRun;
+    type Around = Target;
+    type Status = IngestRunStatus;
+    type Key = RunKey;
+    type Desired = DesiredRun;
+    type Claim = RunClaim;
+    type Look = RunLook;
+    type World = RunWorld;
+    type Step = RunStep;
+
+    const NAME: &'static str = "IngestRun";
+
+    fn key(object: &IngestRun) -> RunKey {
+        RunKey {
+            namespace: object.metadata.namespace.clone().unwrap_or_default(),
+            name: object.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+
+    fn goal(object: &IngestRun, installation: &Installation) -> Result<RunGoal, Vec<Problem>> {
+        if object.metadata.deletion_timestamp.is_some() {
+            return Ok(Goal::Absent(RunClaim::default()));
+        }
+        Ok(Goal::Present(DesiredRun::new(object, installation)))
+    }
+
+    fn heed(goal: &mut RunGoal, object: &IngestRun, around: Target) {
+        match goal {
+            Goal::Present(desired) => desired.target = around,
+            Goal::Absent(claim) | Goal::Released(claim) => {
+                // What is published half way is published wholly before the run goes.
+                let answer = around.answer(object);
+                claim.is_publishing = asked(object).is_some()
+                    && matches!(around, Target::Table(_))
+                    && answer.is_none_or(|answer| !answer.state.is_over());
+            }
+        }
+    }
+
+    fn look(goal: &RunGoal) -> RunLook {
+        match goal {
+            Goal::Present(desired) => desired.look(),
+            Goal::Absent(_) | Goal::Released(_) => RunLook::default(),
+        }
+    }
+
+    fn may_write(goal: &RunGoal) -> bool {
+        match goal {
+            Goal::Present(_) => true,
+            Goal::Absent(claim) | Goal::Released(claim) => claim.is_publishing,
+        }
+    }
+
+    fn plan(goal: &RunGoal, world: &RunWorld, _now: Timestamp) -> Plan<RunStep> {
+        plan::plan(goal, world)
+    }
+
+    fn report(
+        object: &IngestRun,
+        goal: Option<&RunGoal>,
+        evidence: &Evidence<RunWorld, RunStep>,
+        now: Timestamp,
+    ) -> IngestRunStatus {
+        report::report(object, goal, evidence, now)
+    }
+
+    fn conditions(status: &IngestRunStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn event_reason(step: &RunStep) -> &'static str {
+        step.event_reason()
+    }
+
+    fn rests_on_data(_step: &RunStep) -> bool {
+        true
+    }
+
+    fn next_look(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Option<DataDue> {
+        let Goal::Present(desired) = goal else { return None };
+        let look = desired.look();
+        if look == RunLook::default() {
+            return None;
+        }
+        let at =
+            world.looked.map_or(now, |looked| looked.checked_add(desired.least).unwrap_or(Timestamp::MAX));
+        Some(DataDue { at, reading: DataReading::Newest, is_urgent: world.looked.is_none() })
+    }
+
+    fn next_flip(_object: &IngestRun, _status: &IngestRunStatus, _now: Timestamp) -> Option<Timestamp> {
+        None
+    }
+}

@@ -1,0 +1,186 @@
+//! What an `IngestRun` asks for, and the table that it is for.
+
+use jiff::SignedDuration;
+use mizuumi_api::Installation;
+use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
+use mizuumi_api::ingest_run::{IngestRun, Outcome, RunEngine};
+
+use super::world::{OutputLook, PointerLook, RunLook};
+use crate::data_table::{TableKey, Tables, publishing};
+use crate::kind::Kind;
+use crate::plan::Goal;
+use crate::publication::{self, RunOrder};
+
+/// A run as the spec wants it.
+#[derive(Clone, Debug)]
+pub struct DesiredRun {
+    /// Its name, which is that of its directory.
+    pub run: String,
+    /// Name of its `DataTable`.
+    pub table: String,
+    /// What it does.
+    pub work: Work,
+    /// The table, as far as it is known.
+    pub target: Target,
+    /// Whether nothing more happens: it is over, or its table is asked and the answer is waited for.
+    pub is_settled: bool,
+    /// The least time between two looks.
+    pub least: SignedDuration,
+}
+
+/// What a run does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Somebody else brings data.
+    External {
+        /// Its place among the others.
+        order: RunOrder,
+        /// How it ended, if that was said.
+        outcome: Option<Outcome>,
+        /// A sentence about it.
+        message: Option<String>,
+    },
+    /// What that run brought is taken back.
+    Rollback(String),
+    /// The spec does not say what it has to; only an API server without the definition's rules lets it in.
+    Unsaid,
+}
+
+/// The table that a run is for.
+#[derive(Clone, Debug, Default)]
+pub enum Target {
+    /// It was not looked for.
+    #[default]
+    Unknown,
+    /// There is none.
+    Missing,
+    /// No run can be published into it, and why.
+    Refused(String),
+    /// This one.
+    Table(Box<TargetTable>),
+}
+
+/// A table that runs are published into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetTable {
+    /// Which Glue table, and with whose credentials.
+    pub key: TableKey,
+    /// Its root.
+    pub root: String,
+    /// Names of its partition keys.
+    pub keys: Vec<String>,
+    /// What it says became of what runs asked for.
+    pub publications: Vec<PublicationStatus>,
+}
+
+/// A run that is being deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunClaim {
+    /// Whether its table is publishing it.
+    pub is_publishing: bool,
+}
+
+/// A run's place among the others; a rollback has none.
+#[must_use]
+pub fn order(object: &IngestRun) -> Option<RunOrder> {
+    Some(RunOrder {
+        session_time: object.spec.session_time?,
+        revision: object.spec.revision,
+        run: object.metadata.name.clone()?,
+    })
+}
+
+impl Target {
+    /// The table that a run names.
+    #[must_use]
+    pub fn of(table: &DataTable, installation: &Installation) -> Self {
+        let refused = |why: &str| Self::Refused(why.to_owned());
+        if table.metadata.deletion_timestamp.is_some() {
+            return refused("it is being deleted");
+        }
+        if table.spec.management_policy != ManagementPolicy::Full {
+            return refused("its `spec.managementPolicy` is not 'Full', so nothing is written for it");
+        }
+        let desired = match Tables::goal(table, installation) {
+            Ok(Goal::Present(desired)) => desired,
+            Ok(_) => return refused("it is being deleted"),
+            Err(problems) => {
+                let first = problems.first().map(ToString::to_string).unwrap_or_default();
+                return Self::Refused(format!("its spec does not hold: {first}"));
+            }
+        };
+        let Some(published) = publishing::policy(&desired) else {
+            return refused("its `spec.partitions.mode` is not 'Published'");
+        };
+        Self::Table(Box::new(TargetTable {
+            key: Tables::key(table),
+            root: published.root.clone(),
+            keys: desired.partition_keys.iter().map(|key| key.name.clone()).collect(),
+            publications: table.status.as_ref().map(|s| s.publications.clone()).unwrap_or_default(),
+        }))
+    }
+
+    /// What the table says became of what the run asks for.
+    #[must_use]
+    pub fn answer(&self, object: &IngestRun) -> Option<&PublicationStatus> {
+        let Self::Table(table) = self else { return None };
+        let sha256 = &object.status.as_ref()?.manifest.as_ref()?.sha256;
+        let name = object.metadata.name.as_deref()?;
+        table.publications.iter().find(|told| told.run == name && told.sha256 == *sha256)
+    }
+}
+
+impl DesiredRun {
+    pub(super) fn new(object: &IngestRun, installation: &Installation) -> Self {
+        let spec = &object.spec;
+        let work = match (spec.engine, order(object), &spec.rollback) {
+            (RunEngine::External, Some(order), _) => {
+                let external = spec.external.clone().unwrap_or_default();
+                Work::External { order, outcome: external.outcome, message: external.message }
+            }
+            (RunEngine::Rollback, _, Some(rollback)) => Work::Rollback(rollback.run.clone()),
+            _ => Work::Unsaid,
+        };
+        let status = object.status.as_ref();
+        Self {
+            run: object.metadata.name.clone().unwrap_or_default(),
+            table: spec.table.clone(),
+            work,
+            target: Target::Unknown,
+            is_settled: status.is_some_and(|status| {
+                status.manifest.is_some()
+                    || status.phase.is_some_and(mizuumi_api::ingest_run::RunPhase::is_over)
+            }),
+            least: SignedDuration::from_secs(installation.intervals.data_seconds.into()),
+        }
+    }
+
+    /// What has to be looked at; nothing once the table is asked, since what it is asked for never changes.
+    #[must_use]
+    pub fn look(&self) -> RunLook {
+        let Target::Table(table) = &self.target else { return RunLook::default() };
+        if self.is_settled {
+            return RunLook::default();
+        }
+        let output =
+            OutputLook { location: publication::output(&table.root, &self.run), keys: table.keys.clone() };
+        let pointers = |run: &String| PointerLook {
+            table: table.key.clone(),
+            has_partitions: !table.keys.is_empty(),
+            run: run.clone(),
+        };
+        let (output, pointers) = match &self.work {
+            Work::External { outcome: Some(Outcome::Failed), .. } | Work::Unsaid => {
+                return RunLook::default();
+            }
+            Work::External { .. } => (Some(output), None),
+            Work::Rollback(run) => (None, Some(pointers(run))),
+        };
+        RunLook {
+            profile: table.key.profile.clone(),
+            output,
+            pointers,
+            manifest: Some(publication::manifest(&table.root, &self.run)),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What to do about a run: write its manifest once its data is all there.
+
+use std::fmt;
+
+use mizuumi_api::Reason;
+use mizuumi_api::ingest_run::Outcome;
+
+use super::RunGoal;
+use super::desired::{DesiredRun, Target, TargetTable, Work};
+use super::world::{Output, RunWorld};
+use crate::plan::{Goal, Plan};
+use crate::publication::{self, Manifest, ManifestPartition};
+
+/// The object by which one who writes with Hadoop's committers says that all is there.
+pub const MARKER: &str = "_SUCCESS";
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunStep {
+    /// Write the manifest, if there is none.
+    WriteManifest {
+        /// Profile of the installation's configuration.
+        profile: String,
+        /// Where.
+        location: String,
+        /// What it says.
+        manifest: Box<Manifest>,
+    },
+}
+
+impl RunStep {
+    /// The reason that the Event about this step carries.
+    #[must_use]
+    pub const fn event_reason(&self) -> &'static str {
+        match self {
+            Self::WriteManifest { .. } => "ManifestWritten",
+        }
+    }
+}
+
+impl fmt::Display for RunStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WriteManifest { location, manifest, .. } => {
+                let partitions = manifest.partitions.len();
+                let files = manifest.files();
+                write!(f, "write manifest: {partitions} partitions, {files} files, at {location}")
+            }
+        }
+    }
+}
+
+/// What to do about a run.
+#[must_use]
+pub fn plan(goal: &RunGoal, world: &RunWorld) -> Plan<RunStep> {
+    match goal {
+        Goal::Present(desired) if desired.is_settled => Plan::in_sync(None),
+        Goal::Present(desired) => progress(desired, world),
+        Goal::Absent(claim) | Goal::Released(claim) if claim.is_publishing => Plan::converge(
+            Reason::Deleting,
+            "its table is publishing it; it goes once that is done",
+            Vec::new(),
+        ),
+        Goal::Absent(_) | Goal::Released(_) => Plan::in_sync(None),
+    }
+}
+
+fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
+    let name = &desired.table;
+    let table = match &desired.target {
+        Target::Table(table) => table,
+        Target::Unknown => {
+            return Plan::converge(
+                Reason::Progressing,
+                format!("looking for DataTable '{name}'"),
+                Vec::new(),
+            );
+        }
+        Target::Missing => {
+            return Plan::blocked(
+                Reason::TableNotFound,
+                format!(
+                    "there is no DataTable '{name}' in this namespace; apply it, and the run goes on by itself"
+                ),
+            );
+        }
+        Target::Refused(why) => {
+            return Plan::blocked(
+                Reason::TableNotPublished,
+                format!("no run can be published into DataTable '{name}': {why}"),
+            );
+        }
+    };
+    let manifest = match &desired.work {
+        Work::Unsaid => {
+            let message = "`spec.sessionTime` or `spec.rollback` is missing";
+            return Plan::blocked(Reason::SpecInvalid, message);
+        }
+        Work::External { outcome: Some(Outcome::Failed), message, .. } => {
+            let said = message.as_deref().unwrap_or("no reason was given");
+            return Plan::blocked(Reason::RunFailed, format!("its work failed: {said}"));
+        }
+        Work::External { outcome, .. } => {
+            let location = publication::output(&table.root, &desired.run);
+            let Some(output) = &world.output else {
+                return Plan::converge(Reason::Running, format!("looking at {location}"), Vec::new());
+            };
+            if outcome.is_none() && !output.has_marker {
+                let message = format!(
+                    "waiting for the object '{MARKER}' in {location}, or for `spec.external.outcome`"
+                );
+                return Plan::converge(Reason::Running, message, Vec::new());
+            }
+            of_output(desired, table, output)
+        }
+        Work::Rollback(run) => {
+            let Some(pointers) = &world.pointers else {
+                let message = format!("looking for what points to run '{run}'");
+                return Plan::converge(Reason::Running, message, Vec::new());
+            };
+            // What is taken back already points there no more: the manifest knows what it was.
+            if let Some(Ok((manifest, _))) = &world.manifest {
+                Ok(manifest.clone())
+            } else if pointers.is_empty() {
+                Err(format!(
+                    "nothing in '{}' points to run '{run}', so there is nothing to take back",
+                    table.key
+                ))
+            } else {
+                let partition =
+                    |(values, pointer): (&Vec<String>, &publication::Pointer)| ManifestPartition {
+                        values: values.clone(),
+                        location: pointer.previous.as_ref().map(|previous| previous.location.clone()),
+                        run: pointer.previous.as_ref().and_then(|previous| previous.run.clone()),
+                        files: 0,
+                        bytes: 0,
+                        sha256: None,
+                    };
+                let partitions = pointers.iter().map(partition).collect();
+                Ok(manifest_of(desired, table, partitions))
+            }
+        }
+    };
+    let manifest = match manifest {
+        Ok(manifest) => manifest,
+        Err(why) => return Plan::blocked(Reason::OutputInvalid, why),
+    };
+    let location = publication::manifest(&table.root, &desired.run);
+    match &world.manifest {
+        None => {
+            let profile = table.key.profile.clone();
+            let step = RunStep::WriteManifest { profile, location, manifest: Box::new(manifest) };
+            Plan::converge(Reason::Running, step.to_string(), vec![step])
+        }
+        Some(Err(why)) => Plan::blocked(Reason::OutputInvalid, format!("at {location}: {why}")),
+        Some(Ok((there, _))) if *there == manifest => {
+            Plan::converge(Reason::Publishing, "its table is asked to publish it", Vec::new())
+        }
+        Some(Ok(_)) => Plan::blocked(
+            Reason::OutputInvalid,
+            format!(
+                "what is in its directory is not what its manifest {location} says: it has been written to since; make a \
+                 run of the next revision, under another name"
+            ),
+        ),
+    }
+}
+
+fn manifest_of(desired: &DesiredRun, table: &TargetTable, partitions: Vec<ManifestPartition>) -> Manifest {
+    let (order, rolls_back) = match &desired.work {
+        Work::External { order, .. } => (Some(order.clone()), None),
+        Work::Rollback(run) => (None, Some(run.clone())),
+        Work::Unsaid => (None, None),
+    };
+    Manifest { table: table.key.to_string(), run: desired.run.clone(), order, rolls_back, partitions }
+}
+
+/// The manifest of what lies in a run's directory, or why that cannot be published.
+fn of_output(desired: &DesiredRun, table: &TargetTable, output: &Output) -> Result<Manifest, String> {
+    if let Some(stray) = output.strays.first() {
+        let keys: Vec<String> = table.keys.iter().map(|key| format!("{key}=…/")).collect();
+        let more = output.strays.len() - 1;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return Err(format!(
+            "'{stray}'{more} does not lie in a directory '{}' of its own, and would be read by nobody",
+            keys.concat()
+        ));
+    }
+    if output.partitions.is_empty() {
+        let location = publication::output(&table.root, &desired.run);
+        return Err(format!("there is no data in {location}"));
+    }
+    let partitions = output.partitions.iter().map(|(values, partition)| ManifestPartition {
+        values: values.clone(),
+        location: Some(partition.location.clone()),
+        run: None,
+        files: partition.files,
+        bytes: partition.bytes,
+        sha256: Some(partition.sha256.clone()),
+    });
+    Ok(manifest_of(desired, table, partitions.collect()))
+}

@@ -1,0 +1,207 @@
+//! What to say of a run: the status, made from what was observed and acknowledged, never from intent.
+
+use jiff::Timestamp;
+use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, keeping_times};
+use mizuumi_api::data_table::PublicationState;
+use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, ManifestStatus, RunPhase};
+use mizuumi_api::{Reason, annotation};
+
+use super::RunGoal;
+use super::desired::{DesiredRun, Target};
+use super::plan::RunStep;
+use super::world::RunWorld;
+use crate::kind::Evidence;
+use crate::plan::{Goal, Verdict};
+use crate::publication;
+
+/// Longest value of the annotation that requests a reconciliation.
+const LONGEST_REQUEST: usize = 256;
+
+/// What the conditions say.
+struct Told {
+    phase: RunPhase,
+    ready: ConditionStatus,
+    beside: Option<ConditionType>,
+    succeeded: ConditionStatus,
+    reason: Reason,
+    message: String,
+}
+
+impl Told {
+    /// It is under way.
+    fn going(phase: RunPhase, reason: Reason, message: impl Into<String>) -> Self {
+        let (ready, succeeded) = (ConditionStatus::True, ConditionStatus::Unknown);
+        Self { phase, ready, beside: None, succeeded, reason, message: message.into() }
+    }
+
+    /// It goes on by itself, sooner or later.
+    fn held_up(phase: RunPhase, reason: Reason, message: impl Into<String>) -> Self {
+        let (ready, beside) = (ConditionStatus::Unknown, Some(ConditionType::Reconciling));
+        Self { ready, beside, ..Self::going(phase, reason, message) }
+    }
+
+    /// It goes on once somebody has changed something.
+    fn stuck(phase: RunPhase, reason: Reason, message: impl Into<String>) -> Self {
+        let (ready, beside) = (ConditionStatus::False, Some(ConditionType::Stalled));
+        Self { ready, beside, ..Self::going(phase, reason, message) }
+    }
+
+    /// It is over, and nothing more of it is published.
+    fn failed(reason: Reason, message: impl Into<String>) -> Self {
+        let (beside, succeeded) = (Some(ConditionType::Stalled), ConditionStatus::False);
+        Self { beside, succeeded, ..Self::going(RunPhase::Failed, reason, message) }
+    }
+}
+
+/// The status of a run.
+#[must_use]
+pub fn report(
+    object: &IngestRun,
+    goal: Option<&RunGoal>,
+    evidence: &Evidence<RunWorld, RunStep>,
+    now: Timestamp,
+) -> IngestRunStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let generation = object.metadata.generation.unwrap_or_default();
+    let desired = match goal {
+        Some(Goal::Present(desired)) => Some(desired),
+        _ => None,
+    };
+    let asked = object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
+    let mut status = IngestRunStatus {
+        observed_generation: generation,
+        last_handled_reconcile_at: asked.map(|text| cut(text, LONGEST_REQUEST)),
+        ..before.clone()
+    };
+    if before.phase.is_some_and(RunPhase::is_over) {
+        // What is over does not change any more.
+        for condition in &mut status.conditions {
+            condition.observed_generation = generation;
+        }
+        return status;
+    }
+    if let Some(DesiredRun { target: Target::Table(table), run, .. }) = desired {
+        status.output = status.output.or_else(|| Some(publication::output(&table.root, run)));
+    }
+    let told = told(object, desired, evidence, &mut status);
+    if told.phase.is_over() {
+        status.finished_at = Some(now);
+    }
+    if status.manifest.is_some() {
+        status.written_at = status.written_at.or(Some(now));
+    }
+    status.phase = Some(told.phase);
+    let condition =
+        |type_, is: ConditionStatus| Condition::new(type_, is, told.reason, &told.message, generation, now);
+    let beside = told.beside.map(|beside| condition(beside, ConditionStatus::True));
+    let conditions = beside
+        .into_iter()
+        .chain([
+            condition(ConditionType::Ready, told.ready),
+            condition(ConditionType::Succeeded, told.succeeded),
+        ])
+        .collect();
+    status.conditions = keeping_times(conditions, &before.conditions);
+    status
+}
+
+fn told(
+    object: &IngestRun,
+    desired: Option<&DesiredRun>,
+    evidence: &Evidence<RunWorld, RunStep>,
+    status: &mut IngestRunStatus,
+) -> Told {
+    let phase = status.phase.unwrap_or(RunPhase::Pending);
+    match evidence {
+        Evidence::FirstSight => Told::held_up(phase, Reason::Progressing, "looking for its table"),
+        Evidence::Invalid(problems) => {
+            let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Told::stuck(phase, Reason::SpecInvalid, listed.join("; "))
+        }
+        Evidence::Held(why) => Told::stuck(phase, Reason::DeletionHeld, why),
+        Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
+            let (reason, message) = (failure.class.reason(), failure.to_string());
+            if failure.class.is_transient() {
+                Told::held_up(phase, reason, message)
+            } else {
+                Told::stuck(phase, reason, message)
+            }
+        }
+        Evidence::Observed { world, plan, .. } => {
+            match &plan.verdict {
+                Verdict::Blocked(reason @ (Reason::OutputInvalid | Reason::RunFailed), message) => {
+                    return Told::failed(*reason, message);
+                }
+                Verdict::Blocked(reason, message) => return Told::stuck(phase, *reason, message),
+                Verdict::Converging(Reason::Publishing, _) => {
+                    if let (
+                        Some(Ok((manifest, sha256))),
+                        Some(DesiredRun { target: Target::Table(table), run, .. }),
+                    ) = (&world.manifest, desired)
+                    {
+                        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+                        status.manifest = Some(ManifestStatus {
+                            location: publication::manifest(&table.root, run),
+                            sha256: sha256.clone(),
+                            partitions: i64::try_from(manifest.partitions.len()).unwrap_or(i64::MAX),
+                            files: count(manifest.files()),
+                            bytes: count(manifest.size()),
+                        });
+                    }
+                }
+                Verdict::Converging(reason, message) if status.manifest.is_none() => {
+                    return Told::going(RunPhase::Running, *reason, message);
+                }
+                Verdict::Converging(..) | Verdict::InSync => {}
+            }
+            let is_deleted = object.metadata.deletion_timestamp.is_some();
+            match desired.and_then(|desired| desired.target.answer(object)) {
+                _ if is_deleted => Told::held_up(
+                    phase,
+                    Reason::Deleting,
+                    "its table is publishing it; the run goes once that is done",
+                ),
+                Some(answer) if answer.state.is_over() => answered(answer, status),
+                _ => publishing(desired),
+            }
+        }
+    }
+}
+
+fn publishing(desired: Option<&DesiredRun>) -> Told {
+    let waits = |why: String| Told::stuck(RunPhase::Publishing, Reason::TableNotPublished, why);
+    match desired.map(|desired| (&desired.target, &desired.table)) {
+        Some((Target::Missing, table)) => waits(format!("DataTable '{table}' is gone; nothing is published")),
+        Some((Target::Refused(why), table)) => {
+            waits(format!("DataTable '{table}' does not publish it: {why}"))
+        }
+        _ => Told::going(
+            RunPhase::Publishing,
+            Reason::Publishing,
+            "all data is there; its table is asked to publish it",
+        ),
+    }
+}
+
+fn answered(answer: &mizuumi_api::data_table::PublicationStatus, status: &mut IngestRunStatus) -> Told {
+    match answer.state {
+        PublicationState::RolledBack => {
+            Told::failed(Reason::RolledBack, "it was rolled back before it was published wholly")
+        }
+        PublicationState::Refused => Told::failed(
+            Reason::OutputInvalid,
+            format!("its table does not publish it: {}", answer.message.as_deref().unwrap_or_default()),
+        ),
+        PublicationState::Published | PublicationState::Publishing => {
+            status.superseded = Some(answer.superseded);
+            let published = answer.partitions - answer.superseded;
+            let left = match answer.superseded {
+                0 => String::new(),
+                left => format!("; {left} left as they are, since later runs brought them"),
+            };
+            let message = format!("published {published} of {} partitions{left}", answer.partitions);
+            let succeeded = ConditionStatus::True;
+            Told { succeeded, ..Told::going(RunPhase::Succeeded, Reason::Published, message) }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What is observed of a run: what lies in its directory, and its manifest.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::data_table::{PartitionValues, TableKey};
+use crate::publication::{Manifest, Pointer};
+
+/// What has to be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunLook {
+    /// Profile of the installation's configuration.
+    pub profile: String,
+    /// The run's directory, and the table's partition keys.
+    pub output: Option<OutputLook>,
+    /// What points to an earlier run.
+    pub pointers: Option<PointerLook>,
+    /// Where the run's manifest is, or will be.
+    pub manifest: Option<String>,
+}
+
+/// Which directory to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputLook {
+    /// Where it is.
+    pub location: String,
+    /// Names of the partition keys, in the order of the directories below it.
+    pub keys: Vec<String>,
+}
+
+/// Whose pointers to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PointerLook {
+    /// The table.
+    pub table: TableKey,
+    /// Whether it has partitions; else it points itself.
+    pub has_partitions: bool,
+    /// The run that they point to.
+    pub run: String,
+}
+
+/// A run as it was seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunWorld {
+    /// What lies in its directory, if that was looked at.
+    pub output: Option<Output>,
+    /// What points to the run that is taken back, if that was looked at.
+    pub pointers: Option<BTreeMap<PartitionValues, Pointer>>,
+    /// Its manifest and the SHA-256 of it, if there is one; or why it cannot be read.
+    pub manifest: Option<Result<(Manifest, String), String>>,
+    /// When it was looked.
+    pub looked: Option<Timestamp>,
+}
+
+/// What lies in a run's directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Whether the object `_SUCCESS` is there.
+    pub has_marker: bool,
+    /// The data by partition; one without values where the table has no partition keys.
+    pub partitions: BTreeMap<PartitionValues, OutputPartition>,
+    /// Data that lies in no directory of a partition, or in two directories of one.
+    pub strays: Vec<String>,
+}
+
+/// The data of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputPartition {
+    /// Where it lies.
+    pub location: String,
+    /// How many files.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// SHA-256 over names, sizes and `ETag`s of the files.
+    pub sha256: String,
+}
