@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 bin=${CARGO_TARGET_DIR:?set by the Makefile}/debug
 export PATH=$bin:$PATH
 examples=examples/quickstart
+publishing=examples/publishing
 pid_file=.stand/run/mizuumi.pid
 log=.stand/logs/mizuumi.log
 begin=$SECONDS
@@ -62,15 +63,15 @@ applied=("${tables[@]/#/--filename=}")
 say "1. The custom resources and the controller"
 mizuumi crds | kubectl apply --server-side -f - > /dev/null
 stop_controller
-if [ -n "$(kubectl get dtbl --output=name)" ]; then
-  # What an earlier demo left: let the tables go without a controller, then forget that AWS ever had them.
-  kubectl annotate dtbl --all mizuumi.dev/abandon=true --overwrite > /dev/null
-  kubectl delete dtbl --all --wait=false > /dev/null
+if [ -n "$(kubectl get dtbl,irun --output=name)" ]; then
+  # What an earlier demo left: let it go without a controller, then forget that AWS ever had it.
+  kubectl annotate dtbl,irun --all mizuumi.dev/abandon=true --overwrite > /dev/null
+  kubectl delete dtbl,irun --all --wait=false > /dev/null
   kubectl delete events --all > /dev/null
 fi
 mizuumi-localaws reset > /dev/null
 start_controller
-kubectl wait --for=delete dtbl --all --timeout=30s > /dev/null
+kubectl wait --for=delete dtbl,irun --all --timeout=30s > /dev/null
 echo "  controller running (configuration $examples/mizuumi.yaml, log $log)"
 
 say "2. Data arrives in S3: real flights, ten months of them; two months are late"
@@ -106,7 +107,25 @@ for key in ("mizuumi.data_time", "mizuumi.loaded_at", "mizuumi.fresh_until", "mi
     print(f"    {key:<20} {table['Parameters'][key]}")
 PY
 
-say "8. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
+say "8. A job publishes: its data goes into a directory of its own, and into the table all at once"
+show kubectl apply --filename "$publishing/10-delays.yaml" --filename "$publishing/20-run.yaml"
+show kubectl wait --for=condition=Ready dtbl/delays irun/delays-20261101-r0 --timeout=60s
+"$python" stand/demo/job.py delays-20261101-r0
+show kubectl wait --for=condition=Succeeded irun/delays-20261101-r0 --timeout=60s
+"$python" stand/demo/job.py
+echo "  the next revision takes hours for minutes:"
+show kubectl apply --filename "$publishing/30-rerun.yaml"
+show kubectl wait --for=condition=Ready irun/delays-20261101-r1 --timeout=60s
+"$python" stand/demo/job.py delays-20261101-r1 bad
+show kubectl wait --for=condition=Succeeded irun/delays-20261101-r1 --timeout=60s
+"$python" stand/demo/job.py
+echo "  so it is taken back:"
+show kubectl apply --filename "$publishing/40-rollback.yaml"
+show kubectl wait --for=condition=Succeeded irun/delays-20261101-r1-back --timeout=60s
+"$python" stand/demo/job.py
+show kubectl get irun
+
+say "9. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
 cat << TRY
   source .stand/env; PATH=$bin:\$PATH
   kubectl describe dtbl flights

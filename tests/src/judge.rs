@@ -202,7 +202,8 @@ impl Witness {
     pub fn effects(team: &Team, writes: &[Write]) -> BTreeMap<String, usize> {
         let mut effects = BTreeMap::new();
         for write in writes {
-            let what = write.resource.replace(&team.aws.database, "DATABASE");
+            let what =
+                write.resource.replace(&team.aws.database, "DATABASE").replace(&team.aws.bucket, "BUCKET");
             *effects.entry(format!("{} {what}", write.operation)).or_default() += 1;
         }
         effects
@@ -234,7 +235,10 @@ fn differences(object: &DataTable, table: &Table) -> Vec<String> {
     if spec.description.is_some() && spec.description.as_deref() != table.description() {
         differs.push(format!("description {:?}", table.description()));
     }
-    if !same_place(storage.and_then(|storage| storage.location()).unwrap_or_default(), &spec.location) {
+    let is_published = spec.partitions.as_ref().is_some_and(|p| p.mode == PartitionMode::Published);
+    let root = spec.location.trim_end_matches('/');
+    let wanted = if is_published { format!("{root}/head/") } else { spec.location.clone() };
+    if !same_place(storage.and_then(|storage| storage.location()).unwrap_or_default(), &wanted) {
         differs.push("location".to_owned());
     }
     let wanted =

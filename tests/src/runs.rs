@@ -1,6 +1,7 @@
 //! What a team does with runs: it writes their data, starts them, and waits for them.
 
 use anyhow::ensure;
+use futures::{StreamExt as _, stream};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use mizuumi_api::IngestRun;
@@ -8,6 +9,9 @@ use mizuumi_api::ingest_run::RunPhase;
 use serde_json::{Value, json};
 
 use crate::team::Team;
+
+/// Files that are written at once.
+const PUTS: usize = 8;
 
 impl Team {
     /// The team's `IngestRun`s.
@@ -25,9 +29,10 @@ impl Team {
     /// Writes a run's data: one file in each of these directories.
     pub async fn write_output(&self, table: &str, run: &str, directories: &[&str]) {
         let root = format!("{}/runs/{run}/", table.replace('-', "_"));
-        for directory in directories {
+        let put = async |directory: &&str| {
             self.aws.put(&format!("{root}{directory}part-0.parquet"), &format!("{run} {directory}")).await;
-        }
+        };
+        stream::iter(directories).for_each_concurrent(PUTS, put).await;
     }
 
     /// Says that a run's data is all there.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use aws_sdk_glue::types::Table;
 use mizuumi_api::Installation;
+use mizuumi_api::ingest_run::RunPhase;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -26,6 +27,10 @@ pub enum Story {
     Delete,
     /// It is deleted, and its table stays.
     Release,
+    /// A run brings 250 partitions into it, which are there already.
+    Publish,
+    /// That run is taken back.
+    RollBack,
 }
 
 /// How a controller dies.
@@ -104,9 +109,36 @@ pub fn second(team: &Team) -> Value {
     json!({ "description": "second", "partitions": { "declared": declared } })
 }
 
+/// How many partitions a run brings: three calls of BatchUpdatePartition.
+const PUBLISHED: usize = 250;
+
+/// A table that runs are published into.
+fn published() -> Value {
+    json!({
+        "partitionKeys": [{ "name": "day", "type": "string" }],
+        "partitions": { "mode": "Published" },
+    })
+}
+
+/// Writes a run's data.
+async fn write(team: &Team, run: &str) {
+    let days: Vec<String> = (0..PUBLISHED).map(|day| format!("day=d{day:03}/")).collect();
+    let days: Vec<&str> = days.iter().map(String::as_str).collect();
+    team.write_output("orders", run, &days).await;
+    team.mark_output("orders", run).await;
+}
+
+/// Has a run bring the 250 partitions.
+pub(crate) async fn bring(team: &Team, run: &str, day: u8) {
+    write(team, run).await;
+    team.start_run(run, "orders", day, 0).await;
+    team.run_phase(run, RunPhase::Succeeded).await;
+}
+
 impl Story {
     /// Every story.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Delete, Self::Release];
+    pub const ALL: [Self; 6] =
+        [Self::Create, Self::Update, Self::Delete, Self::Release, Self::Publish, Self::RollBack];
 
     /// All that comes before.
     pub async fn prepare(self, team: &Team) {
@@ -114,6 +146,15 @@ impl Story {
             Self::Create => {}
             Self::Update | Self::Delete => drop(team.create_ready("orders", first("Delete")).await),
             Self::Release => drop(team.create_ready("orders", first("Retain")).await),
+            Self::Publish | Self::RollBack => {
+                team.create_ready("orders", published()).await;
+                bring(team, "first", 1).await;
+                write(team, "second").await;
+                if self == Self::RollBack {
+                    team.start_run("second", "orders", 2, 0).await;
+                    team.run_phase("second", RunPhase::Succeeded).await;
+                }
+            }
         }
     }
 
@@ -123,6 +164,8 @@ impl Story {
             Self::Create => drop(team.create("orders", first("Delete")).await),
             Self::Update => drop(team.change("orders", second(team)).await),
             Self::Delete | Self::Release => team.delete("orders").await,
+            Self::Publish => drop(team.start_run("second", "orders", 2, 0).await),
+            Self::RollBack => drop(team.roll_back("back", "orders", "second").await),
         }
     }
 
@@ -131,6 +174,16 @@ impl Story {
     /// # Errors
     /// If it has.
     pub async fn has_ended(self, team: &Team) -> Result<()> {
+        let run = match self {
+            Self::Publish => Some("second"),
+            Self::RollBack => Some("back"),
+            Self::Create | Self::Update | Self::Delete | Self::Release => None,
+        };
+        if let Some(run) = run {
+            let status = team.runs().get(run).await?.status;
+            let phase = status.and_then(|status| status.phase);
+            ensure!(phase == Some(RunPhase::Succeeded), "run '{run}' is {phase:?}");
+        }
         let table = team.tables.get_opt("orders").await?;
         let ended = match (self, &table) {
             (Self::Delete | Self::Release, table) => table.is_none(),
@@ -303,7 +356,14 @@ pub async fn portrait(team: &Team, name: &str) -> String {
         .await
         .into_iter()
         .map(|mut partition| {
-            let marks: BTreeMap<_, _> = partition.parameters.take().into_iter().flatten().collect();
+            // When files were written differs each time.
+            let marks: BTreeMap<_, _> = partition
+                .parameters
+                .take()
+                .into_iter()
+                .flatten()
+                .filter(|(key, _)| !key.ends_with("run_loaded_at"))
+                .collect();
             partition.creation_time = None;
             format!("{partition:?} {marks:?}")
         })

@@ -70,13 +70,18 @@ use crate::duration::ShortDuration;
         .message("a freshness source of type 'PartitionValue' or 'PartitionCreation' needs registered partitions; with `mode` 'Projected' there are none").reason(Reason::FieldValueForbidden).field_path(".freshness"),
     validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type.startsWith('Partition')) || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("a freshness source of type 'PartitionValue' or 'PartitionCreation' needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'Manifest') || (has(self.partitions) && self.partitions.mode == 'Published')")
+        .message("a freshness source of type 'Manifest' goes with `partitions.mode` 'Published'").reason(Reason::FieldValueInvalid).field_path(".freshness"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DataTableSpec {
-    /// Glue database that the table is in. It must exist and the installation must allow it. It cannot be changed.
+    /// Glue database that the table is in. The installation must allow it. It cannot be changed.
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z0-9_][a-z0-9_-]*$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`database` is immutable").reason(Reason::FieldValueForbidden))]
     pub database: String,
+    /// What happens while the database does not exist.
+    #[serde(default)]
+    pub database_policy: DatabasePolicy,
     /// Name of the table in Glue. Without it, the object's own name with `-` and `.` written as `_`. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z0-9_][a-z0-9_-]*$"))]
@@ -172,6 +177,12 @@ pub struct DataTableSpec {
     /// How recent the data has to be, and how that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<Freshness>,
+    /// Changes that break readers and are made all the same, by the hashes that the condition `Ready` and `mizuumi plan`
+    /// name. One that fits nothing does nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub approvals: Option<Vec<String>>,
     /// What happens in Glue when this object is deleted. Data in S3 is never deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -184,6 +195,16 @@ pub struct DataTableSpec {
     /// Stop writing to AWS for a while. Freshness goes on being told; deletion goes on working.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// What happens while the database does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DatabasePolicy {
+    /// The table waits for it.
+    #[default]
+    Require,
+    /// It is made. It is never deleted, whatever becomes of its tables.
+    Create,
 }
 
 /// Layer of the lake.
@@ -212,6 +233,10 @@ impl Layer {
 /// Where the columns come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
+    validation = Rule::new("(self.from == 'Avsc') == has(self.avsc)")
+        .message("`avsc` must be set when `from` is 'Avsc', and only then").reason(Reason::FieldValueInvalid).field_path(".avsc"),
+    validation = Rule::new("self.from == 'Declared' || !has(self.columns)")
+        .message("`columns` goes with `from` 'Declared'").reason(Reason::FieldValueInvalid).field_path(".columns"),
     validation = Rule::new("self.from != 'Declared' || (has(self.columns) && self.columns.size() > 0)")
         .message("`columns` must be set when `from` is 'Declared'").reason(Reason::FieldValueRequired).field_path(".columns"),
 )]
@@ -219,11 +244,20 @@ impl Layer {
 pub struct TableSchema {
     /// The source of the columns.
     pub from: SchemaSource,
+    /// Which changes of the columns are made without asking; without it, `Widening`. What goes farther waits until it is
+    /// approved by `spec.approvals`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evolution: Option<EvolutionClass>,
     /// The columns, in order, without the partition keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub columns: Option<Vec<Column>>,
+    /// With `Avsc`: an Avro schema of type `record`, in JSON. Its fields are the columns, by the types that Hive's serde for
+    /// Avro gives them; with `format: avro` readers find the schema itself in the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 131_072))]
+    pub avsc: Option<String>,
 }
 
 /// The source of a table's columns.
@@ -231,6 +265,19 @@ pub struct TableSchema {
 pub enum SchemaSource {
     /// `columns` says them.
     Declared,
+    /// The Avro schema in `avsc` says them.
+    Avsc,
+}
+
+/// What a change of the columns does to data and queries that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum EvolutionClass {
+    /// A column comes where it disturbs no other.
+    Additive,
+    /// A type becomes one that has all its values, and that files that are there can be read as.
+    Widening,
+    /// Queries fail, or files that are there cannot be read any more.
+    Breaking,
 }
 
 /// An engine that reads tables.

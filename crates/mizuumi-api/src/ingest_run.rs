@@ -83,6 +83,10 @@ pub struct ExternalRun {
     /// How the work ended; while it is not said, an object `_SUCCESS` in `status.output` is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// The exclusive end of the data that the run brings, for the table's freshness. Said before all is there, it is told
+    /// with the data; later it is too late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_time: Option<Timestamp>,
     /// A sentence about it, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]

@@ -34,6 +34,8 @@ pub mod annotation {
     pub const ABANDON: &str = "mizuumi.dev/abandon";
     /// Says that a deletion is meant, where so many come at once that they are held. Only read while it is being deleted.
     pub const CONFIRM_DELETION: &str = "mizuumi.dev/confirm-deletion";
+    /// Approves changes that break readers, by the hashes that the status names; commas part them.
+    pub const APPROVE: &str = "mizuumi.dev/approve";
     /// A producer's report: the exclusive end of the data covered, RFC 3339.
     pub const REPORTED_DATA_TIME: &str = "mizuumi.dev/reported-data-time";
     /// A producer's report: when the data landed, RFC 3339.

@@ -56,7 +56,7 @@ reasons! {
     SpecInvalid,
     /// The installation's configuration does not allow this database, location or profile. Ask the platform team.
     NotAllowed,
-    /// The Glue database does not exist. Create it; it is looked for again by itself.
+    /// The Glue database does not exist. Create it, or set `databasePolicy: Create`; it is looked for again by itself.
     DatabaseNotFound,
     /// The external object exists and nobody claims it. Set `adoptionPolicy: IfUnowned` to take it over.
     NotAdopted,
@@ -66,6 +66,9 @@ reasons! {
     UnsupportedTable,
     /// The change cannot be made to the existing external object; it would have to be deleted and made anew.
     ReplacementRequired,
+    /// The columns would change in a way that breaks readers; the message says how, and what to approve. Until then the
+    /// columns stay as they are, and all else goes on.
+    ApprovalRequired,
     /// The external object keeps being changed by somebody else as fast as it is put back. Find the other writer.
     Fighting,
     /// AWS says no. Check the role of the profile; it is tried again slowly.

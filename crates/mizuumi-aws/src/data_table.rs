@@ -43,6 +43,9 @@ impl TablePort {
     ) -> Result<(), Failure> {
         let (database, table) = (key.database.as_str(), key.table.as_str());
         match step {
+            TableStep::CreateDatabase { name, owner } => {
+                glue::create_database(clients, errand, name, owner).await
+            }
             TableStep::CreateTable(definition) => {
                 glue::create_table(clients, errand, database, table, definition).await
             }
@@ -63,6 +66,9 @@ impl TablePort {
             }
             TableStep::DeletePartitions(batch) => {
                 glue::delete_partitions(clients, errand, database, table, batch).await
+            }
+            TableStep::WithdrawPartitions(batch) => {
+                glue::withdraw_partitions(clients, errand, database, table, batch).await
             }
             TableStep::CreateIndex { name, keys } => {
                 partition_indexes::create(clients, errand, database, table, name, keys).await
@@ -103,7 +109,10 @@ impl Port<Tables> for TablePort {
         let outcome = self.write(clients, key, step, errand).await;
         // Whatever came of it, only reads that begin from now on tell.
         match step {
-            TableStep::CreateTable(_) | TableStep::UpdateTable { .. } | TableStep::DeleteTable { .. } => {
+            TableStep::CreateDatabase { .. }
+            | TableStep::CreateTable(_)
+            | TableStep::UpdateTable { .. }
+            | TableStep::DeleteTable { .. } => {
                 self.catalog.outdate(key);
                 // A deletion is rare, and has to be seen as it is.
                 if outcome.is_err() || matches!(step, TableStep::DeleteTable { .. }) {
@@ -113,6 +122,7 @@ impl Port<Tables> for TablePort {
             TableStep::CreatePartitions(_)
             | TableStep::UpdatePartitions(_)
             | TableStep::DeletePartitions(_)
+            | TableStep::WithdrawPartitions(_)
             | TableStep::CreateIndex { .. }
             | TableStep::DeleteIndex { .. } => self.looks.outdate(key),
         }

@@ -5,7 +5,11 @@ pub(crate) mod partition_indexes;
 
 use std::sync::{Mutex, PoisonError};
 
-use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, Partition, PartitionError, PartitionValueList};
+use aws_sdk_glue::operation::get_partitions::builders::GetPartitionsFluentBuilder;
+use aws_sdk_glue::types::{
+    BatchUpdatePartitionRequestEntry, DatabaseInput, Partition, PartitionError, PartitionValueList, Segment,
+};
+use futures::future;
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
 use mizuumi_core::{Class, Errand, Failure, Lane};
@@ -18,6 +22,10 @@ use crate::gateway::api;
 const TABLES_A_PAGE: i32 = 100;
 /// Partitions on one page of GetPartitions; AWS takes at most 1,000.
 const PARTITIONS_A_PAGE: i32 = 1000;
+/// A list of no more pages is read one after the other.
+const FEW_PAGES: usize = 5;
+/// In so many parts a longer one is read at once; AWS takes at most 10.
+const SEGMENTS: i32 = 10;
 
 /// One table, or none.
 pub(crate) async fn get_table(
@@ -77,7 +85,7 @@ pub(crate) async fn get_tables(
     }
 }
 
-/// Every partition of a table; none if the table is not there.
+/// Every partition of a table; none if the table is not there. Where there are very many, parts of them at once.
 pub(crate) async fn get_partitions(
     clients: &ProfileClients,
     lane: Lane,
@@ -91,18 +99,55 @@ pub(crate) async fn get_partitions(
         .table_name(table)
         .exclude_column_schema(true)
         .max_results(PARTITIONS_A_PAGE);
+    if let Some(all) = some_pages(clients, lane, &get, FEW_PAGES).await? {
+        return Ok(all);
+    }
+    let segments = (0..SEGMENTS).map(|number| {
+        let segment = Segment::builder().segment_number(number).total_segments(SEGMENTS).build();
+        let get = segment.map(|segment| get.clone().segment(segment));
+        async move {
+            let get = get.map_err(|error| unbuilt("glue:GetPartitions", &error))?;
+            some_pages(clients, lane, &get, usize::MAX).await
+        }
+    });
+    let parts = future::try_join_all(segments).await?;
+    Ok(parts.into_iter().flatten().flatten().collect())
+}
+
+/// The partitions of a list, unless it has more pages than that.
+async fn some_pages(
+    clients: &ProfileClients,
+    lane: Lane,
+    get: &GetPartitionsFluentBuilder,
+    most: usize,
+) -> Result<Option<Vec<(PartitionValues, ObservedPartition)>>, Failure> {
     let mut all = Vec::new();
     let mut token = None;
-    loop {
+    for _ in 0..most {
         let page = get.clone().set_next_token(token);
         let call = clients.gateway.read(api!("glue", "GetPartitions", Read), lane, || page.clone().send());
-        let Some(answer) = call.await? else { return Ok(all) };
+        let Some(answer) = call.await? else { return Ok(Some(all)) };
         all.extend(answer.partitions().iter().map(convert::observed_partition));
         token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
         if token.is_none() {
-            return Ok(all);
+            return Ok(Some(all));
         }
     }
+    Ok(None)
+}
+
+/// Makes a database.
+pub(crate) async fn create_database(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    database: &str,
+    owner: &str,
+) -> Result<(), Failure> {
+    let api = api!("glue", "CreateDatabase", Write);
+    let input = DatabaseInput::builder().name(database).parameters("mizuumi.created_for", owner).build();
+    let input = input.map_err(|error| unbuilt(api.name, &error))?;
+    let create = clients.glue.create_database().database_input(input);
+    clients.gateway.write(api, errand, || create.clone().send()).await.map(drop)
 }
 
 /// Makes a table.
@@ -189,7 +234,8 @@ pub(crate) async fn create_partitions(
 }
 
 /// Writes partitions anew, made from what they are just before, or like the table where their data is new; those that are
-/// gone are left out.
+/// gone are left out. Where a run's pointer was seen to be another one meanwhile, nothing is written: partitions have no
+/// version, so it is looked right before.
 pub(crate) async fn update_partitions(
     clients: &ProfileClients,
     errand: Errand<'_>,
@@ -224,10 +270,38 @@ pub(crate) async fn update_partitions(
         .database_name(database)
         .table_name(table)
         .set_entries(Some(entries));
-    let answer = clients.gateway.write(api, errand, || update.clone().send()).await?;
+    let as_seen = || are_as_seen(clients, errand.lane, api.name, database, table, batch);
+    let answer = clients.gateway.write_if(api, errand, as_seen, || update.clone().send()).await?;
     let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
     let Some(first) = answer.errors().first() else { return Ok(()) };
     Err(refused(api.name, first.partition_value_list(), first.error_detail()))
+}
+
+/// Whether partitions that point to runs still point to what was seen.
+async fn are_as_seen(
+    clients: &ProfileClients,
+    lane: Lane,
+    operation: &'static str,
+    database: &str,
+    table: &str,
+    batch: &[PartitionEntry],
+) -> Result<bool, Failure> {
+    let watched: Vec<PartitionEntry> = batch.iter().filter(|entry| entry.seen.is_some()).cloned().collect();
+    if watched.is_empty() {
+        return Ok(true);
+    }
+    for partition in batch_get_partition(clients, lane, database, table, &watched).await? {
+        let (values, now) = convert::observed_partition(&partition);
+        let seen = watched.iter().find(|entry| entry.values == values).and_then(|entry| entry.seen.as_ref());
+        if seen != Some(&now.place()) {
+            return Err(Failure {
+                operation,
+                class: Class::Conflict,
+                message: format!("partition [{}] points elsewhere by now", values.join(", ")),
+            });
+        }
+    }
+    Ok(true)
 }
 
 async fn batch_get_partition(
@@ -266,6 +340,29 @@ pub(crate) async fn delete_partitions(
     table: &str,
     batch: &[PartitionValues],
 ) -> Result<(), Failure> {
+    remove(clients, errand, database, table, batch, &[]).await
+}
+
+/// The same, if they still point to what was seen.
+pub(crate) async fn withdraw_partitions(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    database: &str,
+    table: &str,
+    batch: &[PartitionEntry],
+) -> Result<(), Failure> {
+    let values: Vec<PartitionValues> = batch.iter().map(|entry| entry.values.clone()).collect();
+    remove(clients, errand, database, table, &values, batch).await
+}
+
+async fn remove(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    database: &str,
+    table: &str,
+    batch: &[PartitionValues],
+    watched: &[PartitionEntry],
+) -> Result<(), Failure> {
     let api = api!("glue", "BatchDeletePartition", Write);
     let lists = value_lists(api.name, batch.iter())?;
     let delete = clients
@@ -274,7 +371,8 @@ pub(crate) async fn delete_partitions(
         .database_name(database)
         .table_name(table)
         .set_partitions_to_delete(Some(lists));
-    let answer = clients.gateway.write(api, errand, || delete.clone().send()).await?;
+    let as_seen = || are_as_seen(clients, errand.lane, api.name, database, table, watched);
+    let answer = clients.gateway.write_if(api, errand, as_seen, || delete.clone().send()).await?;
     let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
     all_well(api.name, answer.errors(), "EntityNotFoundException")
 }

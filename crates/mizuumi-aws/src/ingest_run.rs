@@ -42,33 +42,44 @@ impl RunPort {
     }
 }
 
+impl RunPort {
+    async fn manifest(&self, look: &RunLook, lane: Lane) -> Result<Option<manifests::Found>, Failure> {
+        let Some(manifest) = &look.manifest else { return Ok(None) };
+        manifests::read(self.catalog.clients(&look.profile)?, lane, manifest).await
+    }
+
+    async fn look(&self, look: &RunLook, ask: Ask) -> Result<RunWorld, Failure> {
+        let clients = self.catalog.clients(&look.profile)?;
+        Ok(RunWorld {
+            // First: what is written to the directory afterwards must not be taken for what the manifest says.
+            manifest: self.manifest(look, ask.lane).await?,
+            output: match &look.output {
+                Some(output) => Some(s3::output(clients, ask.lane, output).await?),
+                None => None,
+            },
+            pointers: match &look.pointers {
+                Some(pointers) => Some(pointing(clients, ask.lane, pointers).await?),
+                None => None,
+            },
+            looked: Some(ask.now),
+        })
+    }
+}
+
 impl Port<Runs> for RunPort {
     async fn observe(&self, key: &RunKey, look: &RunLook, ask: Ask) -> Result<RunWorld, Failure> {
-        let Some(manifest) = &look.manifest else {
-            self.seen().remove(key);
+        // Who looks and fails knows nothing: what was seen before must not stand for what should have been seen now.
+        let known = self.seen().remove(key).filter(|seen| seen.look == *look);
+        if look.manifest.is_none() {
             return Ok(RunWorld::default());
-        };
-        let known = self.seen().get(key).filter(|seen| seen.look == *look).cloned();
-        let clients = self.catalog.clients(&look.profile)?;
+        }
         let world = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(RunWorld::default()),
-            (Some(seen), DataReading::Known) if !seen.is_outdated => return Ok(seen.world),
+            (Some(seen), DataReading::Known) if !seen.is_outdated => seen.world,
             (Some(seen), DataReading::Known) => {
-                RunWorld { manifest: manifests::read(clients, ask.lane, manifest).await?, ..seen.world }
+                RunWorld { manifest: self.manifest(look, ask.lane).await?, ..seen.world }
             }
-            (_, DataReading::Newest | DataReading::Whole) => RunWorld {
-                // First: what is written to the directory afterwards must not be taken for what the manifest says.
-                manifest: manifests::read(clients, ask.lane, manifest).await?,
-                output: match &look.output {
-                    Some(output) => Some(s3::output(clients, ask.lane, output).await?),
-                    None => None,
-                },
-                pointers: match &look.pointers {
-                    Some(pointers) => Some(pointing(clients, ask.lane, pointers).await?),
-                    None => None,
-                },
-                looked: Some(ask.now),
-            },
+            (_, DataReading::Newest | DataReading::Whole) => self.look(look, ask).await?,
         };
         let seen = Seen { look: look.clone(), world: world.clone(), is_outdated: false };
         self.seen().insert(key.clone(), seen);

@@ -9,6 +9,9 @@ use mizuumi_core::{Class, Errand, Failure, Lane, s3_uri};
 use crate::clients::ProfileClients;
 use crate::gateway::api;
 
+/// Larger ones are not read: it takes some 300 bytes for a partition.
+const LARGEST: i64 = 256 * 1024 * 1024;
+
 /// A manifest and the SHA-256 of its file, or why it cannot be read.
 pub(crate) type Found = Result<(Manifest, String), String>;
 
@@ -22,16 +25,21 @@ pub(crate) async fn read(
     let (bucket, key) = place(api.name, location)?;
     let get = clients.s3.get_object().bucket(bucket).key(key);
     let Some(answer) = clients.gateway.read(api, lane, || get.clone().send()).await? else { return Ok(None) };
+    if answer.content_length().is_none_or(|length| length > LARGEST) {
+        return Ok(Some(Err(format!("{location} is larger than a manifest"))));
+    }
     let body = answer.body.collect().await.map_err(|error| Failure {
         operation: api.name,
         class: Class::Unavailable,
         message: format!("the answer broke off: {error}"),
     })?;
     let bytes = body.into_bytes();
-    Ok(Some(Manifest::read(&bytes).map(|manifest| (manifest, sha256(&bytes)))))
+    let manifest = Manifest::read(&bytes).ok_or_else(|| format!("{location} is no manifest"));
+    Ok(Some(manifest.map(|manifest| (manifest, sha256(&bytes)))))
 }
 
-/// The manifests of a look, by SHA-256; those that are known already are not read again.
+/// The manifests of a look, by SHA-256; those that are known already are not read again. One that may not be read is the
+/// affair of its run alone.
 pub(crate) async fn look(
     clients: &ProfileClients,
     lane: Lane,
@@ -42,13 +50,15 @@ pub(crate) async fn look(
     for one in wanted {
         let seen = match known.get(&one.sha256) {
             Some(Ok(manifest)) => Ok(manifest.clone()),
-            _ => match read(clients, lane, &one.location).await? {
-                None => Err(format!("its manifest {} is gone", one.location)),
-                Some(Err(why)) => Err(format!("{}: {why}", one.location)),
-                Some(Ok((_, digest))) if digest != one.sha256 => {
-                    Err(format!("its manifest {} is not the one that it asked for", one.location))
+            _ => match read(clients, lane, &one.location).await {
+                Err(failure) if failure.class.is_transient() => return Err(failure),
+                Err(failure) => Err(failure.to_string()),
+                Ok(None) => Err(format!("{} is gone", one.location)),
+                Ok(Some(Err(why))) => Err(why),
+                Ok(Some(Ok((_, digest)))) if digest != one.sha256 => {
+                    Err(format!("{} is not the one that it asked for", one.location))
                 }
-                Some(Ok((manifest, _))) => Ok(manifest),
+                Ok(Some(Ok((manifest, _)))) => Ok(manifest),
             },
         };
         found.insert(one.sha256.clone(), seen);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
+use aws_sdk_s3::types::Object;
 use jiff::Timestamp;
 use mizuumi_core::data_table::world::{Directory, DirectoryLook};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues};
@@ -137,9 +138,7 @@ async fn look_into(
             let path = object.key().and_then(|key| key.strip_prefix(prefix)).unwrap_or_default();
             has_marker |= marker == Some(path);
             if is_data(path) {
-                let written =
-                    object.last_modified().and_then(|time| Timestamp::from_second(time.secs()).ok());
-                newest = newest.max(written);
+                newest = newest.max(written(object));
             }
         }
         token = answer.next_continuation_token().map(str::to_owned);
@@ -186,6 +185,7 @@ pub(crate) async fn output(
                 continue;
             }
             let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            output.newest = output.newest.max(written(object));
             partition.files += 1;
             partition.bytes += size;
             // S3 lists in the order of the keys, so the same files make the same digest.
@@ -203,6 +203,11 @@ pub(crate) async fn output(
         }
     }
     Ok(output)
+}
+
+/// When an object was written, in whole seconds.
+fn written(object: &Object) -> Option<Timestamp> {
+    object.last_modified().and_then(|time| Timestamp::from_second(time.secs()).ok())
 }
 
 /// The first directories of a path, so many of them.

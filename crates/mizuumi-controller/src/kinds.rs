@@ -1,6 +1,6 @@
 //! The kinds that are driven, and all that each takes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use kube::Client;
 use mizuumi_api::data_table::{DataTable, DataTableStatus};
@@ -76,13 +76,12 @@ impl Kinds {
         let concurrency = usize::from(installation.kubernetes.concurrency);
         let (table_queue, run_queue) = (Arc::new(Queue::new(concurrency)), Arc::new(Queue::new(concurrency)));
         let store = Arc::new(Store::new());
-        let relations = Arc::new(Publications {
-            installation: installation.clone(),
-            tables: store.clone(),
-            table_queue: table_queue.clone(),
-            run_queue: run_queue.clone(),
-            by_table: Mutex::default(),
-        });
+        let relations = Arc::new(Publications::new(
+            installation.clone(),
+            store.clone(),
+            table_queue.clone(),
+            run_queue.clone(),
+        ));
         let ports = (TablePort::new(catalog.clone()), RunPort::new(catalog.clone()));
         // Runs are let go by the hundred once they are old, and nothing of the catalog goes with them.
         let unlimited = installation::Deletions { hold_above: u32::MAX, ..installation.deletions.clone() };

@@ -1,8 +1,9 @@
 //! What resources have to do with each other: which runs ask which table, and who is woken by what.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mizuumi_api::data_table::PartitionMode;
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{DataTable, IngestRun, Installation};
 use mizuumi_core::data_table::{Asked, Tables};
@@ -21,50 +22,84 @@ pub(crate) trait Relations<K: Kind>: Send + Sync + 'static {
     /// The watch has brought a resource, or says that it is gone; answers whom to wake once it is in the store.
     fn brought(&self, name: &Name, object: Option<&K::Object>) -> Vec<Name>;
 
+    /// The watch has listed a namespace, or all of them.
+    fn listed(&self, namespace: Option<&Arc<str>>);
+
     /// Wakes others.
     fn wake(&self, names: Vec<Name>);
 }
 
 /// Runs and the tables that they are for.
 pub(crate) struct Publications {
-    pub(crate) installation: Arc<Installation>,
-    pub(crate) tables: Arc<Store<DataTable>>,
-    pub(crate) table_queue: Arc<Queue>,
-    pub(crate) run_queue: Arc<Queue>,
-    pub(crate) by_table: Mutex<HashMap<Name, BTreeMap<Name, State>>>,
+    installation: Arc<Installation>,
+    tables: Arc<Store<DataTable>>,
+    table_queue: Arc<Queue>,
+    run_queue: Arc<Queue>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    by_table: HashMap<Name, BTreeMap<Name, Run>>,
+    /// Namespaces of which the runs have been listed; none: all.
+    listed: HashSet<Option<Arc<str>>>,
+    /// Tables that want to know what runs ask before those have been listed.
+    early: HashSet<Name>,
 }
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct State {
+struct Run {
     asked: Option<Asked>,
     is_over: bool,
 }
 
+impl State {
+    fn has_listed(&self, namespace: &Arc<str>) -> bool {
+        self.listed.contains(&None) || self.listed.contains(&Some(namespace.clone()))
+    }
+}
+
 impl Publications {
-    fn by_table(&self) -> MutexGuard<'_, HashMap<Name, BTreeMap<Name, State>>> {
+    pub(crate) fn new(
+        installation: Arc<Installation>,
+        tables: Arc<Store<DataTable>>,
+        table_queue: Arc<Queue>,
+        run_queue: Arc<Queue>,
+    ) -> Self {
+        Self { installation, tables, table_queue, run_queue, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         // Nothing here can panic half way, so a poisoned lock guards whole data.
-        self.by_table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Relations<Tables> for Publications {
-    fn around(&self, table: &DataTable) -> Vec<Asked> {
-        let by_table = self.by_table();
-        by_table
-            .get(&Name::of(table))
-            .into_iter()
-            .flatten()
-            .filter_map(|(_, run)| run.asked.clone())
-            .collect()
+    fn around(&self, table: &DataTable) -> Option<Vec<Asked>> {
+        let partitions = table.spec.partitions.as_ref()?;
+        if partitions.mode != PartitionMode::Published {
+            return None;
+        }
+        let name = Name::of(table);
+        let mut state = self.state();
+        if !state.has_listed(&name.namespace) {
+            state.early.insert(name);
+            return None;
+        }
+        let runs = state.by_table.get(&name).into_iter().flatten();
+        Some(runs.filter_map(|(_, run)| run.asked.clone()).collect())
     }
 
     /// A table's runs look at it again, whatever has changed: they wait for its answers, for its spec, for itself.
     fn brought(&self, name: &Name, _table: Option<&DataTable>) -> Vec<Name> {
-        let by_table = self.by_table();
-        let waiting = by_table.get(name).into_iter().flatten().filter(|(_, run)| !run.is_over);
+        let state = self.state();
+        let waiting = state.by_table.get(name).into_iter().flatten().filter(|(_, run)| !run.is_over);
         waiting.map(|(run, _)| run.clone()).collect()
     }
+
+    fn listed(&self, _namespace: Option<&Arc<str>>) {}
 
     fn wake(&self, runs: Vec<Name>) {
         for run in runs {
@@ -83,23 +118,34 @@ impl Relations<Runs> for Publications {
     }
 
     fn brought(&self, name: &Name, run: Option<&IngestRun>) -> Vec<Name> {
-        let mut by_table = self.by_table();
+        let mut state = self.state();
         let Some(run) = run else {
             // Which table it was for is not told any more.
-            let asked = by_table.iter_mut().filter_map(|(table, runs)| {
+            let asked = state.by_table.iter_mut().filter_map(|(table, runs)| {
                 runs.remove(name).filter(|run| run.asked.is_some()).map(|_| table.clone())
             });
             let asked = asked.collect();
-            by_table.retain(|_, runs| !runs.is_empty());
+            state.by_table.retain(|_, runs| !runs.is_empty());
             return asked;
         };
         let table = table_of(run);
         let phase = run.status.as_ref().and_then(|status| status.phase);
-        let state = State { asked: ingest_run::asked(run), is_over: phase.is_some_and(RunPhase::is_over) };
-        let is_asking = state.asked.is_some();
-        let before = by_table.entry(table.clone()).or_default().insert(name.clone(), state.clone());
-        let asked_before = before.is_some_and(|before| before.asked == state.asked);
-        if is_asking && !asked_before { vec![table] } else { Vec::new() }
+        let now = Run { asked: ingest_run::asked(run), is_over: phase.is_some_and(RunPhase::is_over) };
+        let before = state.by_table.entry(table.clone()).or_default().insert(name.clone(), now.clone());
+        // One that asks no more makes room for others.
+        let is_news = before.map_or(now.asked.is_some(), |before| before.asked != now.asked);
+        if is_news { vec![table] } else { Vec::new() }
+    }
+
+    fn listed(&self, namespace: Option<&Arc<str>>) {
+        let mut state = self.state();
+        state.listed.insert(namespace.cloned());
+        let early = std::mem::take(&mut state.early);
+        let (known, unknown): (Vec<Name>, Vec<Name>) =
+            early.into_iter().partition(|table| state.has_listed(&table.namespace));
+        state.early = unknown.into_iter().collect();
+        drop(state);
+        Relations::<Runs>::wake(self, known);
     }
 
     fn wake(&self, tables: Vec<Name>) {

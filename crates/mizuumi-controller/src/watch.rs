@@ -73,6 +73,7 @@ pub(crate) async fn watch<K, P>(
                 for name in gone.iter().filter(|name| scope.has(name)) {
                     forget(&context, &queue, name);
                 }
+                context.relations.listed(scope.namespace.as_ref());
                 // All of them together, so that they are read together.
                 context.port.expect(std::mem::take(&mut listing.keys));
                 for (name, lane) in std::mem::take(&mut listing.waiting) {

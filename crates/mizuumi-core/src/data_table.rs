@@ -1,10 +1,12 @@
 //! `DataTable`: what it wants, what was seen, what to do, what to say.
 
 pub mod avro;
+pub mod avsc;
 pub mod clock;
 pub mod definition;
 pub mod desired;
 pub mod diff;
+pub mod evolution;
 pub mod indexes;
 pub mod layout;
 pub mod lint;
@@ -95,7 +97,7 @@ fn owner_of(object: &DataTable, installation: &Installation) -> OwnerKey {
 
 impl Kind for Tables {
     type Object = DataTable;
-    type Around = Vec<Asked>;
+    type Around = Option<Vec<Asked>>;
     type Status = DataTableStatus;
     type Key = TableKey;
     type Desired = DesiredTable;
@@ -138,8 +140,8 @@ impl Kind for Tables {
         Ok(if gone { Goal::Absent(claim) } else { Goal::Released(claim) })
     }
 
-    fn heed(goal: &mut TableGoal, object: &DataTable, around: Vec<Asked>) {
-        let Goal::Present(desired) = goal else { return };
+    fn heed(goal: &mut TableGoal, object: &DataTable, around: Option<Vec<Asked>>) {
+        let (Goal::Present(desired), Some(around)) = (goal, around) else { return };
         if let Some(PartitionPolicy::Published(published)) = &mut desired.partitions {
             let told = object.status.as_ref().map(|status| status.publications.as_slice());
             published.ask(around, told.unwrap_or_default());

@@ -45,6 +45,8 @@ pub enum Source {
     PartitionCreation,
     /// A parameter of the Glue table.
     GlueParameter(api::GlueParameterSource),
+    /// The newest published run.
+    Manifest,
 }
 
 impl Source {
@@ -138,6 +140,7 @@ impl Policy {
             let value = (&source.partition_value, &source.glue_parameter);
             match (source.type_, value) {
                 (FreshnessSourceType::Reported, _) => sources.push(Source::Reported),
+                (FreshnessSourceType::Manifest, _) => sources.push(Source::Manifest),
                 (FreshnessSourceType::PartitionCreation, _) => sources.push(Source::PartitionCreation),
                 (FreshnessSourceType::GlueParameter, (_, Some(parameter))) => {
                     sources.push(Source::GlueParameter(parameter.clone()));

@@ -49,7 +49,9 @@ pub fn asked(object: &IngestRun) -> Option<Asked> {
     let manifest = status.manifest.as_ref().filter(|_| status.phase == Some(RunPhase::Publishing))?;
     Some(Asked {
         run: object.metadata.name.clone()?,
+        uid: object.metadata.uid.clone()?,
         order: desired::order(object),
+        rolls_back: object.spec.rollback.as_ref().map(|rollback| rollback.run.clone()),
         manifest: manifest.location.clone(),
         sha256: manifest.sha256.clone(),
         partitions: manifest.partitions,
@@ -87,11 +89,7 @@ impl Kind for Runs {
         match goal {
             Goal::Present(desired) => desired.target = around,
             Goal::Absent(claim) | Goal::Released(claim) => {
-                // What is published half way is published wholly before the run goes.
-                let answer = around.answer(object);
-                claim.is_publishing = asked(object).is_some()
-                    && matches!(around, Target::Table(_))
-                    && answer.is_none_or(|answer| !answer.state.is_over());
+                claim.is_publishing = asked(object).is_some() && around.is_publishing(object);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Everything here is a pure function of its arguments: no IO, no clock, no Kubernetes client, no AWS SDK. Time comes
 //! in as `now`, the world comes in as what was observed, and what has to be done goes out as data.
 
+pub mod approval;
 pub mod data_table;
 pub mod failure;
 pub mod freshness;

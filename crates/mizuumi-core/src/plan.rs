@@ -32,7 +32,7 @@ pub enum Verdict {
     InSync,
     /// The steps bring the world nearer to the goal.
     Converging(Reason, String),
-    /// Nothing can be done until somebody changes something.
+    /// Something cannot be done until somebody changes something; what steps there are are to be done all the same.
     Blocked(Reason, String),
 }
 

@@ -18,6 +18,10 @@ const HEAD: &str = "head/";
 pub const RUN: &str = "mizuumi.run";
 /// Session and revision of that run.
 const RUN_ORDER: &str = "mizuumi.run_order";
+/// The exclusive end of that run's data, as its producer said.
+const RUN_DATA_TIME: &str = "mizuumi.run_data_time";
+/// When that run's data landed.
+const RUN_LOADED_AT: &str = "mizuumi.run_loaded_at";
 /// Where that run's data lies: what the partition's location has to be.
 const PUBLISHED_LOCATION: &str = "mizuumi.published_location";
 /// Where the partition pointed to before.
@@ -26,6 +30,10 @@ const PREVIOUS_LOCATION: &str = "mizuumi.previous_location";
 const PREVIOUS_RUN: &str = "mizuumi.previous_run";
 /// Session and revision of that run.
 const PREVIOUS_RUN_ORDER: &str = "mizuumi.previous_run_order";
+/// The exclusive end of that run's data.
+const PREVIOUS_DATA_TIME: &str = "mizuumi.previous_run_data_time";
+/// When that run's data landed.
+const PREVIOUS_LOADED_AT: &str = "mizuumi.previous_run_loaded_at";
 
 /// The directory that a run's data goes to.
 #[must_use]
@@ -72,11 +80,26 @@ impl RunOrder {
     }
 }
 
+/// How recent a run's data is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RunTimes {
+    /// The exclusive end of the data, as its producer said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_time: Option<Timestamp>,
+    /// When it landed: when the newest of its files was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loaded_at: Option<Timestamp>,
+}
+
 /// What a partition, or a table without partitions, says of the run that it points to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pointer {
     /// The run.
     pub run: RunOrder,
+    /// How recent its data is.
+    #[serde(default)]
+    pub times: RunTimes,
     /// Where its data lies.
     pub location: String,
     /// What it pointed to before.
@@ -85,23 +108,31 @@ pub struct Pointer {
 
 /// What a partition pointed to before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Previous {
     /// Where.
     pub location: String,
     /// Which run's data that is, if a run brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunOrder>,
+    /// How recent that is.
+    #[serde(default)]
+    pub times: RunTimes,
 }
 
 impl Pointer {
     /// Reads it from Glue parameters; none if they do not say it whole.
     pub fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let order = |name: &str, order: &str| RunOrder::read(get(name)?, get(order)?);
+        let time = |name: &str| get(name)?.parse().ok();
         Some(Self {
             run: order(RUN, RUN_ORDER)?,
+            times: RunTimes { data_time: time(RUN_DATA_TIME), loaded_at: time(RUN_LOADED_AT) },
             location: get(PUBLISHED_LOCATION)?.to_owned(),
             previous: get(PREVIOUS_LOCATION).map(|location| Previous {
                 location: location.to_owned(),
                 run: order(PREVIOUS_RUN, PREVIOUS_RUN_ORDER),
+                times: RunTimes { data_time: time(PREVIOUS_DATA_TIME), loaded_at: time(PREVIOUS_LOADED_AT) },
             }),
         })
     }
@@ -110,17 +141,22 @@ impl Pointer {
     #[must_use]
     pub fn parameters(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
-        let mut set = |name: &str, value: String| all.insert(name.to_owned(), value);
-        set(RUN, self.run.run.clone());
-        set(RUN_ORDER, self.run.text());
-        set(PUBLISHED_LOCATION, self.location.clone());
-        if let Some(previous) = &self.previous {
-            set(PREVIOUS_LOCATION, previous.location.clone());
-            if let Some(run) = &previous.run {
-                set(PREVIOUS_RUN, run.run.clone());
-                set(PREVIOUS_RUN_ORDER, run.text());
-            }
-        }
+        let mut set = |name: &str, value: Option<String>| {
+            all.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        let in_words = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        set(RUN, Some(self.run.run.clone()));
+        set(RUN_ORDER, Some(self.run.text()));
+        set(RUN_DATA_TIME, in_words(self.times.data_time));
+        set(RUN_LOADED_AT, in_words(self.times.loaded_at));
+        set(PUBLISHED_LOCATION, Some(self.location.clone()));
+        let previous = self.previous.as_ref();
+        let run = previous.and_then(|previous| previous.run.as_ref());
+        set(PREVIOUS_LOCATION, previous.map(|previous| previous.location.clone()));
+        set(PREVIOUS_RUN, run.map(|run| run.run.clone()));
+        set(PREVIOUS_RUN_ORDER, run.map(RunOrder::text));
+        set(PREVIOUS_DATA_TIME, previous.and_then(|previous| in_words(previous.times.data_time)));
+        set(PREVIOUS_LOADED_AT, previous.and_then(|previous| in_words(previous.times.loaded_at)));
         all
     }
 }
@@ -128,7 +164,19 @@ impl Pointer {
 /// Whether a Glue parameter is part of a pointer.
 #[must_use]
 pub fn is_of_pointer(key: &str) -> bool {
-    [RUN, RUN_ORDER, PUBLISHED_LOCATION, PREVIOUS_LOCATION, PREVIOUS_RUN, PREVIOUS_RUN_ORDER].contains(&key)
+    [
+        RUN,
+        RUN_ORDER,
+        RUN_DATA_TIME,
+        RUN_LOADED_AT,
+        PUBLISHED_LOCATION,
+        PREVIOUS_LOCATION,
+        PREVIOUS_RUN,
+        PREVIOUS_RUN_ORDER,
+        PREVIOUS_DATA_TIME,
+        PREVIOUS_LOADED_AT,
+    ]
+    .contains(&key)
 }
 
 /// What a run asks to be published. Written once, never changed.
@@ -142,6 +190,9 @@ pub struct Manifest {
     /// Its place among the others; none for a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<RunOrder>,
+    /// How recent its data is.
+    #[serde(default)]
+    pub times: RunTimes,
     /// The run that it takes back, if it is a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolls_back: Option<String>,
@@ -161,6 +212,9 @@ pub struct ManifestPartition {
     /// In a rollback, the run whose data that is, if a run brought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunOrder>,
+    /// In a rollback, how recent that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<RunTimes>,
     /// How many files lie there.
     #[serde(default)]
     pub files: u64,
@@ -179,12 +233,10 @@ impl Manifest {
         serde_json::to_vec_pretty(self).unwrap_or_default()
     }
 
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| format!("it is no manifest: {error}"))
+    /// Reads a file; none if it is no manifest. What it is instead is not told: it may be none of the reader's business.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
     }
 
     /// How many files it speaks of.
@@ -229,9 +281,15 @@ mod tests {
     fn a_pointer_reads_back_from_its_parameters() {
         let run = order("b", "2026-11-22T00:00:00Z", 3);
         let location = "s3://lake/t/runs/b/dt=1/".to_owned();
-        let pointer = Pointer { run, location, previous: None };
-        let elsewhere = Previous { location: "s3://lake/t/dt=1/".to_owned(), run: None };
-        let before = Previous { run: Some(order("a", "2026-11-21T00:00:00Z", 0)), ..elsewhere.clone() };
+        let time = |text: &str| text.parse().ok();
+        let times =
+            RunTimes { data_time: time("2026-11-23T00:00:00Z"), loaded_at: time("2026-11-23T01:00:00Z") };
+        let pointer = Pointer { run, times, location, previous: None };
+        let times = RunTimes::default();
+        let elsewhere = Previous { location: "s3://lake/t/dt=1/".to_owned(), run: None, times };
+        let times = RunTimes { data_time: time("2026-11-22T00:00:00Z"), ..times };
+        let before =
+            Previous { run: Some(order("a", "2026-11-21T00:00:00Z", 0)), times, ..elsewhere.clone() };
         for previous in [None, Some(elsewhere), Some(before)] {
             let pointer = Pointer { previous, ..pointer.clone() };
             let parameters = pointer.parameters();
@@ -254,6 +312,7 @@ mod tests {
             values: vec!["1".to_owned()],
             location: Some("s3://lake/t/runs/a/dt=1/".to_owned()),
             run: None,
+            times: None,
             files: 2,
             bytes: 30,
             sha256: None,
@@ -262,10 +321,11 @@ mod tests {
             table: "d.t".to_owned(),
             run: "a".to_owned(),
             order: Some(order("a", "2026-11-22T00:00:00Z", 0)),
+            times: RunTimes::default(),
             rolls_back: None,
             partitions: vec![partition],
         };
-        assert_eq!(Manifest::read(&manifest.bytes()), Ok(manifest.clone()));
+        assert_eq!(Manifest::read(&manifest.bytes()), Some(manifest.clone()));
         assert_eq!((manifest.files(), manifest.size()), (2, 30));
         assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }

@@ -8,7 +8,7 @@ use mizuumi_api::data_table::{DataTable, PublicationState, PublicationStatus};
 use mizuumi_api::{Installation, Reason};
 use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::{Asked, ObservedPartition, TableGoal, TableWorld, Tables, publishing};
-use mizuumi_core::publication::{Manifest, ManifestPartition, RunOrder, manifest, output, sha256};
+use mizuumi_core::publication::{Manifest, ManifestPartition, RunOrder, RunTimes, manifest, output, sha256};
 use mizuumi_core::{Goal, Kind, Verdict, hive_path};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -68,6 +68,7 @@ impl Run {
             values: vec![day.to_string()],
             location: Some(self.location(*day)),
             run: None,
+            times: None,
             files: 1,
             bytes: 1,
             sha256: None,
@@ -76,6 +77,7 @@ impl Run {
             table: "nyc.flights".to_owned(),
             run: self.name(),
             order: Some(self.order()),
+            times: RunTimes::default(),
             rolls_back: None,
             partitions: self.days.iter().map(partition).collect(),
         }
@@ -91,6 +93,7 @@ fn inverse(world: &TableWorld, run: &Run) -> Manifest {
             values: values.clone(),
             location: previous.map(|previous| previous.location.clone()),
             run: previous.and_then(|previous| previous.run.clone()),
+            times: previous.map(|previous| previous.times),
             files: 0,
             bytes: 0,
             sha256: None,
@@ -100,6 +103,7 @@ fn inverse(world: &TableWorld, run: &Run) -> Manifest {
         table: "nyc.flights".to_owned(),
         run: format!("back-{}", run.number),
         order: None,
+        times: RunTimes::default(),
         rolls_back: Some(run.name()),
         partitions: partitions.collect(),
     }
@@ -108,6 +112,8 @@ fn inverse(world: &TableWorld, run: &Run) -> Manifest {
 fn asked(manifest_: &Manifest) -> Asked {
     Asked {
         run: manifest_.run.clone(),
+        uid: format!("uid of {}", manifest_.run),
+        rolls_back: manifest_.rolls_back.clone(),
         order: manifest_.order.clone(),
         manifest: manifest(ROOT, &manifest_.run),
         sha256: sha256(&manifest_.bytes()),
@@ -119,7 +125,7 @@ fn asked(manifest_: &Manifest) -> Asked {
 fn asking(world: &TableWorld, manifests: &[Manifest]) -> (TableGoal, TableWorld) {
     let object = table();
     let mut goal = Tables::goal(&object, &installation()).expect("the spec holds");
-    Tables::heed(&mut goal, &object, manifests.iter().map(asked).collect());
+    Tables::heed(&mut goal, &object, Some(manifests.iter().map(asked).collect()));
     let seen = manifests.iter().map(|one| (sha256(&one.bytes()), Ok(one.clone())));
     (goal, TableWorld { manifests: seen.collect(), ..world.clone() })
 }

@@ -160,6 +160,19 @@ fn huge() -> impl Strategy<Value = Wanted> {
                 let declared: Vec<_> = (0..parameters * 5).map(one).collect();
                 spec["partitions"] = json!({ "mode": "Declared", "declared": declared });
             }
+            if !partitioned {
+                // What runs asked for and what came of it.
+                spec["partitions"] = json!({ "mode": "Published" });
+                let told = |i: usize| {
+                    json!({
+                        "run": format!("{}{i:02}", "r".repeat(61)), "uid": "u".repeat(36), "state": "Refused",
+                        "partitions": i64::MAX, "published": i64::MAX, "superseded": i64::MAX,
+                        "since": "2026-11-22T00:00:00.123456789Z", "message": "m".repeat(96),
+                    })
+                };
+                let told = json!({ "publications": (0..12).map(told).collect::<Vec<_>>() });
+                wanted.object.status = Some(serde_json::from_value(told).expect("status"));
+            }
             wanted.object.spec = serde_json::from_value(spec).expect("spec");
             let annotations = wanted.object.metadata.annotations.get_or_insert_default();
             annotations.insert(mizuumi_api::annotation::REQUESTED_AT.to_owned(), letter.repeat(5_000));

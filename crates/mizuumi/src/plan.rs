@@ -112,7 +112,13 @@ fn print_plan(
 ) -> io::Result<()> {
     if let Verdict::Blocked(reason, message) = &plan.verdict {
         counts.blocked += 1;
-        return writeln!(out, "  # {key} cannot be changed ({resource})\n  ! {reason}: {message}\n");
+        writeln!(
+            out,
+            "  # {key} cannot be changed as the manifest says ({resource})\n  ! {reason}: {message}"
+        )?;
+        if plan.steps.is_empty() {
+            return writeln!(out);
+        }
     }
     if plan.steps.is_empty() {
         return Ok(());

@@ -14,7 +14,7 @@ use super::trial::Point;
 use crate::controller::{Controller, Launch};
 use crate::judge::{Finding, Witness};
 use crate::proxy::Proxy;
-use crate::story::{Story, first, portrait, second, undisturbed};
+use crate::story::{Story, bring, first, portrait, second, undisturbed};
 use crate::team::Team;
 use crate::wait;
 
@@ -119,6 +119,9 @@ pub(super) async fn frozen(trial: &Trial) {
     let deletion = Story::Delete.reference().await.calls.len();
     let again = (1..=deletion).map(|call| (format!("a deletion, at call {call}"), made_anew(call, sleep)));
     trial.points(again).await;
+    // What the input is made of, and the last look.
+    let publications = (1..=2).map(|look| (format!("a publication, at look {look}"), overtaken(look, sleep)));
+    trial.points(publications).await;
     trial.note(format!("asleep for {} s", sleep.as_secs_f64()));
 }
 
@@ -209,6 +212,42 @@ async fn asleep(
     let mut finding = witness.judge().await;
     finding.repeated(effects, &Witness::effects(&team, &team.admin.writes().await));
     Point { finding, seconds }
+}
+
+/// The sleeper is stopped right before it has partitions point to a run; another controller publishes that run and a later
+/// one meanwhile. What the sleeper had decided is no more.
+async fn overtaken(look: usize, sleep: Duration) -> Point {
+    let team = Team::new("overtaken").await;
+    let witness = Witness::of(&team).await;
+    let sleeper = Controller::with(&team, undisturbed).await;
+    Story::Publish.prepare(&team).await;
+    // A look before the write is slow to come back: the sleeper is stopped in it.
+    let rule = json!({ "action": "delay", "delayMs": 400, "operation": "BatchGetPartition", "from": look, "times": 1 });
+    team.admin.fault(rule).await;
+    Story::Publish.act(&team).await;
+    team.eventually("orders", "the look", async || {
+        ensure!(team.admin.struck_by("delay").await == 1, "it has not come");
+        Ok(())
+    })
+    .await;
+    sleeper.freeze();
+    let slept = Instant::now();
+    team.admin.heal().await;
+    let _other = Controller::launch(&team, Launch::default().named("rival"), |_| {}).await;
+    Story::Publish.end(&team).await;
+    bring(&team, "third", 3).await;
+    let end = portrait(&team, "orders").await;
+    wait::pass(sleep.saturating_sub(slept.elapsed())).await;
+    let began = Instant::now();
+    sleeper.thaw();
+    team.sweeps(3).await;
+    let seconds = settled(&team, &witness, began, async || {
+        let is = portrait(&team, "orders").await;
+        ensure!(is == end, "the end is another one:\n{is}\ninstead of\n{end}");
+        Ok(())
+    })
+    .await;
+    Point { finding: witness.judge().await, seconds }
 }
 
 /// The sleeper is stopped in a deletion; the other ends it, and the object is made anew under the same name.

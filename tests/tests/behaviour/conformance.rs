@@ -13,6 +13,7 @@ use mizuumi_api::data_table::IndexState;
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{Clients, Metrics, TablePort};
 use mizuumi_core::data_table::partitions::PartitionEntry;
+use mizuumi_core::data_table::publishing::Place;
 use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::{TableKey, TableStep, TableWorld, Tables};
 use mizuumi_core::{Ask, Class, DataReading, Errand, Kind as _, Lane, Port as _, Reading, Still};
@@ -135,6 +136,7 @@ fn plain(world: &TableWorld, model: &TableWorld) -> TableWorld {
 fn with_partitions(declared: &Value) -> Value {
     json!({
         "description": "first",
+        "schema": { "evolution": "Breaking" },
         "partitionKeys": [{ "name": "day", "type": "string" }],
         "partitions": { "mode": "Declared", "declared": declared },
         "deletionPolicy": "Delete",
@@ -220,7 +222,16 @@ async fn steps_that_come_too_late_change_nothing() {
         why: mizuumi_core::data_table::plan::Why::Spec,
     };
     let entry = |value: &str| PartitionEntry::new(vec![value.to_owned()], "s3://elsewhere/".to_owned(), None);
+    // Decided when it pointed elsewhere.
+    let overtaken = || {
+        let seen = Some(Place { location: Some("s3://before/".to_owned()), pointer: None });
+        vec![PartitionEntry { seen, is_new_data: true, ..entry("1") }]
+    };
+    let database = bench.team.aws.database.clone();
     for (step, refused) in [
+        (TableStep::CreateDatabase { name: database, owner: String::new() }, Some(Class::Conflict)),
+        (TableStep::UpdatePartitions(overtaken()), Some(Class::Conflict)),
+        (TableStep::WithdrawPartitions(overtaken()), Some(Class::Conflict)),
         (TableStep::CreateTable(definition), Some(Class::Conflict)),
         (update("7"), Some(Class::Conflict)),
         (TableStep::DeleteTable { owner: "somebody/else".to_owned() }, None),

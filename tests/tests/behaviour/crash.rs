@@ -40,6 +40,16 @@ async fn a_controller_may_die_at_every_call_of_a_release() {
 }
 
 #[tokio::test]
+async fn a_controller_may_die_at_every_call_of_a_publication_of_250_partitions() {
+    dies_everywhere(Story::Publish, Reference::deaths).await;
+}
+
+#[tokio::test]
+async fn a_controller_may_die_at_every_call_of_a_rollback_of_250_partitions() {
+    dies_everywhere(Story::RollBack, Reference::deaths).await;
+}
+
+#[tokio::test]
 async fn a_controller_may_die_at_every_request_to_the_apiserver() {
     for story in Story::ALL {
         dies_everywhere(story, Reference::deaths_at_the_apiserver).await;

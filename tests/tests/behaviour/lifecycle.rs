@@ -105,7 +105,11 @@ async fn a_changed_spec_changes_the_table_and_names_the_version_it_read() {
         { "name": "what", "type": "varchar(20)" },
         { "name": "added", "type": "timestamp" },
     ]);
-    team.change("orders", json!({ "description": "second", "schema": { "columns": columns } })).await;
+    team.change(
+        "orders",
+        json!({ "description": "second", "schema": { "columns": columns, "evolution": "Breaking" } }),
+    )
+    .await;
     let ready = team.ready("orders").await;
 
     let table = team.aws.existing("orders").await;
@@ -346,4 +350,36 @@ async fn buckets_and_further_roots_come_and_go_with_the_spec() {
     assert!(storage.bucket_columns().is_empty() && storage.sort_columns().is_empty());
     assert_eq!((storage.number_of_buckets(), table.retention()), (0, 0));
     assert!(storage.additional_locations().is_empty());
+}
+
+#[tokio::test]
+async fn a_database_is_made_on_request_and_never_deleted() {
+    let team = Team::new("databases").await;
+    let _controller = Controller::start(&team).await;
+    let database = format!("{}_more", team.aws.database);
+    let spec = |table: &str| json!({ "database": database, "name": table, "deletionPolicy": "Delete" });
+    team.create("orders", spec("orders")).await;
+    let told = team.reason("orders", "DatabaseNotFound").await;
+    assert!(told.message.contains("`spec.databasePolicy: Create`"), "{}", told.message);
+    team.change("orders", json!({ "databasePolicy": "Create" })).await;
+    team.ready("orders").await;
+    team.event("orders", "DatabaseCreated").await;
+    let get =
+        async || team.aws.glue.get_database().name(&database).send().await.expect("it is there").database;
+    let made = get().await.expect("a database");
+    let made_for = made.parameters().and_then(|all| all.get("mizuumi.created_for")).cloned();
+    assert!(made_for.is_some_and(|owner| owner.contains("DataTable/orders")), "{made:?}");
+    // Many ask for one that is not there: it is made once, and each of them gets its table.
+    let mut more = spec("more");
+    more["databasePolicy"] = json!("Create");
+    more["database"] = json!(format!("{}_many", team.aws.database));
+    for number in 0..5 {
+        more["name"] = json!(format!("t{number}"));
+        team.create(&format!("t{number}"), more.clone()).await;
+    }
+    for number in 0..5 {
+        team.ready(&format!("t{number}")).await;
+    }
+    team.delete_wholly("orders").await;
+    assert_eq!(get().await, Some(made));
 }

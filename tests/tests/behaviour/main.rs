@@ -6,6 +6,7 @@ mod admission;
 mod conformance;
 mod crash;
 mod drift;
+mod evolution;
 mod faults;
 mod freshness;
 mod idle;

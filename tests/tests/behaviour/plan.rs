@@ -155,7 +155,8 @@ async fn the_examples_are_created_as_they_stand_and_then_plan_to_no_changes() {
         team.aws.put(&format!("nyc/flights/year=2013/month={month}/part-0.parquet"), "x").await;
         team.aws.put(&format!("nyc/flights/year=2013/month={month}/_SUCCESS"), "").await;
     }
-    let all = [manifests(&team, "quickstart"), manifests(&team, "tables")].concat();
+    let all =
+        [manifests(&team, "quickstart"), manifests(&team, "tables"), manifests(&team, "publishing")].concat();
     let (watched, kept): (Vec<Value>, Vec<Value>) =
         all.into_iter().partition(|manifest| manifest["spec"]["managementPolicy"] == "ObserveOnly");
     assert!(kept.len() >= 10 && !watched.is_empty(), "{} and {}", kept.len(), watched.len());

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use aws_sdk_glue::types::Partition;
 use mizuumi_api::data_table::PublicationState;
 use mizuumi_api::ingest_run::RunPhase;
-use mizuumi_tests::{Controller, Team, condition};
+use mizuumi_tests::{Controller, Team};
 use serde_json::{Value, json};
 
 fn published() -> Value {
@@ -256,10 +256,7 @@ async fn a_manifest_that_is_tampered_with_publishes_nothing() {
     let mut controller = Controller::start(&team).await;
     team.create_ready("orders", published()).await;
     team.change("orders", json!({ "suspend": true })).await;
-    team.until("orders", "suspended", |table| {
-        condition(table, "Ready").is_some_and(|c| Some(c.observed_generation) == table.metadata.generation)
-    })
-    .await;
+    suspended(&team).await;
     team.write_output("orders", "first", &["day=1/"]).await;
     team.start_run("first", "orders", 1, 0).await;
     team.mark_output("orders", "first").await;
@@ -298,6 +295,43 @@ async fn data_counts_as_fresh_once_all_of_it_is_published() {
 }
 
 #[tokio::test]
+async fn a_published_run_tells_how_recent_the_table_is_and_a_rollback_takes_that_back() {
+    let team = Team::new("manifest-fresh").await;
+    let _controller = Controller::start(&team).await;
+    let spec = json!({
+        "partitions": { "mode": "Published" },
+        "freshness": { "sources": [{ "type": "Manifest" }], "maxAge": { "error": "3650d" } },
+    });
+    team.create_ready("rates", spec).await;
+    team.fresh("rates", "NeverObserved").await;
+    for (run, day, end) in [("one", 1, "2026-11-02T00:00:00Z"), ("two", 2, "2026-11-03T00:00:00Z")] {
+        team.write_output("rates", run, &[""]).await;
+        let session = format!("2026-11-{day:02}T00:00:00Z");
+        let external = json!({ "outcome": "Succeeded", "dataTime": end });
+        let spec =
+            json!({ "table": "rates", "sessionTime": session, "engine": "External", "external": external });
+        team.create_run(run, spec).await;
+        team.run_phase(run, RunPhase::Succeeded).await;
+        data_time(&team, end).await;
+    }
+    let table = team.get("rates").await;
+    assert!(table.status.and_then(|s| s.freshness).is_some_and(|f| f.loaded_at.is_some()));
+    team.roll_back("back", "rates", "two").await;
+    team.run_phase("back", RunPhase::Succeeded).await;
+    data_time(&team, "2026-11-02T00:00:00Z").await;
+}
+
+/// Waits until resource and Glue tell this end of the data.
+async fn data_time(team: &Team, end: &str) {
+    team.until("rates", end, |table| {
+        let time = table.status.as_ref().and_then(|s| s.freshness.as_ref()).and_then(|f| f.data_time);
+        time.is_some_and(|time| time.to_string() == end)
+    })
+    .await;
+    assert_eq!(team.aws.parameter("rates", "mizuumi.data_time").await.as_deref(), Some(end));
+}
+
+#[tokio::test]
 async fn a_released_table_says_nothing_of_runs_any_more() {
     let (team, _controller) = with_a_run("released").await;
     team.delete_wholly("orders").await;
@@ -309,22 +343,157 @@ async fn a_released_table_says_nothing_of_runs_any_more() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_deleted_while_it_is_published_goes_once_that_is_done() {
-    let team = Team::new("deleted-run").await;
+async fn a_run_of_which_nothing_is_published_yet_can_be_withdrawn() {
+    let team = Team::new("withdrawn").await;
     let _controller = Controller::start(&team).await;
     team.create_ready("orders", published()).await;
     team.change("orders", json!({ "suspend": true })).await;
+    suspended(&team).await;
     team.write_output("orders", "first", &["day=1/"]).await;
     team.start_run("first", "orders", 1, 0).await;
     team.mark_output("orders", "first").await;
     team.run_phase("first", RunPhase::Publishing).await;
-    team.runs().delete("first", &kube::api::DeleteParams::default()).await.expect("it is deleted");
-    team.run_until("first", "Deleting", |run| format!("{run:?}").contains("\"Deleting\"")).await;
+    delete_run(&team, "first").await;
+    run_is_gone(&team, "first").await;
     team.change("orders", json!({ "suspend": false })).await;
-    team.eventually("first", "the run to be gone", async || {
-        ensure!(team.runs().get_opt("first").await?.is_none(), "it is still there");
+    team.ready("orders").await;
+    assert!(team.aws.partitions("orders").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_that_is_published_in_part_goes_once_it_is_published_wholly() {
+    let (team, _controller) = with_a_run("deleted-run").await;
+    let days: Vec<String> = (0..150).map(|day| format!("day=d{day:03}/")).collect();
+    let days: Vec<&str> = days.iter().map(String::as_str).collect();
+    team.write_output("orders", "many", &days).await;
+    team.admin.fault(json!({ "action": "denied", "operation": "BatchCreatePartition", "from": 2 })).await;
+    team.start_run("many", "orders", 2, 0).await;
+    team.mark_output("orders", "many").await;
+    team.until("orders", "published in part", |table| {
+        let told = table.status.iter().flat_map(|status| &status.publications);
+        told.into_iter().any(|one| one.run == "many" && one.published == 100)
+    })
+    .await;
+    delete_run(&team, "many").await;
+    team.run_until("many", "Deleting", |run| format!("{run:?}").contains("\"Deleting\"")).await;
+    team.admin.heal().await;
+    run_is_gone(&team, "many").await;
+    assert_eq!(team.aws.partitions("orders").await.len(), 152);
+}
+
+async fn suspended(team: &Team) {
+    team.until("orders", "suspended", |table| {
+        table.status.as_ref().map(|status| status.observed_generation) == table.metadata.generation
+    })
+    .await;
+}
+
+async fn delete_run(team: &Team, run: &str) {
+    team.runs().delete(run, &kube::api::DeleteParams::default()).await.expect("it is deleted");
+}
+
+async fn run_is_gone(team: &Team, run: &str) {
+    team.eventually(run, "the run to be gone", async || {
+        ensure!(team.runs().get_opt(run).await?.is_none(), "it is still there");
         Ok(())
     })
     .await;
-    assert_eq!(pointing(&team, "orders").await, ["1: runs/first/day=1/"]);
+}
+
+#[tokio::test]
+async fn twenty_runs_that_ask_at_once_are_all_published() {
+    let team = Team::new("twenty").await;
+    let _controller = Controller::with(&team, |config| config.intervals.audit_seconds = 3600).await;
+    team.create_ready("orders", published()).await;
+    team.change("orders", json!({ "suspend": true })).await;
+    suspended(&team).await;
+    for number in 1..=20_u8 {
+        let run = format!("run-{number}");
+        team.write_output("orders", &run, &[&format!("day={number}/"), "day=0/"]).await;
+        team.mark_output("orders", &run).await;
+        team.start_run(&run, "orders", number, 0).await;
+        team.run_phase(&run, RunPhase::Publishing).await;
+    }
+    team.change("orders", json!({ "suspend": false })).await;
+    for number in 1..=20_u8 {
+        team.run_phase(&format!("run-{number}"), RunPhase::Succeeded).await;
+    }
+    let now = pointing(&team, "orders").await;
+    assert_eq!((now.len(), now[0].as_str()), (21, "0: runs/run-20/day=0/"));
+}
+
+#[tokio::test]
+async fn a_name_that_is_used_again_stands_for_another_run() {
+    let (team, _controller) = with_a_run("again").await;
+    team.write_output("orders", "second", &["day=2/"]).await;
+    team.start_run("second", "orders", 2, 0).await;
+    team.mark_output("orders", "second").await;
+    team.run_phase("second", RunPhase::Succeeded).await;
+    team.roll_back("back", "orders", "second").await;
+    team.run_phase("back", RunPhase::Succeeded).await;
+    delete_run(&team, "back").await;
+    run_is_gone(&team, "back").await;
+    team.roll_back("back", "orders", "first").await;
+    let message = team.run_reason("back", "OutputInvalid").await;
+    assert!(message.contains("under another name"), "{message}");
+    // The run that was taken back asks anew when it is made anew, and what it says is what is there.
+    delete_run(&team, "second").await;
+    run_is_gone(&team, "second").await;
+    team.start_run("second", "orders", 2, 0).await;
+    team.run_phase("second", RunPhase::Succeeded).await;
+    assert_eq!(pointing(&team, "orders").await, ["1: runs/first/day=1/", "2: runs/second/day=2/"]);
+}
+
+#[tokio::test]
+async fn a_table_whose_readers_would_see_what_runs_write_is_not_published_into() {
+    let team = Team::new("in-the-way").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("rates", json!({})).await;
+    team.change("rates", json!({ "partitions": { "mode": "Published" } })).await;
+    let told = team.reason("rates", "ReplacementRequired").await;
+    assert!(told.message.contains("half written"), "{}", told.message);
+    let root = format!("s3://{}/published/rates/", team.aws.bucket);
+    team.change("rates", json!({ "location": root })).await;
+    team.ready("rates").await;
+    team.aws.put("published/rates/runs/one/part-0.parquet", "x").await;
+    team.start_run("one", "rates", 1, 0).await;
+    team.aws.put("published/rates/runs/one/_SUCCESS", "").await;
+    team.run_phase("one", RunPhase::Succeeded).await;
+    let table = team.aws.existing("rates").await;
+    let location = table.storage_descriptor().and_then(|s| s.location()).map(str::to_owned);
+    assert_eq!(location, Some(format!("{root}runs/one/")));
+}
+
+#[tokio::test]
+async fn the_examples_of_publishing_do_what_they_say() {
+    let mut team = Team::new("examples-published").await;
+    team.aws.create_database("nyc").await;
+    team.aws.database = "nyc".to_owned();
+    let _controller = Controller::start(&team).await;
+    let manifest = |file: &str| -> Value {
+        let text = std::fs::read_to_string(format!("../examples/publishing/{file}")).expect(file);
+        let text = text.replace("s3://lake/", &format!("s3://{}/", team.aws.bucket));
+        let mut manifest: Value = serde_saphyr::from_str(&text).expect("YAML");
+        manifest["metadata"]["namespace"] = json!(team.namespace);
+        manifest
+    };
+    team.try_create(&manifest("10-delays.yaml")).await.expect("the example is accepted");
+    team.ready("delays").await;
+    for (file, month) in
+        [("20-run.yaml", Some("2026-10")), ("30-rerun.yaml", Some("2026-10")), ("40-rollback.yaml", None)]
+    {
+        let run = manifest(file);
+        let name = run["metadata"]["name"].as_str().expect("a name").to_owned();
+        team.create_run(&name, run["spec"].clone()).await;
+        if let Some(month) = month {
+            let root = format!("nyc/delays/runs/{name}");
+            team.aws.put(&format!("{root}/month={month}/part-0.parquet"), "x").await;
+            team.aws.put(&format!("{root}/_SUCCESS"), "").await;
+        }
+        team.run_phase(&name, RunPhase::Succeeded).await;
+        let partitions = team.aws.partitions("delays").await;
+        let run = partitions[0].parameters().and_then(|all| all.get("mizuumi.run")).cloned();
+        let expected = if month.is_some() { name } else { "delays-20261101-r0".to_owned() };
+        assert_eq!(run, Some(expected));
+    }
 }

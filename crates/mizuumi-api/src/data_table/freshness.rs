@@ -62,6 +62,9 @@ pub enum FreshnessSourceType {
     PartitionCreation,
     /// A parameter of the Glue table says it, which another program writes.
     GlueParameter,
+    /// With `partitions.mode: Published`: the newest published run says it, by `spec.external.dataTime` and by when its
+    /// files were written.
+    Manifest,
 }
 
 /// A parameter of the Glue table that tells how recent the data is.

@@ -94,14 +94,18 @@ pub struct PublicationStatus {
     /// Name of the `IngestRun`.
     #[schemars(length(min = 1, max = 63))]
     pub run: String,
-    /// SHA-256 of its manifest: a run of the same name that asks for something else is another one.
+    /// Its uid: a run of the same name that is made anew asks anew.
     #[schemars(length(max = 64))]
-    pub sha256: String,
+    pub uid: String,
     /// How far it is.
     pub state: PublicationState,
     /// How many partitions it asks for; 1 for a table without partition keys.
     #[schemars(range(min = 0))]
     pub partitions: i64,
+    /// How many of them point to it.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub published: i64,
     /// How many of them a later run holds, so that they are left as they are.
     #[serde(default)]
     #[schemars(range(min = 0))]
@@ -110,7 +114,7 @@ pub struct PublicationStatus {
     pub since: Timestamp,
     /// Why it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 96))]
     pub message: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use super::partitions;
 use super::publishing;
 use super::world::TableWorld;
 use crate::freshness::{Clock, Policy, Source, end_of_span, parameter};
+use crate::publication::RunTimes;
 
 /// What the sources say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,15 @@ pub fn read(policy: &Policy, desired: &DesiredTable, world: &TableWorld) -> Read
                         data_time: None,
                         loaded_at: Some(created),
                     });
+                }
+            }
+            Source::Manifest => {
+                let Some(newest) = publishing::newest(desired, world) else { return Reading::NotAsked };
+                if let Some(RunTimes { data_time, loaded_at }) = newest
+                    && (data_time.is_some() || loaded_at.is_some())
+                {
+                    let source = FreshnessSourceType::Manifest;
+                    return Reading::Known(Clock { source, data_time, loaded_at });
                 }
             }
             Source::GlueParameter(source) => {

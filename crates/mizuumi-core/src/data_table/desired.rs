@@ -1,6 +1,6 @@
 //! What a `DataTable` asks for, checked against itself and against what the installation allows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::data_table::{
@@ -15,19 +15,21 @@ use super::projection;
 use super::publishing::Published;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, PartitionValues, TableLook};
-use super::{avro, clock, indexes};
+use super::{avro, avsc, clock, indexes};
 use crate::freshness::{Policy, Source};
 use crate::hive_path;
 use crate::hive_type::HiveType;
 use crate::owner::OwnerKey;
 use crate::problem::Problem;
-use crate::{publication, s3_uri};
+use crate::{approval, publication, s3_uri};
 
 /// A table as the spec wants it, every default filled in.
 #[derive(Clone, Debug)]
 pub struct DesiredTable {
     /// Who keeps it.
     pub owner: OwnerKey,
+    /// Whether the database is made if it does not exist.
+    pub makes_database: bool,
     /// What it holds; not ours to set if none.
     pub description: Option<String>,
     /// Who answers for it; not ours to set if none.
@@ -46,6 +48,10 @@ pub struct DesiredTable {
     pub parameters: BTreeMap<String, String>,
     /// What the spec says of the files beyond their format.
     pub layout: Layout,
+    /// Which changes of the columns are made without asking.
+    pub evolution: api::EvolutionClass,
+    /// Hashes of changes that are approved.
+    pub approved: BTreeSet<String>,
     /// How partitions get into the catalog.
     pub partitions: Option<PartitionPolicy>,
     /// Partition indexes; not ours to set if none.
@@ -141,12 +147,7 @@ impl DesiredTable {
         let mut problems = Vec::new();
         check_identity(spec, installation, &mut problems);
         check_location("spec.location", &spec.location, installation, &mut problems);
-        let declared = spec.schema.columns.as_deref().unwrap_or_default();
-        let columns = columns(
-            declared.iter().map(|c| (&c.name, &c.type_, &c.comment)),
-            "spec.schema.columns",
-            &mut problems,
-        );
+        let (columns, avro_schema) = columns_of_schema(&spec.schema, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
         let partition_keys = columns_of_keys(keys, &columns, &mut problems);
         let layout = Layout::new(spec, &columns, &mut problems);
@@ -163,6 +164,10 @@ impl DesiredTable {
             (Some(format), _) => {
                 let mut storage = StorageClasses::of_format(*format, spec.serde_parameters.as_ref());
                 if *format == api::Format::Avro {
+                    if let Some(schema) = avro_schema {
+                        let literal = avro::SCHEMA_LITERAL.to_owned();
+                        storage.serde.parameters.entry(literal).or_insert(schema);
+                    }
                     avro::fill(&mut storage, spec, &super::table_name(object), &columns, &mut problems);
                 }
                 Some(storage)
@@ -192,6 +197,7 @@ impl DesiredTable {
         let (true, Some(storage)) = (problems.is_empty(), storage) else { return Err(problems) };
         Ok(Self {
             owner,
+            makes_database: spec.database_policy == api::DatabasePolicy::Create,
             // Glue stores no empty text: it answers none.
             description: spec.description.clone().filter(|text| !text.is_empty()),
             team: spec.owner.clone(),
@@ -205,6 +211,9 @@ impl DesiredTable {
             storage,
             parameters: spec.parameters.clone().unwrap_or_default(),
             layout,
+            evolution: spec.schema.evolution.unwrap_or(api::EvolutionClass::Widening),
+            approved: approval::given(spec.approvals.as_ref(), object.metadata.annotations.as_ref())
+                .collect(),
             partitions,
             indexes,
             engines: spec.engines.clone().unwrap_or_else(|| Engine::ALL.to_vec()),
@@ -333,6 +342,30 @@ fn check_sources(
     }
 }
 
+/// The columns, wherever the spec says that they come from; and the Avro schema that said them, in one line.
+fn columns_of_schema(
+    schema: &api::TableSchema,
+    problems: &mut Vec<Problem>,
+) -> (Vec<Column>, Option<String>) {
+    match schema.from {
+        api::SchemaSource::Declared => {
+            let declared = schema.columns.as_deref().unwrap_or_default();
+            let said = declared.iter().map(|c| (&c.name, &c.type_, &c.comment));
+            (columns(said, "spec.schema.columns", problems), None)
+        }
+        api::SchemaSource::Avsc => match avsc::columns(schema.avsc.as_deref().unwrap_or_default()) {
+            Ok((said, line)) => {
+                let said = said.iter().map(|(name, type_, comment)| (name, type_, comment));
+                (columns(said, "spec.schema.avsc.fields", problems), Some(line))
+            }
+            Err(why) => {
+                problems.push(Problem::invalid("spec.schema.avsc", why));
+                (Vec::new(), None)
+            }
+        },
+    }
+}
+
 /// Columns with their names and types checked. Glue folds names to lower case, so that is how they are compared.
 fn columns<'a>(
     declared: impl Iterator<Item = (&'a String, &'a String, &'a Option<String>)>,
@@ -441,7 +474,7 @@ fn partition_policy(
             Some(PartitionPolicy::Projected(projection::parameters(projection, keys, problems)))
         }
         PartitionMode::Published => {
-            Some(PartitionPolicy::Published(Published { root: spec.location.clone(), asked: Vec::new() }))
+            Some(PartitionPolicy::Published(Published { root: spec.location.clone(), asked: None }))
         }
     }
 }

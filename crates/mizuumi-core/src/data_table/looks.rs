@@ -98,7 +98,9 @@ impl Arrivals {
         let policy = desired.freshness.as_ref()?;
         let (keys, grain) = policy.sources.iter().find_map(|source| match source {
             Source::PartitionValue { keys, grain } => Some((keys, *grain)),
-            Source::Reported | Source::PartitionCreation | Source::GlueParameter(_) => None,
+            Source::Reported | Source::PartitionCreation | Source::GlueParameter(_) | Source::Manifest => {
+                None
+            }
         })?;
         let mut ends: Vec<(Timestamp, Option<Timestamp>)> = world
             .partitions

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::desired::{Completeness, DesiredTable, Mode, PartitionPolicy};
 use super::plan::TableStep;
-use super::publishing;
+use super::publishing::{self, Place};
 use super::world::{Directory, ObservedPartition, PartitionValues, TableWorld};
 use crate::publication::{Pointer, RunOrder};
 use crate::s3_uri;
@@ -29,6 +29,8 @@ pub struct PartitionEntry {
     pub owner: Option<String>,
     /// The run whose data it is to say that it points to.
     pub pointer: Option<Pointer>,
+    /// What it pointed to when that was decided; a write by which somebody else's would be undone is not made.
+    pub seen: Option<Place>,
     /// Whether what it points to is other data than before: then it is made like the table, and nothing stays of what it
     /// said of the other.
     pub is_new_data: bool,
@@ -38,7 +40,7 @@ impl PartitionEntry {
     /// One of no run, which stays what it is but for its location and its mark.
     #[must_use]
     pub const fn new(values: PartitionValues, location: String, owner: Option<String>) -> Self {
-        Self { values, location, owner, pointer: None, is_new_data: false }
+        Self { values, location, owner, pointer: None, seen: None, is_new_data: false }
     }
 }
 
@@ -92,7 +94,7 @@ fn published(desired: &DesiredTable, world: &TableWorld) -> Vec<TableStep> {
     };
     let mut steps = by_run(made, TableStep::CreatePartitions);
     steps.extend(by_run(moved, TableStep::UpdatePartitions));
-    steps.extend(batches(&gone, LARGEST_DELETE, TableStep::DeletePartitions));
+    steps.extend(batches(&gone, LARGEST_DELETE, TableStep::WithdrawPartitions));
     steps
 }
 

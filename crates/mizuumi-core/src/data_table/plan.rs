@@ -9,6 +9,7 @@ use mizuumi_api::data_table::AdoptionPolicy;
 use super::definition::{OWNER_PARAMETER, TableDefinition};
 use super::desired::{DesiredTable, Mode};
 use super::diff::{self, Change};
+use super::evolution;
 use super::indexes::{self, Next};
 use super::partitions::{self, PartitionEntry};
 use super::world::{ObservedTable, PartitionValues, TableWorld};
@@ -22,6 +23,13 @@ const WHILE_BUILDING: SignedDuration = SignedDuration::from_secs(30);
 /// One write to the catalog.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableStep {
+    /// Make the database.
+    CreateDatabase {
+        /// Its name.
+        name: String,
+        /// Who asked for it, for people: nobody keeps a database.
+        owner: String,
+    },
     /// Make the table.
     CreateTable(Box<TableDefinition>),
     /// Replace the table's definition.
@@ -49,6 +57,8 @@ pub enum TableStep {
     UpdatePartitions(Vec<PartitionEntry>),
     /// Remove partitions from the catalog. Their data stays.
     DeletePartitions(Vec<PartitionValues>),
+    /// Remove partitions from the catalog that were not there before the run that is taken back. Their data stays.
+    WithdrawPartitions(Vec<PartitionEntry>),
     /// Have an index over the partitions built.
     CreateIndex {
         /// Its name.
@@ -85,10 +95,14 @@ impl TableStep {
     #[must_use]
     pub const fn rests_on_data(&self) -> bool {
         match self {
-            Self::CreateTable(_) | Self::UpdateTable { .. } | Self::DeleteTable { .. } => false,
+            Self::CreateDatabase { .. }
+            | Self::CreateTable(_)
+            | Self::UpdateTable { .. }
+            | Self::DeleteTable { .. } => false,
             Self::CreatePartitions(_)
             | Self::UpdatePartitions(_)
             | Self::DeletePartitions(_)
+            | Self::WithdrawPartitions(_)
             | Self::CreateIndex { .. }
             | Self::DeleteIndex { .. } => true,
         }
@@ -98,6 +112,7 @@ impl TableStep {
     #[must_use]
     pub const fn event_reason(&self) -> &'static str {
         match self {
+            Self::CreateDatabase { .. } => "DatabaseCreated",
             Self::CreateTable(_) => "TableCreated",
             Self::UpdateTable { why, .. } => match why {
                 Why::Spec => "TableUpdated",
@@ -110,7 +125,7 @@ impl TableStep {
             Self::DeleteTable { .. } => "TableDeleted",
             Self::CreatePartitions(_) => "PartitionsRegistered",
             Self::UpdatePartitions(_) => "PartitionsUpdated",
-            Self::DeletePartitions(_) => "PartitionsRemoved",
+            Self::DeletePartitions(_) | Self::WithdrawPartitions(_) => "PartitionsRemoved",
             Self::CreateIndex { .. } => "IndexRequested",
             Self::DeleteIndex { .. } => "IndexRemoved",
         }
@@ -122,9 +137,15 @@ impl TableStep {
     #[must_use]
     pub const fn symbol(&self) -> char {
         match self {
-            Self::CreateTable(_) | Self::CreatePartitions(_) | Self::CreateIndex { .. } => '+',
+            Self::CreateDatabase { .. }
+            | Self::CreateTable(_)
+            | Self::CreatePartitions(_)
+            | Self::CreateIndex { .. } => '+',
             Self::UpdateTable { .. } | Self::UpdatePartitions(_) => '~',
-            Self::DeleteTable { .. } | Self::DeletePartitions(_) | Self::DeleteIndex { .. } => '-',
+            Self::DeleteTable { .. }
+            | Self::DeletePartitions(_)
+            | Self::WithdrawPartitions(_)
+            | Self::DeleteIndex { .. } => '-',
         }
     }
 
@@ -168,6 +189,7 @@ impl Why {
 impl fmt::Display for TableStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::CreateDatabase { name, .. } => write!(f, "create database '{name}'"),
             Self::CreateTable(definition) => write!(
                 f,
                 "create table: {}, {}, at {}",
@@ -206,6 +228,11 @@ impl fmt::Display for TableStep {
                     "remove {} from the catalog (data stays): {listed}",
                     count(batch.len(), "partition")
                 )
+            }
+            Self::WithdrawPartitions(batch) => {
+                let listed = some(batch.iter().map(|entry| &entry.values));
+                let number = count(batch.len(), "partition");
+                write!(f, "take {number} back from the catalog (data stays): {listed}")
             }
             Self::CreateIndex { name, keys } => {
                 write!(f, "build partition index '{name}' over {}", keys.join(", "))
@@ -253,19 +280,27 @@ pub fn plan(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Plan<TableS
 
 fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
     let external = &desired.owner.external;
+    let database = external.split('.').next().unwrap_or_default();
+    let mut first = Vec::new();
     if !world.database_exists {
-        let database = external.split('.').next().unwrap_or_default();
-        return Plan::blocked(
-            Reason::DatabaseNotFound,
-            format!("Glue database '{database}' does not exist; create it, and the table follows by itself"),
-        );
+        if !desired.makes_database || desired.mode == Mode::ObserveOnly {
+            return Plan::blocked(
+                Reason::DatabaseNotFound,
+                format!(
+                    "Glue database '{database}' does not exist; create it, and the table follows by itself, or set \
+                     `spec.databasePolicy: Create`"
+                ),
+            );
+        }
+        let owner = desired.owner.to_string();
+        first.push(TableStep::CreateDatabase { name: database.to_owned(), owner });
     }
     let Some(have) = &world.table else {
         let to = merge::merged(desired, world);
         return Plan::converge(
             Reason::Creating,
             format!("Glue table '{external}' does not exist yet"),
-            vec![TableStep::CreateTable(Box::new(to))],
+            first.into_iter().chain([TableStep::CreateTable(Box::new(to))]).collect(),
         );
     };
     if let Some(what) = have.definition.unsupported() {
@@ -282,6 +317,14 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     if let Some(refusal) = refusal(desired, have) {
         return refusal;
     }
+    if let Some(why) = publishing::is_in_the_way(desired, &have.definition) {
+        return Plan::blocked(Reason::ReplacementRequired, why);
+    }
+    let held =
+        if desired.mode == Mode::Suspended { None } else { evolution::held(desired, &have.definition) };
+    // All else goes on with the columns that are there.
+    let kept = held.as_ref().map(|_| evolution::keeping_columns(desired, &have.definition));
+    let desired = kept.as_ref().unwrap_or(desired);
     let (mut steps, reason) = definition_steps(desired, have, world);
     if let Err(message) = same_partition_keys(desired, have) {
         return Plan::blocked(Reason::ReplacementRequired, message);
@@ -311,9 +354,10 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         }
         Next::Failed(_) => reason,
     };
-    let verdict = match reason {
-        None => Verdict::InSync,
-        Some(reason) => {
+    let verdict = match (held, reason) {
+        (Some(held), _) => Verdict::Blocked(Reason::ApprovalRequired, held.message()),
+        (None, None) => Verdict::InSync,
+        (None, Some(reason)) => {
             let listed: Vec<String> = steps.iter().map(ToString::to_string).collect();
             Verdict::Converging(reason, listed.join("; "))
         }

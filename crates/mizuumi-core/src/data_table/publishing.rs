@@ -3,34 +3,45 @@
 //! Everything follows from what runs ask for and from where the partitions point now: a publication that was cut short
 //! anywhere goes on from there, and one that is done asks for nothing.
 
+mod ground;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mizuumi_api::condition::cut;
 use mizuumi_api::data_table::{PublicationState, PublicationStatus};
 
+use self::ground::{Counts, Drawn, Ground};
 use super::definition::TableDefinition;
 use super::desired::{DesiredTable, PartitionPolicy};
 use super::partitions::PartitionEntry;
 use super::world::{ManifestLook, ObservedPartition, PartitionValues, TableWorld};
-use crate::hive_path;
-use crate::publication::{Manifest, ManifestPartition, Pointer, Previous, RunOrder, is_of_pointer, output};
-use crate::s3_uri;
+use crate::publication::{self, Manifest, Pointer, RunOrder, RunTimes, is_of_pointer, output};
+use crate::{hive_path, s3_uri};
 
 /// So many publications are worked on at once; the others wait for their turn.
-pub const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 8;
 /// So many publications are told of in the status.
 const TOLD: usize = 12;
 /// Longest text about a publication that is refused.
-const LONGEST_REFUSAL: usize = 256;
+const LONGEST_REFUSAL: usize = 96;
 
 /// How a table is published into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The table's root: runs, manifests and an empty head lie under it.
     pub root: String,
-    /// What runs ask for and what is not answered yet, in order.
-    pub asked: Vec<Asked>,
+    /// What runs ask for; none while the runs have not been looked at.
+    pub asked: Option<Requests>,
+}
+
+/// What runs ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// What is not answered yet and is worked on now, in order: rollbacks first.
+    pub open: Vec<Asked>,
+    /// Uids of all runs that ask.
+    pub asking: BTreeSet<String>,
 }
 
 /// What a run asks for.
@@ -38,8 +49,12 @@ pub struct Published {
 pub struct Asked {
     /// The run.
     pub run: String,
-    /// Its place among the others; none for a rollback, which goes first.
+    /// Its uid: one of the same name that is made anew asks anew.
+    pub uid: String,
+    /// Its place among the others; none for a rollback.
     pub order: Option<RunOrder>,
+    /// The run that it takes back, if it is a rollback.
+    pub rolls_back: Option<String>,
     /// Where its manifest is.
     pub manifest: String,
     /// SHA-256 of the manifest.
@@ -67,21 +82,33 @@ pub struct Work {
 }
 
 impl Published {
-    /// Which requests are worked on now: those that the status does not say are done, rollbacks first.
-    pub fn ask(&mut self, mut asked: Vec<Asked>, told: &[PublicationStatus]) {
-        asked.retain(|one| {
-            !told.iter().any(|t| t.run == one.run && t.sha256 == one.sha256 && t.state.is_over())
+    /// Takes up what runs ask for. Worked on now is what the status does not say is done, rollbacks first, each with the run
+    /// that it takes back. What was asked for under another root has to wait until the table's is that one again: it is the
+    /// table that says where manifests are, and not who asks.
+    pub fn ask(&mut self, all: Vec<Asked>, told: &[PublicationStatus]) {
+        let asking = all.iter().map(|one| one.uid.clone()).collect();
+        let mut open: Vec<Asked> = all
+            .into_iter()
+            .filter(|one| one.manifest == publication::manifest(&self.root, &one.run))
+            .filter(|one| !told.iter().any(|known| known.uid == one.uid && known.state.is_over()))
+            .collect();
+        let taken_back: BTreeSet<String> = open.iter().filter_map(|one| one.rolls_back.clone()).collect();
+        // Runs that are taken back need no room: they are only answered.
+        let is_turned_away = |one: &Asked| taken_back.contains(&one.run);
+        open.sort_by(|a, b| {
+            let place =
+                |one: &Asked| (one.order.is_some(), !is_turned_away(one), one.order.clone(), one.run.clone());
+            place(a).cmp(&place(b))
         });
-        asked.sort_by(|a, b| a.order.cmp(&b.order).then_with(|| a.run.cmp(&b.run)));
-        asked.truncate(AT_ONCE);
-        self.asked = asked;
+        open.truncate(AT_ONCE);
+        self.asked = Some(Requests { open, asking });
     }
 
     /// The manifests to look at.
     #[must_use]
     pub fn look(&self) -> Vec<ManifestLook> {
         let look = |one: &Asked| ManifestLook { location: one.manifest.clone(), sha256: one.sha256.clone() };
-        self.asked.iter().map(look).collect()
+        self.asked.iter().flat_map(|asked| &asked.open).map(look).collect()
     }
 }
 
@@ -110,253 +137,104 @@ pub fn point(table: &mut TableDefinition, place: &Place) {
     table.parameters.extend(place.pointer.iter().flat_map(Pointer::parameters));
 }
 
-/// Whether something that was asked for is not published wholly.
+/// Whether a run's data is there in part, or that cannot be told yet.
 #[must_use]
 pub fn is_under_way(desired: &DesiredTable, world: &TableWorld) -> bool {
-    policy(desired).is_some_and(|published| !published.asked.is_empty())
-        && work(desired, world).is_none_or(|work| work.answers.iter().any(|answer| !answer.state.is_over()))
+    let Some(published) = policy(desired) else { return false };
+    match &published.asked {
+        None => true,
+        Some(asked) if asked.open.is_empty() => false,
+        Some(_) => work(desired, world).is_none_or(|work| {
+            work.answers.iter().any(|answer| !answer.state.is_over() && answer.published > 0)
+        }),
+    }
+}
+
+/// How recent the data of the newest run is: the one whose data reaches farthest, and of those the last that landed. None
+/// inside if no run has been published; none at all if the partitions were not looked at.
+#[must_use]
+pub fn newest(desired: &DesiredTable, world: &TableWorld) -> Option<Option<RunTimes>> {
+    let times = |pointer: &Pointer| pointer.times;
+    let by_time = |times: &RunTimes| (times.data_time, times.loaded_at);
+    match Ground::of(desired, world)? {
+        Ground::Table { place, .. } => Some(place.pointer.as_ref().map(times)),
+        Ground::Partitions { all, .. } => {
+            Some(all.values().filter_map(|p| p.pointer.as_ref()).map(times).max_by_key(by_time))
+        }
+    }
 }
 
 /// What is to be done; none if what it takes was not looked at.
 #[must_use]
 pub fn work(desired: &DesiredTable, world: &TableWorld) -> Option<Work> {
     let published = policy(desired)?;
+    let asked = published.asked.as_ref()?;
     let ground = Ground::of(desired, world)?;
-    let manifests: Vec<(&Asked, Result<&Manifest, String>)> = published
-        .asked
+    let manifests: Vec<(&Asked, Result<&Manifest, String>)> = asked
+        .open
         .iter()
         .map(|asked| Some((asked, manifest(desired, published, asked, world)?)))
         .collect::<Option<_>>()?;
-    let cancelled: BTreeSet<&str> =
-        manifests.iter().filter_map(|(_, manifest)| manifest.as_ref().ok()?.rolls_back.as_deref()).collect();
     let moved = ground.strays();
     let mut plan = Drawn { ground, moved };
-    let mut refused: BTreeMap<&str, String> = BTreeMap::new();
-    for (asked, manifest) in &manifests {
-        let drawn = match manifest {
-            Ok(_) if cancelled.contains(asked.run.as_str()) => Ok(()),
-            Ok(manifest) => plan.draw(manifest),
-            Err(why) => Err(why.clone()),
-        };
-        if let Err(why) = drawn {
-            refused.insert(&asked.run, why);
-        }
+    let mut cancelled: BTreeSet<&str> = BTreeSet::new();
+    // Rollbacks come first, so who is taken back is known by the time that it is its turn.
+    let mut drawn = Vec::with_capacity(manifests.len());
+    for (asked, manifest) in manifests {
+        drawn.push((
+            asked,
+            match manifest {
+                Ok(_) if cancelled.contains(asked.run.as_str()) => Ok(None),
+                Ok(manifest) => plan.draw(manifest).map(|()| {
+                    cancelled.extend(manifest.rolls_back.as_deref());
+                    Some(manifest)
+                }),
+                Err(why) => Err(why),
+            },
+        ));
     }
-    let answers = manifests
-        .iter()
-        .map(|(asked, manifest)| {
-            let mut answer = PublicationStatus {
-                run: asked.run.clone(),
-                sha256: asked.sha256.clone(),
-                state: PublicationState::RolledBack,
-                partitions: asked.partitions,
-                superseded: 0,
-                since: Timestamp::UNIX_EPOCH,
-                message: None,
+    let answers = drawn
+        .into_iter()
+        .map(|(asked, drawn)| {
+            let (state, counts, message) = match drawn {
+                Ok(Some(manifest)) => {
+                    let (state, counts) = plan.answer(manifest);
+                    (state, counts, None)
+                }
+                Ok(None) => (PublicationState::RolledBack, Counts::default(), None),
+                Err(why) => {
+                    let message = Some(cut(&why, LONGEST_REFUSAL));
+                    (PublicationState::Refused, Counts::default(), message)
+                }
             };
-            if let Some(why) = refused.get(asked.run.as_str()) {
-                answer.state = PublicationState::Refused;
-                answer.message = Some(cut(why, LONGEST_REFUSAL));
-            } else if let Ok(manifest) = manifest
-                && !cancelled.contains(asked.run.as_str())
-            {
-                (answer.state, answer.superseded) = plan.answer(manifest);
+            PublicationStatus {
+                run: asked.run.clone(),
+                uid: asked.uid.clone(),
+                state,
+                partitions: asked.partitions,
+                published: counts.pointing,
+                superseded: counts.superseded,
+                since: Timestamp::UNIX_EPOCH,
+                message,
             }
-            answer
         })
         .collect();
     Some(Work { moves: plan.into_moves(), answers })
 }
 
-/// Where everything points now.
-enum Ground<'a> {
-    Partitions { all: &'a BTreeMap<PartitionValues, ObservedPartition>, owner: String },
-    Table { place: Place, head: &'a str },
-}
-
-impl<'a> Ground<'a> {
-    fn of(desired: &'a DesiredTable, world: &'a TableWorld) -> Option<Self> {
-        if desired.partition_keys.is_empty() {
-            let head = desired.location.as_str();
-            let nowhere = || Place { location: Some(head.to_owned()), pointer: None };
-            let place = world.table.as_ref().map_or_else(nowhere, |table| place_of(&table.definition));
-            return Some(Self::Table { place, head });
-        }
-        Some(Self::Partitions { all: world.partitions.as_ref()?, owner: desired.owner.to_string() })
-    }
-
-    fn place(&self, values: &PartitionValues) -> Option<Place> {
-        match self {
-            Self::Table { place, .. } => Some(place.clone()),
-            Self::Partitions { all, .. } => all.get(values).map(ObservedPartition::place),
-        }
-    }
-
-    /// What points to a run, by what it says.
-    fn pointing_to(&self, run: &str) -> Vec<(PartitionValues, Pointer)> {
-        let is_it = |pointer: &&Pointer| pointer.run.run == run;
-        match self {
-            Self::Table { place, .. } => {
-                place.pointer.iter().filter(is_it).map(|pointer| (Vec::new(), pointer.clone())).collect()
-            }
-            Self::Partitions { all, .. } => all
-                .iter()
-                .filter_map(|(values, p)| Some((values.clone(), p.pointer.as_ref().filter(is_it)?.clone())))
-                .collect(),
-        }
-    }
-
-    /// Whether a partition is there and does not carry our mark.
-    fn is_unmarked(&self, values: &PartitionValues) -> bool {
-        match self {
-            Self::Table { .. } => false,
-            Self::Partitions { all, owner } => {
-                all.get(values).is_some_and(|partition| partition.owner.as_ref() != Some(owner))
-            }
-        }
-    }
-
-    /// What says that it points to a run's data and does not, or does not carry our mark any more.
-    fn strays(&self) -> BTreeMap<PartitionValues, Option<Place>> {
-        let back = |location: Option<&str>, pointer: Option<&Pointer>| {
-            let pointer = pointer?;
-            let strays = !location.is_some_and(|there| s3_uri::same(there, &pointer.location));
-            let place = || Place { location: Some(pointer.location.clone()), pointer: Some(pointer.clone()) };
-            strays.then(place)
-        };
-        match self {
-            Self::Table { place, head } => {
-                let nowhere = place.location.is_none();
-                let to_head = || nowhere.then(|| Place { location: Some((*head).to_owned()), pointer: None });
-                let back = back(place.location.as_deref(), place.pointer.as_ref()).or_else(to_head);
-                back.map(|place| (Vec::new(), Some(place))).into_iter().collect()
-            }
-            Self::Partitions { all, .. } => all
-                .iter()
-                .filter_map(|(values, partition)| {
-                    let back = back(partition.location.as_deref(), partition.pointer.as_ref());
-                    let marked = || {
-                        (partition.pointer.is_some() && self.is_unmarked(values)).then(|| partition.place())
-                    };
-                    Some((values.clone(), Some(back.or_else(marked)?)))
-                })
-                .collect(),
-        }
-    }
-}
-
-/// Where everything is to point, as far as that is another place than now.
-struct Drawn<'a> {
-    ground: Ground<'a>,
-    moved: BTreeMap<PartitionValues, Option<Place>>,
-}
-
-impl Drawn<'_> {
-    fn place(&self, values: &PartitionValues) -> Option<Place> {
-        self.moved.get(values).cloned().unwrap_or_else(|| self.ground.place(values))
-    }
-
-    fn draw(&mut self, manifest: &Manifest) -> Result<(), String> {
-        match (&manifest.order, &manifest.rolls_back) {
-            (Some(order), None) => {
-                for partition in &manifest.partitions {
-                    self.publish(partition, order);
-                }
-                Ok(())
-            }
-            (None, Some(run)) => self.roll_back(&manifest.partitions, run),
-            _ => Err("its manifest must be of a run or of a rollback".to_owned()),
-        }
-    }
-
-    fn publish(&mut self, partition: &ManifestPartition, order: &RunOrder) {
-        let Some(location) = &partition.location else { return };
-        let place = self.place(&partition.values);
-        if place.as_ref().and_then(|p| p.pointer.as_ref()).is_some_and(|p| p.run >= *order) {
-            return;
-        }
-        let previous = place.and_then(|place| {
-            let run = place.pointer.map(|pointer| pointer.run);
-            Some(Previous { location: place.location.filter(|there| !self.is_head(there))?, run })
-        });
-        let pointer = Pointer { run: order.clone(), location: location.clone(), previous };
-        let place = Place { location: Some(location.clone()), pointer: Some(pointer) };
-        self.moved.insert(partition.values.clone(), Some(place));
-    }
-
-    /// Nothing lies where a table points to before its first run.
-    fn is_head(&self, location: &str) -> bool {
-        matches!(self.ground, Ground::Table { head, .. } if s3_uri::same(location, head))
-    }
-
-    /// What points to the run goes back to what it says it pointed to before; the manifest must not say otherwise. What the
-    /// run has published since the manifest was made goes back too.
-    fn roll_back(&mut self, partitions: &[ManifestPartition], run: &str) -> Result<(), String> {
-        let listed: BTreeMap<_, _> = partitions.iter().map(|one| (&one.values, one)).collect();
-        let pointing = self.ground.pointing_to(run);
-        for (values, pointer) in &pointing {
-            let says = pointer.previous.as_ref().map(|previous| (&previous.location, &previous.run));
-            let is_another = |listed: &&ManifestPartition| {
-                says != listed.location.as_ref().map(|location| (location, &listed.run))
-            };
-            if listed.get(values).is_some_and(is_another) {
-                return Err(format!(
-                    "partition [{}] says that it pointed elsewhere before than the manifest does; make a new rollback",
-                    values.join(", ")
-                ));
-            }
-        }
-        for (values, pointer) in pointing {
-            let place = pointer.previous.map(|Previous { location, run }| Place {
-                pointer: run.map(|run| Pointer { run, location: location.clone(), previous: None }),
-                location: Some(location),
-            });
-            // A table stays when its data goes.
-            let to = match &self.ground {
-                Ground::Table { head, .. } => {
-                    Some(place.unwrap_or_else(|| Place { location: Some((*head).to_owned()), pointer: None }))
-                }
-                Ground::Partitions { .. } => place,
-            };
-            self.moved.insert(values, to);
-        }
-        Ok(())
-    }
-
-    fn answer(&self, manifest: &Manifest) -> (PublicationState, i64) {
-        let Some(order) = &manifest.order else {
-            let left = manifest.rolls_back.iter().any(|run| !self.ground.pointing_to(run).is_empty());
-            return (if left { PublicationState::Publishing } else { PublicationState::Published }, 0);
-        };
-        if manifest.partitions.iter().any(|partition| self.is_moved(&partition.values)) {
-            return (PublicationState::Publishing, 0);
-        }
-        let superseded = manifest.partitions.iter().filter(|partition| {
-            let pointer = self.ground.place(&partition.values).and_then(|place| place.pointer);
-            pointer.is_some_and(|pointer| pointer.run != *order)
-        });
-        (PublicationState::Published, i64::try_from(superseded.count()).unwrap_or(i64::MAX))
-    }
-
-    fn is_moved(&self, values: &PartitionValues) -> bool {
-        self.moved.get(values).is_some_and(|to| is_elsewhere(to.as_ref(), self.ground.place(values).as_ref()))
-    }
-
-    fn into_moves(mut self) -> BTreeMap<PartitionValues, Option<Place>> {
-        let moved = std::mem::take(&mut self.moved);
-        let is_due = |values: &PartitionValues, to: Option<&Place>| {
-            let now = self.ground.place(values);
-            is_elsewhere(to, now.as_ref()) || (to.is_some() && self.ground.is_unmarked(values))
-        };
-        moved.into_iter().filter(|(values, to)| is_due(values, to.as_ref())).collect()
-    }
-}
-
-/// Whether a place is another one than it is now, by location or by run.
-fn is_elsewhere(to: Option<&Place>, now: Option<&Place>) -> bool {
-    let location = |place: Option<&Place>| place.and_then(|p| p.location.as_deref()).map(s3_uri::canonical);
-    let run = |place: Option<&Place>| place.and_then(|p| p.pointer.as_ref()).map(|p| p.run.clone());
-    to.is_some() != now.is_some() || location(to) != location(now) || run(to) != run(now)
+/// Why nothing can be published into a table without partition keys as it is: under what it points to now, all that runs
+/// write would be read.
+#[must_use]
+pub fn is_in_the_way(desired: &DesiredTable, table: &TableDefinition) -> Option<String> {
+    let published = policy(desired).filter(|_| desired.partition_keys.is_empty())?;
+    let place = place_of(table);
+    let location = s3_uri::canonical(place.location.as_deref()?);
+    (place.pointer.is_none() && output(&published.root, "").starts_with(&location)).then(|| {
+        format!(
+            "the Glue table points to '{location}', and its readers would read all that runs write below it, half written \
+             or taken back; set `spec.location` to another root, or delete the table from the catalog first"
+        )
+    })
 }
 
 /// The manifest of a request as it was looked at, checked; none if it was not looked at.
@@ -381,7 +259,9 @@ fn check(
     manifest: &Manifest,
 ) -> Result<(), String> {
     let external = &desired.owner.external;
-    if manifest.table != *external || manifest.run != asked.run || manifest.order != asked.order {
+    if (&manifest.table, &manifest.run) != (external, &asked.run)
+        || (&manifest.order, &manifest.rolls_back) != (&asked.order, &asked.rolls_back)
+    {
         return Err(format!("its manifest is not that of run '{}' for '{external}'", asked.run));
     }
     let directory = output(&published.root, &asked.run);
@@ -416,22 +296,26 @@ fn check(
 pub fn entries(
     desired: &DesiredTable,
     world: &TableWorld,
-) -> (Vec<PartitionEntry>, Vec<PartitionEntry>, Vec<PartitionValues>) {
+) -> (Vec<PartitionEntry>, Vec<PartitionEntry>, Vec<PartitionEntry>) {
     let (mut made, mut moved, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     let Some(have) = world.partitions.as_ref().filter(|_| !desired.partition_keys.is_empty()) else {
         return (made, moved, gone);
     };
     for (values, to) in work(desired, world).map(|work| work.moves).unwrap_or_default() {
-        let Some(Place { location: Some(location), pointer }) = to else {
-            gone.push(values);
-            continue;
-        };
         let there = have.get(&values);
+        let seen = there.map(ObservedPartition::place);
+        let to = to.unwrap_or(Place { location: None, pointer: None });
         // Put back, it is what it was; published or rolled back, all that it said was of other data.
-        let is_new_data = there.is_none_or(|there| there.pointer != pointer);
+        let is_new_data = there.is_none_or(|there| there.pointer != to.pointer);
         let owner = Some(desired.owner.to_string());
-        let entry = PartitionEntry { values, location, owner, pointer, is_new_data };
-        if there.is_none() { made.push(entry) } else { moved.push(entry) }
+        let goes = to.location.is_none();
+        let location = to.location.unwrap_or_default();
+        let entry = PartitionEntry { values, location, owner, pointer: to.pointer, is_new_data, seen };
+        match there {
+            None => made.push(entry),
+            Some(_) if goes => gone.push(entry),
+            Some(_) => moved.push(entry),
+        }
     }
     (made, moved, gone)
 }
@@ -445,28 +329,33 @@ pub fn table_place(desired: &DesiredTable, world: &TableWorld) -> Option<Place> 
     Some(to.or(now).unwrap_or_else(|| Place { location: Some(desired.location.clone()), pointer: None }))
 }
 
-/// What the status tells: what became of the requests at hand, then what it told already, as much as there is room for.
+/// What the status tells: what became of the requests at hand, then what it told already, as much as there is room for. What
+/// a run that asks still has not read yet does not go.
 #[must_use]
 pub fn told(
+    published: &Published,
     answers: Vec<PublicationStatus>,
     before: Vec<PublicationStatus>,
     now: Timestamp,
 ) -> Vec<PublicationStatus> {
-    let is_same = |one: &PublicationStatus, other: &PublicationStatus| {
-        one.run == other.run && one.sha256 == other.sha256
-    };
     let mut told: Vec<PublicationStatus> = answers
         .into_iter()
         .map(|mut answer| {
-            let known = before.iter().find(|known| is_same(known, &answer) && known.state == answer.state);
+            let known = before.iter().find(|known| known.uid == answer.uid && known.state == answer.state);
             answer.since = known.map_or(now, |known| known.since);
             answer
         })
         .collect();
-    let mut earlier: Vec<PublicationStatus> =
-        before.into_iter().filter(|known| told.iter().all(|answer| answer.run != known.run)).collect();
-    earlier.retain(|known| known.state.is_over());
-    earlier.sort_by(|a, b| b.since.cmp(&a.since).then_with(|| a.run.cmp(&b.run)));
+    let asks =
+        |one: &PublicationStatus| published.asked.as_ref().is_some_and(|all| all.asking.contains(&one.uid));
+    let mut earlier: Vec<PublicationStatus> = before
+        .into_iter()
+        .filter(|known| known.state.is_over() && told.iter().all(|answer| answer.run != known.run))
+        .collect();
+    earlier.sort_by(|a, b| {
+        let place = |one: &PublicationStatus| (!asks(one), std::cmp::Reverse(one.since), one.run.clone());
+        place(a).cmp(&place(b))
+    });
     earlier.truncate(TOLD.saturating_sub(told.len()));
     told.extend(earlier);
     told.sort_by(|a, b| a.run.cmp(&b.run));

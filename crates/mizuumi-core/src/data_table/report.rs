@@ -134,7 +134,11 @@ pub fn report(
             None if desired.indexes.is_some() && world.table.is_some() => status.partition_indexes,
             None => Vec::new(),
         };
-        status.publications = publications(desired, world, status.publications, now);
+        // Of a table that is not what the spec says nothing is answered.
+        let is_refused = matches!(&plan.verdict, Verdict::Blocked(reason, _) if !goes_on(*reason));
+        if !is_refused {
+            status.publications = publications(desired, world, status.publications, now);
+        }
         status.drift = drift(done, now).or(status.drift);
         status.plan = (desired.mode == Mode::Plan).then(|| plan_status(plan));
     }
@@ -156,7 +160,7 @@ pub fn report(
     conditions.extend(match (desired, evidence) {
         // Nothing is said of a table that is not this resource's.
         (_, Evidence::Observed { plan: Plan { verdict: Verdict::Blocked(reason, _), .. }, .. })
-            if *reason != Reason::IndexFailed =>
+            if !goes_on(*reason) =>
         {
             None
         }
@@ -312,6 +316,11 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
     })
 }
 
+/// Whether all else goes on that a table is kept for.
+const fn goes_on(reason: Reason) -> bool {
+    matches!(reason, Reason::IndexFailed | Reason::ApprovalRequired)
+}
+
 /// What became of what runs asked for; what was not looked at this time is as it was.
 fn publications(
     desired: &DesiredTable,
@@ -319,10 +328,10 @@ fn publications(
     before: Vec<PublicationStatus>,
     now: Timestamp,
 ) -> Vec<PublicationStatus> {
-    match publishing::work(desired, world) {
-        Some(work) => publishing::told(work.answers, before, now),
-        None if publishing::policy(desired).is_some() => before,
-        None => Vec::new(),
+    match (publishing::policy(desired), publishing::work(desired, world)) {
+        (Some(published), Some(work)) => publishing::told(published, work.answers, before, now),
+        (Some(_), None) => before,
+        (None, _) => Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use mizuumi_api::data_table::IndexState;
 
+use super::partitions::PartitionEntry;
 use super::plan::TableStep;
 use super::world::{ObservedIndex, ObservedPartition, ObservedTable, TableWorld};
 use crate::s3_uri;
@@ -14,6 +15,7 @@ use crate::s3_uri;
 pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWorld {
     let mut after = world.clone();
     match step {
+        TableStep::CreateDatabase { .. } => after.database_exists = true,
         TableStep::CreateTable(definition) => {
             if after.table.is_none() && after.database_exists {
                 after.table =
@@ -48,6 +50,8 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 directories.retain(|d| !batch.iter().any(|entry| entry.values == d.values));
             }
         }
+        TableStep::UpdatePartitions(batch) | TableStep::WithdrawPartitions(batch)
+            if !are_as_seen(&after, batch) => {}
         TableStep::UpdatePartitions(batch) => {
             for entry in batch {
                 if let Some(partition) = after.partitions.as_mut().and_then(|all| all.get_mut(&entry.values))
@@ -68,6 +72,11 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 partitions.retain(|values, _| !batch.contains(values));
             }
         }
+        TableStep::WithdrawPartitions(batch) => {
+            if let Some(partitions) = &mut after.partitions {
+                partitions.retain(|values, _| batch.iter().all(|entry| entry.values != *values));
+            }
+        }
         // Time passes in between: Glue has built it, or taken it down.
         TableStep::CreateIndex { name, keys } => {
             if let Some(indexes) = after.indexes.as_mut().filter(|all| all.iter().all(|i| i.name != *name)) {
@@ -83,6 +92,14 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
         }
     }
     after
+}
+
+/// Whether partitions still point to what was seen when the step was decided.
+fn are_as_seen(world: &TableWorld, batch: &[PartitionEntry]) -> bool {
+    batch.iter().all(|entry| {
+        let now = world.partitions.as_ref().and_then(|all| all.get(&entry.values));
+        entry.seen.is_none() || now.is_none_or(|now| entry.seen.as_ref() == Some(&now.place()))
+    })
 }
 
 /// Glue counts versions; "0" is the first.

@@ -1,12 +1,13 @@
 //! What an `IngestRun` asks for, and the table that it is for.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Installation;
+use mizuumi_api::condition::ConditionType;
 use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
 use mizuumi_api::ingest_run::{IngestRun, Outcome, RunEngine};
 
 use super::world::{OutputLook, PointerLook, RunLook};
-use crate::data_table::{TableKey, Tables, publishing};
+use crate::data_table::{Mode, TableKey, Tables, publishing};
 use crate::kind::Kind;
 use crate::plan::Goal;
 use crate::publication::{self, RunOrder};
@@ -37,6 +38,8 @@ pub enum Work {
         order: RunOrder,
         /// How it ended, if that was said.
         outcome: Option<Outcome>,
+        /// The exclusive end of its data, if that was said.
+        data_time: Option<Timestamp>,
         /// A sentence about it.
         message: Option<String>,
     },
@@ -71,6 +74,8 @@ pub struct TargetTable {
     pub keys: Vec<String>,
     /// What it says became of what runs asked for.
     pub publications: Vec<PublicationStatus>,
+    /// Whether it is at work: not suspended, and not waiting for somebody.
+    pub is_at_work: bool,
 }
 
 /// A run that is being deleted.
@@ -117,6 +122,7 @@ impl Target {
             root: published.root.clone(),
             keys: desired.partition_keys.iter().map(|key| key.name.clone()).collect(),
             publications: table.status.as_ref().map(|s| s.publications.clone()).unwrap_or_default(),
+            is_at_work: desired.mode == Mode::Full && !is_stalled(table),
         }))
     }
 
@@ -124,10 +130,24 @@ impl Target {
     #[must_use]
     pub fn answer(&self, object: &IngestRun) -> Option<&PublicationStatus> {
         let Self::Table(table) = self else { return None };
-        let sha256 = &object.status.as_ref()?.manifest.as_ref()?.sha256;
-        let name = object.metadata.name.as_deref()?;
-        table.publications.iter().find(|told| told.run == name && told.sha256 == *sha256)
+        let uid = object.metadata.uid.as_deref()?;
+        table.publications.iter().find(|told| told.uid == uid)
     }
+
+    /// Whether what the run asks for may be published in part: then it is published wholly before the run goes.
+    #[must_use]
+    pub fn is_publishing(&self, object: &IngestRun) -> bool {
+        let Self::Table(table) = self else { return false };
+        match self.answer(object) {
+            Some(answer) => !answer.state.is_over() && (answer.published > 0 || table.is_at_work),
+            None => table.is_at_work,
+        }
+    }
+}
+
+fn is_stalled(table: &DataTable) -> bool {
+    let conditions = table.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|condition| condition.type_ == ConditionType::Stalled.name())
 }
 
 impl DesiredRun {
@@ -136,7 +156,12 @@ impl DesiredRun {
         let work = match (spec.engine, order(object), &spec.rollback) {
             (RunEngine::External, Some(order), _) => {
                 let external = spec.external.clone().unwrap_or_default();
-                Work::External { order, outcome: external.outcome, message: external.message }
+                Work::External {
+                    order,
+                    outcome: external.outcome,
+                    data_time: external.data_time,
+                    message: external.message,
+                }
             }
             (RunEngine::Rollback, _, Some(rollback)) => Work::Rollback(rollback.run.clone()),
             _ => Work::Unsaid,

@@ -9,7 +9,7 @@ use super::RunGoal;
 use super::desired::{DesiredRun, Target, TargetTable, Work};
 use super::world::{Output, RunWorld};
 use crate::plan::{Goal, Plan};
-use crate::publication::{self, Manifest, ManifestPartition};
+use crate::publication::{self, Manifest, ManifestPartition, RunTimes};
 
 /// The object by which one who writes with Hadoop's committers says that all is there.
 pub const MARKER: &str = "_SUCCESS";
@@ -119,8 +119,9 @@ fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
                 return Plan::converge(Reason::Running, message, Vec::new());
             };
             // What is taken back already points there no more: the manifest knows what it was.
-            if let Some(Ok((manifest, _))) = &world.manifest {
-                Ok(manifest.clone())
+            if let Some(Ok((there, _))) = &world.manifest {
+                let partitions = there.partitions.clone();
+                Ok(manifest_of(desired, table, RunTimes::default(), partitions))
             } else if pointers.is_empty() {
                 Err(format!(
                     "nothing in '{}' points to run '{run}', so there is nothing to take back",
@@ -132,12 +133,13 @@ fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
                         values: values.clone(),
                         location: pointer.previous.as_ref().map(|previous| previous.location.clone()),
                         run: pointer.previous.as_ref().and_then(|previous| previous.run.clone()),
+                        times: pointer.previous.as_ref().map(|previous| previous.times),
                         files: 0,
                         bytes: 0,
                         sha256: None,
                     };
                 let partitions = pointers.iter().map(partition).collect();
-                Ok(manifest_of(desired, table, partitions))
+                Ok(manifest_of(desired, table, RunTimes::default(), partitions))
             }
         }
     };
@@ -153,7 +155,8 @@ fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
             Plan::converge(Reason::Running, step.to_string(), vec![step])
         }
         Some(Err(why)) => Plan::blocked(Reason::OutputInvalid, format!("at {location}: {why}")),
-        Some(Ok((there, _))) if *there == manifest => {
+        // What is said of the times later than it was written is too late.
+        Some(Ok((there, _))) if *there == (Manifest { times: there.times, ..manifest }) => {
             Plan::converge(Reason::Publishing, "its table is asked to publish it", Vec::new())
         }
         Some(Ok(_)) => Plan::blocked(
@@ -166,13 +169,18 @@ fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
     }
 }
 
-fn manifest_of(desired: &DesiredRun, table: &TargetTable, partitions: Vec<ManifestPartition>) -> Manifest {
+fn manifest_of(
+    desired: &DesiredRun,
+    table: &TargetTable,
+    times: RunTimes,
+    partitions: Vec<ManifestPartition>,
+) -> Manifest {
     let (order, rolls_back) = match &desired.work {
         Work::External { order, .. } => (Some(order.clone()), None),
         Work::Rollback(run) => (None, Some(run.clone())),
         Work::Unsaid => (None, None),
     };
-    Manifest { table: table.key.to_string(), run: desired.run.clone(), order, rolls_back, partitions }
+    Manifest { table: table.key.to_string(), run: desired.run.clone(), order, times, rolls_back, partitions }
 }
 
 /// The manifest of what lies in a run's directory, or why that cannot be published.
@@ -194,9 +202,15 @@ fn of_output(desired: &DesiredRun, table: &TargetTable, output: &Output) -> Resu
         values: values.clone(),
         location: Some(partition.location.clone()),
         run: None,
+        times: None,
         files: partition.files,
         bytes: partition.bytes,
         sha256: Some(partition.sha256.clone()),
     });
-    Ok(manifest_of(desired, table, partitions.collect()))
+    let data_time = match &desired.work {
+        Work::External { data_time, .. } => *data_time,
+        Work::Rollback(_) | Work::Unsaid => None,
+    };
+    let times = RunTimes { data_time, loaded_at: output.newest };
+    Ok(manifest_of(desired, table, times, partitions.collect()))
 }

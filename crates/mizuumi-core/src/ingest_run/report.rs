@@ -67,12 +67,11 @@ pub fn report(
         Some(Goal::Present(desired)) => Some(desired),
         _ => None,
     };
-    let asked = object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
-    let mut status = IngestRunStatus {
-        observed_generation: generation,
-        last_handled_reconcile_at: asked.map(|text| cut(text, LONGEST_REQUEST)),
-        ..before.clone()
-    };
+    let requested = object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
+    let mut status = IngestRunStatus { observed_generation: generation, ..before.clone() };
+    if matches!(evidence, Evidence::Observed { .. }) {
+        status.last_handled_reconcile_at = requested.map(|text| cut(text, LONGEST_REQUEST));
+    }
     if before.phase.is_some_and(RunPhase::is_over) {
         // What is over does not change any more.
         for condition in &mut status.conditions {
@@ -81,7 +80,10 @@ pub fn report(
         return status;
     }
     if let Some(DesiredRun { target: Target::Table(table), run, .. }) = desired {
-        status.output = status.output.or_else(|| Some(publication::output(&table.root, run)));
+        // Once it asks, it has been written where it is.
+        if status.manifest.is_none() {
+            status.output = Some(publication::output(&table.root, run));
+        }
     }
     let told = told(object, desired, evidence, &mut status);
     if told.phase.is_over() {
@@ -159,17 +161,30 @@ fn told(
                 _ if is_deleted => Told::held_up(
                     phase,
                     Reason::Deleting,
-                    "its table is publishing it; the run goes once that is done",
+                    format!(
+                        "its table is publishing it; the run goes once that is done, or at once with the annotation \
+                         '{}: true'",
+                        annotation::ABANDON
+                    ),
                 ),
                 Some(answer) if answer.state.is_over() => answered(answer, status),
-                _ => publishing(desired),
+                _ => publishing(desired, status),
             }
         }
     }
 }
 
-fn publishing(desired: Option<&DesiredRun>) -> Told {
+fn publishing(desired: Option<&DesiredRun>, status: &IngestRunStatus) -> Told {
     let waits = |why: String| Told::stuck(RunPhase::Publishing, Reason::TableNotPublished, why);
+    if let (Some(DesiredRun { target: Target::Table(table), run, .. }), Some(manifest)) =
+        (desired, &status.manifest)
+        && manifest.location != publication::manifest(&table.root, run)
+    {
+        return waits(format!(
+            "its manifest is {}, and the table's `spec.location` is another one by now; put that back, or make another run",
+            manifest.location
+        ));
+    }
     match desired.map(|desired| (&desired.target, &desired.table)) {
         Some((Target::Missing, table)) => waits(format!("DataTable '{table}' is gone; nothing is published")),
         Some((Target::Refused(why), table)) => {

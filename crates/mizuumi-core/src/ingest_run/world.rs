@@ -60,6 +60,8 @@ pub struct Output {
     pub has_marker: bool,
     /// The data by partition; one without values where the table has no partition keys.
     pub partitions: BTreeMap<PartitionValues, OutputPartition>,
+    /// When the newest file was written.
+    pub newest: Option<Timestamp>,
     /// Data that lies in no directory of a partition, or in two directories of one.
     pub strays: Vec<String>,
 }

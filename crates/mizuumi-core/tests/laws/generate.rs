@@ -97,11 +97,12 @@ fn policies() -> impl Strategy<Value = Map<String, Value>> {
         select(vec!["Retain", "Delete"]),
         select(vec!["Never", "IfUnowned"]),
         prop::bool::weighted(0.1),
+        select(vec!["Require", "Create"]),
     )
-        .prop_map(|(management, deletion, adoption, suspend)| {
+        .prop_map(|(management, deletion, adoption, suspend, database)| {
             object(json!({
                 "managementPolicy": management, "deletionPolicy": deletion, "adoptionPolicy": adoption,
-                "suspend": suspend,
+                "suspend": suspend, "databasePolicy": database,
             }))
         })
 }
@@ -134,7 +135,7 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
     )
         .prop_map(|(columns, keys, texts, (location, storage), parameters, mode, declared, freshness, (layout, indexed))| {
             let mut spec = object(json!({
-                "database": "nyc", "location": location, "schema": { "from": "Declared", "columns": columns },
+                "database": "nyc", "location": location, "schema": { "from": "Declared", "columns": columns, "evolution": "Breaking" },
             }));
             spec.extend(storage);
             spec.extend(layout);

@@ -1,0 +1,104 @@
+//! Columns change without asking where nobody breaks by it, and wait for approval where somebody does.
+
+use mizuumi_tests::{Controller, Team};
+use serde_json::{Value, json};
+
+fn columns(columns: &[(&str, &str)]) -> Value {
+    let all: Vec<Value> =
+        columns.iter().map(|(name, type_)| json!({ "name": name, "type": type_ })).collect();
+    json!({ "schema": { "columns": all } })
+}
+
+async fn there(team: &Team) -> Vec<String> {
+    let table = team.aws.existing("orders").await;
+    let columns = table.storage_descriptor().map(|storage| storage.columns().to_vec()).unwrap_or_default();
+    columns
+        .iter()
+        .map(|column| format!("{} {}", column.name(), column.r#type().unwrap_or_default()))
+        .collect()
+}
+
+/// The hash that a message names first.
+fn hash_in(message: &str) -> String {
+    message.split('\'').nth(1).expect("a hash in quotes").to_owned()
+}
+
+#[tokio::test]
+async fn a_column_that_is_added_or_widened_changes_without_asking() {
+    let team = Team::new("additive").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("orders", json!({})).await;
+    team.change("orders", columns(&[("id", "bigint"), ("at", "tinyint"), ("what", "string")])).await;
+    team.ready("orders").await;
+    team.change("orders", columns(&[("id", "bigint"), ("at", "int"), ("what", "string")])).await;
+    team.ready("orders").await;
+    assert_eq!(there(&team).await, ["id bigint", "at int", "what string"]);
+}
+
+#[tokio::test]
+async fn a_column_that_goes_waits_for_approval_and_all_else_goes_on() {
+    let team = Team::new("breaking").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("orders", json!({})).await;
+    let mut spec = columns(&[("id", "int")]);
+    spec["description"] = json!("one column");
+    let manifest = team.manifest("orders", spec.clone());
+    let planned = team.plan(std::slice::from_ref(&manifest), &[]).await;
+    team.change("orders", spec).await;
+    let told = team.reason("orders", "ApprovalRequired").await;
+    for part in
+        ["columns.what (string) goes: queries that name it fail", "columns.id becomes int, and is bigint"]
+    {
+        assert!(told.message.contains(part), "{}", told.message);
+    }
+    let hash = hash_in(&told.message);
+    assert!(planned.out.contains(&hash), "the plan names the same hash: {}", planned.out);
+    assert_eq!(there(&team).await, ["id bigint", "what string"]);
+    assert_eq!(team.aws.existing("orders").await.description(), Some("one column"), "all else goes on");
+    assert_eq!(team.kstatus(&team.get("orders").await).0, "Failed");
+
+    team.change("orders", json!({ "approvals": ["0123456789abcdef"] })).await;
+    team.reason("orders", "ApprovalRequired").await;
+    team.annotate("orders", json!({ "mizuumi.dev/approve": hash })).await;
+    team.ready("orders").await;
+    assert_eq!(there(&team).await, ["id int"]);
+}
+
+#[tokio::test]
+async fn a_policy_or_a_spec_may_approve_beforehand() {
+    let team = Team::new("approved").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("orders", json!({ "schema": { "evolution": "Breaking" } })).await;
+    team.change("orders", columns(&[("id", "bigint")])).await;
+    team.ready("orders").await;
+    assert_eq!(there(&team).await, ["id bigint"]);
+    let mut spec = columns(&[("id", "bigint"), ("more", "string")]);
+    spec["schema"]["evolution"] = json!("Additive");
+    team.change("orders", spec).await;
+    team.ready("orders").await;
+    team.change("orders", columns(&[("id", "string"), ("more", "string")])).await;
+    let told = team.reason("orders", "ApprovalRequired").await;
+    team.change("orders", json!({ "approvals": [hash_in(&told.message)] })).await;
+    team.ready("orders").await;
+    assert_eq!(there(&team).await, ["id string", "more string"]);
+}
+
+#[tokio::test]
+async fn what_somebody_else_did_to_the_columns_is_put_back_without_asking() {
+    let team = Team::new("meddled").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("orders", json!({})).await;
+    team.aws
+        .meddle("orders", |mut table| {
+            let more = aws_sdk_glue::types::Column::builder().name("theirs").r#type("int").build();
+            let storage = table
+                .storage_descriptor
+                .get_or_insert_with(|| aws_sdk_glue::types::StorageDescriptor::builder().build());
+            storage.columns.get_or_insert_default().push(more.expect("a column"));
+            table
+        })
+        .await;
+    team.event("orders", "DriftCorrected").await;
+    team.ready("orders").await;
+    assert_eq!(there(&team).await, ["id bigint", "what string"]);
+}
