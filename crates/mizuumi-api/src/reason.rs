@@ -67,7 +67,7 @@ reasons! {
     /// The change cannot be made to the existing external object; it would have to be deleted and made anew.
     ReplacementRequired,
     /// The columns would change in a way that breaks readers; the message says how, and what to approve. Until then the
-    /// columns stay as they are, and all else goes on.
+    /// definition stays as it is; partitions, runs and freshness go on.
     ApprovalRequired,
     /// The external object keeps being changed by somebody else as fast as it is put back. Find the other writer.
     Fighting,

@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex};
+use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, SeenManifest};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
-use mizuumi_core::publication::Manifest;
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +33,7 @@ pub(crate) struct DataLook {
     pub(crate) partitions: Vec<(PartitionValues, ObservedPartition)>,
     pub(crate) indexes: Option<Vec<ObservedIndex>>,
     pub(crate) directories: Option<Vec<Directory>>,
-    pub(crate) manifests: BTreeMap<String, Result<Manifest, String>>,
+    pub(crate) manifests: BTreeMap<String, SeenManifest>,
     pub(crate) looked: Looked,
 }
 

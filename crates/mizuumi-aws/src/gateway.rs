@@ -123,10 +123,10 @@ impl Gateway {
         E: ProvideErrorMetadata + Error + Send + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     {
-        self.write_if(api, errand, || future::ready(Ok(true)), send).await
+        self.write_if(api, errand, || future::ready(Ok(Some(Instant::now()))), send).await
     }
 
-    /// The same if a last look, made right before, still allows it.
+    /// The same if a last look, made right before, still allows it; it answers when it was sent, or nothing if it does not.
     pub(crate) async fn write_if<T, E, F, C>(
         &self,
         api: Api,
@@ -138,20 +138,18 @@ impl Gateway {
         T: Send,
         E: ProvideErrorMetadata + Error + Send + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-        C: Future<Output = Result<bool, Failure>> + Send,
+        C: Future<Output = Result<Option<Instant>, Failure>> + Send,
     {
         let is_right = &is_right;
         let last_look = || async move {
             for _ in 0..LAST_LOOKS {
-                let began = Instant::now();
+                // How long it waited for its turn says nothing of how old it is.
+                let Some(looked) = is_right().await? else { return Ok(false) };
                 if !errand.still.holds().await {
                     return Err(api.failure(Class::Conflict, LAPSED));
                 }
-                if !is_right().await? {
-                    return Ok(false);
-                }
                 // A process that slept over its last look takes another one.
-                if began.elapsed() < LAST_LOOK {
+                if looked.elapsed() < LAST_LOOK {
                     return Ok(true);
                 }
             }

@@ -13,6 +13,7 @@ use futures::future;
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
 use mizuumi_core::{Class, Errand, Failure, Lane};
+use tokio::time::Instant;
 
 use crate::clients::ProfileClients;
 use crate::error::classify;
@@ -136,6 +137,27 @@ async fn some_pages(
     Ok(None)
 }
 
+/// When a call was sent the last time.
+struct Sent(Mutex<Instant>);
+
+impl Default for Sent {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl Sent {
+    /// Notes that a call is sent now.
+    fn now<F>(&self, call: F) -> F {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        call
+    }
+
+    fn at(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Makes a database.
 pub(crate) async fn create_database(
     clients: &ProfileClients,
@@ -202,8 +224,12 @@ pub(crate) async fn delete_table(
     owner: &str,
 ) -> Result<(), Failure> {
     let is_still_ours = || async {
-        let found = get_table(clients, errand.lane, database, table).await?;
-        Ok(found.is_some_and(|found| found.definition.owner_mark() == Some(owner)))
+        let (moment, get) = (Sent::default(), clients.glue.get_table().database_name(database).name(table));
+        let send = || moment.now(get.clone().send());
+        let answer = clients.gateway.read(api!("glue", "GetTable", Read), errand.lane, send).await?;
+        let found = answer.and_then(|answer| answer.table().map(convert::observed_table));
+        let is_ours = found.is_some_and(|found| found.definition.owner_mark() == Some(owner));
+        Ok(is_ours.then(|| moment.at()))
     };
     let delete = clients.glue.delete_table().database_name(database).name(table);
     let api = api!("glue", "DeleteTable", Write);
@@ -245,7 +271,7 @@ pub(crate) async fn update_partitions(
     batch: &[PartitionEntry],
 ) -> Result<(), Failure> {
     let api = api!("glue", "BatchUpdatePartition", Write);
-    let there = batch_get_partition(clients, errand.lane, database, table, batch).await?;
+    let there = batch_get_partition(clients, errand.lane, database, table, batch, &Sent::default()).await?;
     let mut entries = Vec::with_capacity(batch.len());
     for partition in &there {
         let Some(entry) = batch.iter().find(|entry| entry.values == partition.values()) else { continue };
@@ -277,7 +303,7 @@ pub(crate) async fn update_partitions(
     Err(refused(api.name, first.partition_value_list(), first.error_detail()))
 }
 
-/// Whether partitions that point to runs still point to what was seen.
+/// Whether partitions that point to runs still point to what was seen, and when that was asked.
 async fn are_as_seen(
     clients: &ProfileClients,
     lane: Lane,
@@ -285,12 +311,13 @@ async fn are_as_seen(
     database: &str,
     table: &str,
     batch: &[PartitionEntry],
-) -> Result<bool, Failure> {
+) -> Result<Option<Instant>, Failure> {
+    let sent = Sent::default();
     let watched: Vec<PartitionEntry> = batch.iter().filter(|entry| entry.seen.is_some()).cloned().collect();
     if watched.is_empty() {
-        return Ok(true);
+        return Ok(Some(sent.at()));
     }
-    for partition in batch_get_partition(clients, lane, database, table, &watched).await? {
+    for partition in batch_get_partition(clients, lane, database, table, &watched, &sent).await? {
         let (values, now) = convert::observed_partition(&partition);
         let seen = watched.iter().find(|entry| entry.values == values).and_then(|entry| entry.seen.as_ref());
         if seen != Some(&now.place()) {
@@ -301,7 +328,7 @@ async fn are_as_seen(
             });
         }
     }
-    Ok(true)
+    Ok(Some(sent.at()))
 }
 
 async fn batch_get_partition(
@@ -310,6 +337,7 @@ async fn batch_get_partition(
     database: &str,
     table: &str,
     batch: &[PartitionEntry],
+    sent: &Sent,
 ) -> Result<Vec<Partition>, Failure> {
     let api = api!("glue", "BatchGetPartition", Read);
     let wanted = value_lists(api.name, batch.iter().map(|entry| &entry.values))?;
@@ -319,7 +347,7 @@ async fn batch_get_partition(
         .database_name(database)
         .table_name(table)
         .set_partitions_to_get(Some(wanted));
-    let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
+    let answer = clients.gateway.read(api, lane, || sent.now(get.clone().send())).await?;
     let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
     if !answer.unprocessed_keys().is_empty() {
         // To write some and go on would be to forget the others: a release ends with the table's mark.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mizuumi_core::data_table::world::ManifestLook;
+use mizuumi_core::data_table::world::{ManifestLook, SeenManifest};
 use mizuumi_core::publication::{Manifest, sha256};
 use mizuumi_core::{Class, Errand, Failure, Lane, s3_uri};
 
@@ -38,27 +38,27 @@ pub(crate) async fn read(
     Ok(Some(manifest.map(|manifest| (manifest, sha256(&bytes)))))
 }
 
-/// The manifests of a look, by SHA-256; those that are known already are not read again. One that may not be read is the
-/// affair of its run alone.
+/// The manifests of a look, by SHA-256; those that have been read are not read again. One that may not be read is the affair
+/// of its run alone.
 pub(crate) async fn look(
     clients: &ProfileClients,
     lane: Lane,
     wanted: &[ManifestLook],
-    known: &BTreeMap<String, Result<Manifest, String>>,
-) -> Result<BTreeMap<String, Result<Manifest, String>>, Failure> {
+    known: &BTreeMap<String, SeenManifest>,
+) -> Result<BTreeMap<String, SeenManifest>, Failure> {
     let mut found = BTreeMap::new();
     for one in wanted {
         let seen = match known.get(&one.sha256) {
-            Some(Ok(manifest)) => Ok(manifest.clone()),
+            Some(read @ SeenManifest::Read(_)) => read.clone(),
             _ => match read(clients, lane, &one.location).await {
                 Err(failure) if failure.class.is_transient() => return Err(failure),
-                Err(failure) => Err(failure.to_string()),
-                Ok(None) => Err(format!("{} is gone", one.location)),
-                Ok(Some(Err(why))) => Err(why),
+                Err(failure) => SeenManifest::Unreadable(failure.to_string()),
+                Ok(None) => SeenManifest::Wrong(format!("{} is gone", one.location)),
+                Ok(Some(Err(why))) => SeenManifest::Wrong(why),
                 Ok(Some(Ok((_, digest)))) if digest != one.sha256 => {
-                    Err(format!("{} is not the one that it asked for", one.location))
+                    SeenManifest::Wrong(format!("{} is not the one that it asked for", one.location))
                 }
-                Ok(Some(Ok((manifest, _)))) => Ok(manifest),
+                Ok(Some(Ok((manifest, _)))) => SeenManifest::Read(manifest),
             },
         };
         found.insert(one.sha256.clone(), seen);

@@ -1,6 +1,7 @@
 //! `DataTable`: what it wants, what was seen, what to do, what to say.
 
 pub mod avro;
+mod avro_evolution;
 pub mod avsc;
 pub mod clock;
 pub mod definition;

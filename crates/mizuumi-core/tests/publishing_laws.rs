@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::{DataTable, PublicationState, PublicationStatus};
 use mizuumi_api::{Installation, Reason};
 use mizuumi_core::data_table::simulate::simulate;
+use mizuumi_core::data_table::world::SeenManifest;
 use mizuumi_core::data_table::{Asked, ObservedPartition, TableGoal, TableWorld, Tables, publishing};
 use mizuumi_core::publication::{Manifest, ManifestPartition, RunOrder, RunTimes, manifest, output, sha256};
 use mizuumi_core::{Goal, Kind, Verdict, hive_path};
@@ -126,7 +127,7 @@ fn asking(world: &TableWorld, manifests: &[Manifest]) -> (TableGoal, TableWorld)
     let object = table();
     let mut goal = Tables::goal(&object, &installation()).expect("the spec holds");
     Tables::heed(&mut goal, &object, Some(manifests.iter().map(asked).collect()));
-    let seen = manifests.iter().map(|one| (sha256(&one.bytes()), Ok(one.clone())));
+    let seen = manifests.iter().map(|one| (sha256(&one.bytes()), SeenManifest::Read(one.clone())));
     (goal, TableWorld { manifests: seen.collect(), ..world.clone() })
 }
 

@@ -189,8 +189,11 @@ async fn beside_throttled(trial: &Trial) -> Point {
         "B's {number} tables until ready, slowest and mean: {:.2} s and {:.2} s alone, {:.2} s and {:.2} s beside {} tables of A that are throttled",
         slowest(&alone), mean(&alone), slowest(&beside), mean(&beside), names.len(),
     ));
-    // A tenth more, and what a busy machine adds.
-    trial.check(slowest(&beside) <= slowest(&alone) * 1.1 + 0.5, || "B waits for A".to_owned());
+    // A tenth more, and what a busy machine adds; to one of them it may add more. Who waits for those that are throttled
+    // waits for seconds, with each table.
+    let is_alone =
+        mean(&beside) <= mean(&alone) * 1.1 + 0.5 && slowest(&beside) <= slowest(&alone) * 1.1 + 2.0;
+    trial.check(is_alone, || "B waits for A".to_owned());
     let mut finding = witness_a.judge().await;
     finding.add(witness_b.judge().await);
     Point { finding, seconds }

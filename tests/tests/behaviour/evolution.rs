@@ -36,7 +36,7 @@ async fn a_column_that_is_added_or_widened_changes_without_asking() {
 }
 
 #[tokio::test]
-async fn a_column_that_goes_waits_for_approval_and_all_else_goes_on() {
+async fn a_column_that_goes_waits_for_approval() {
     let team = Team::new("breaking").await;
     let _controller = Controller::start(&team).await;
     team.create_ready("orders", json!({})).await;
@@ -54,7 +54,7 @@ async fn a_column_that_goes_waits_for_approval_and_all_else_goes_on() {
     let hash = hash_in(&told.message);
     assert!(planned.out.contains(&hash), "the plan names the same hash: {}", planned.out);
     assert_eq!(there(&team).await, ["id bigint", "what string"]);
-    assert_eq!(team.aws.existing("orders").await.description(), Some("one column"), "all else goes on");
+    assert_eq!(team.aws.existing("orders").await.description(), None, "a change is made whole or not at all");
     assert_eq!(team.kstatus(&team.get("orders").await).0, "Failed");
 
     team.change("orders", json!({ "approvals": ["0123456789abcdef"] })).await;
@@ -62,6 +62,26 @@ async fn a_column_that_goes_waits_for_approval_and_all_else_goes_on() {
     team.annotate("orders", json!({ "mizuumi.dev/approve": hash })).await;
     team.ready("orders").await;
     assert_eq!(there(&team).await, ["id int"]);
+    assert_eq!(team.aws.existing("orders").await.description(), Some("one column"));
+}
+
+#[tokio::test]
+async fn partitions_and_runs_go_on_while_a_change_waits() {
+    let team = Team::new("held").await;
+    let _controller = Controller::start(&team).await;
+    let spec = json!({
+        "partitionKeys": [{ "name": "day", "type": "string" }],
+        "partitions": { "mode": "Published" },
+    });
+    team.create_ready("orders", spec).await;
+    team.change("orders", columns(&[("id", "bigint")])).await;
+    team.reason("orders", "ApprovalRequired").await;
+    team.write_output("orders", "first", &["day=1/"]).await;
+    team.mark_output("orders", "first").await;
+    team.start_run("first", "orders", 1, 0).await;
+    team.run_phase("first", mizuumi_api::ingest_run::RunPhase::Succeeded).await;
+    assert_eq!(team.aws.partition_values("orders").await, ["1"]);
+    assert_eq!(there(&team).await, ["id bigint", "what string"]);
 }
 
 #[tokio::test]

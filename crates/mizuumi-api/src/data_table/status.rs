@@ -112,7 +112,7 @@ pub struct PublicationStatus {
     pub superseded: i64,
     /// When its state was first seen.
     pub since: Timestamp,
-    /// Why it is refused.
+    /// Why it is refused, or why its manifest cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 96))]
     pub message: Option<String>,

@@ -7,6 +7,12 @@ use serde_json::Value;
 /// Deeper schemas than this are a mistake, and reading them must not exhaust the stack.
 const DEEPEST: usize = 32;
 
+/// Longer types are a mistake: a schema that names what it has defined makes of a few lines as much as it likes. Glue takes
+/// 131,072 characters for one column.
+const LONGEST: usize = 131_072;
+/// All types together.
+const MOST: usize = 1024 * 1024;
+
 /// A column of a schema: its name, its Hive type and what it holds.
 pub type Said = (String, String, Option<String>);
 
@@ -31,6 +37,8 @@ pub fn columns(text: &str) -> Result<(Vec<Said>, String), String> {
 #[derive(Default)]
 struct Reader {
     named: BTreeMap<String, Option<String>>,
+    /// The length of all types so far.
+    made: usize,
 }
 
 impl Reader {
@@ -75,7 +83,7 @@ impl Reader {
         }
     }
 
-    fn by_name(&self, name: &str, space: Option<&str>) -> Result<String, String> {
+    fn by_name(&mut self, name: &str, space: Option<&str>) -> Result<String, String> {
         if let Some(type_) = primitive(name) {
             return Ok(type_.to_owned());
         }
@@ -83,7 +91,13 @@ impl Reader {
         let found =
             space.map(whole).and_then(|whole| self.named.get(&whole)).or_else(|| self.named.get(name));
         match found {
-            Some(Some(type_)) => Ok(type_.clone()),
+            Some(Some(type_)) => {
+                self.made += type_.len();
+                if self.made > MOST {
+                    return Err("makes types that are too long, all together".to_owned());
+                }
+                Ok(type_.clone())
+            }
             Some(None) => Err(format!("'{name}' holds itself, which no Hive type does")),
             None => Err(format!("'{name}' is no Avro type, and nothing before has that name")),
         }
@@ -122,6 +136,10 @@ impl Reader {
                 None => self.by_name(name, space)?,
             },
         };
+        self.made += type_.len();
+        if type_.len() > LONGEST || self.made > MOST {
+            return Err("makes a type that is too long".to_owned());
+        }
         if ["record", "error", "enum", "fixed"].map(Value::from).contains(&schema["type"]) {
             let (name, _) = named(schema, space)?;
             if schema["type"] != "record" && schema["type"] != "error" {
@@ -259,6 +277,23 @@ mod tests {
             let why = columns(text).expect_err(says);
             assert!(why.contains(says), "{why}");
         }
+    }
+
+    #[test]
+    fn a_schema_that_doubles_at_each_step_is_refused_before_it_is_made() {
+        let first = json!({ "type": "record", "name": "R0", "fields": [{ "name": "x", "type": "int" }] });
+        let step = |number: usize| {
+            let before = format!("R{}", number - 1);
+            json!({ "type": "record", "name": format!("R{number}"), "fields": [
+                { "name": "a", "type": before }, { "name": "b", "type": before } ] })
+        };
+        let all = std::iter::once(first).chain((1..64).map(step));
+        let fields: Vec<Value> = all
+            .enumerate()
+            .map(|(number, type_)| json!({ "name": format!("f{number}"), "type": type_ }))
+            .collect();
+        let why = types(&json!(fields)).expect_err("too long");
+        assert!(why.contains("too long"), "{why}");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 use mizuumi_api::data_table::Engine;
 pub use mizuumi_api::data_table::EvolutionClass as Class;
 
-use super::avro;
-use super::definition::{Column, TableDefinition};
+use super::definition::{Column, Serde, TableDefinition};
 use super::desired::DesiredTable;
 use super::merge;
 use super::storage::StorageClasses;
+use super::{avro, avro_evolution};
 use crate::approval;
 use crate::hive_type::HiveType;
+use crate::publication::sha256;
 
 /// One change of the columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,14 @@ pub fn held(desired: &DesiredTable, have: &TableDefinition) -> Option<Held> {
         return None;
     }
     let mut changes = changes(&have.columns, &desired.columns, &desired.storage, &desired.engines);
+    let literal = |serde: &Serde| serde.parameters.get(avro::SCHEMA_LITERAL).cloned();
+    if let (Some(from), Some(to)) = (have.serde.as_ref().and_then(literal), literal(&desired.storage.serde))
+        && let Some((class, why)) = avro_evolution::change(&from, &to)
+    {
+        // The text of a schema is long: what matters of it is which one it is.
+        let [from, to] = [from, to].map(|text| Some(sha256(text.as_bytes())));
+        changes.push(Evolution { path: avro::SCHEMA_LITERAL.to_owned(), from, to, class, why });
+    }
     changes.retain(|change| change.class > desired.evolution);
     if changes.is_empty() {
         return None;
@@ -76,6 +85,7 @@ impl Held {
             .iter()
             .map(|change| {
                 let what = match (&change.from, &change.to) {
+                    _ if change.path == avro::SCHEMA_LITERAL => "changes".to_owned(),
                     (Some(from), Some(to)) if from == to => "moves".to_owned(),
                     (Some(from), Some(to)) => format!("becomes {to}, and is {from}"),
                     (None, Some(to)) => format!("({to}) comes in between"),
@@ -86,26 +96,12 @@ impl Held {
             })
             .collect();
         format!(
-            "the columns stay as they are until this is approved, by '{}' in `spec.approvals` or in the annotation '{}': {}",
+            "the definition stays as it is until this is approved, by '{}' in `spec.approvals` or in the annotation '{}': {}",
             self.hash,
             mizuumi_api::annotation::APPROVE,
             listed.join("; ")
         )
     }
-}
-
-/// The same wish with the columns that are there.
-#[must_use]
-pub fn keeping_columns(desired: &DesiredTable, have: &TableDefinition) -> DesiredTable {
-    let mut kept = desired.clone();
-    kept.columns.clone_from(&have.columns);
-    let literal = have.serde.as_ref().and_then(|serde| serde.parameters.get(avro::SCHEMA_LITERAL));
-    if let (Some(wanted), Some(there)) =
-        (kept.storage.serde.parameters.get_mut(avro::SCHEMA_LITERAL), literal)
-    {
-        wanted.clone_from(there);
-    }
-    kept
 }
 
 /// What changes between two lists of columns.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::data_table::{FreshnessSourceType, FreshnessState};
 
 use super::desired::{DesiredTable, PartitionPolicy};
-use super::world::TableWorld;
+use super::world::{SeenManifest, TableWorld};
 use super::{TableGoal, clock};
 use crate::freshness::{Judgement, Source, end_of_span, length_of};
 use crate::kind::{DataDue, DataReading};
@@ -38,7 +38,12 @@ pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option
     }
     let after = |moment: Timestamp, wait: SignedDuration| moment.checked_add(wait).unwrap_or(Timestamp::MAX);
     let audit = after(looked.whole, desired.looks.audit);
+    let is_unreadable = |seen: &SeenManifest| matches!(seen, SeenManifest::Unreadable(_));
     let newest = match &desired.partitions {
+        // Somebody has to let it be read; that is seen by trying.
+        Some(PartitionPolicy::Published(_)) if world.manifests.values().any(is_unreadable) => {
+            after(looked.newest, desired.looks.least)
+        }
         // What is declared or published brings no news of its own accord; only somebody else's changes are looked for.
         Some(
             PartitionPolicy::Declared(_) | PartitionPolicy::Projected(_) | PartitionPolicy::Published(_),

@@ -66,6 +66,26 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     to
 }
 
+/// The definition that is there, with nothing of the spec but what its data says: which run it points to, and how recent it
+/// is under names that are ours already.
+#[must_use]
+pub fn with_data(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
+    let Some(have) = world.table.as_ref().map(|table| &table.definition) else {
+        return merged(desired, world);
+    };
+    let mut to = have.clone();
+    if let Some(place) = publishing::table_place(desired, world) {
+        publishing::point(&mut to, &place);
+    }
+    let before = Applied::read(have);
+    let names = &desired.freshness_parameters;
+    let all = [&names.loaded_at, &names.data_time, &names.fresh_until];
+    if all.iter().all(|name| before.owned.contains(&format!("parameters.{name}"))) {
+        tell_freshness(&mut to.parameters, desired, world, &before);
+    }
+    to
+}
+
 /// The same without the marks and without freshness: what an observer compares.
 #[must_use]
 pub fn overlaid(desired: &DesiredTable, have: &TableDefinition) -> TableDefinition {

@@ -13,6 +13,9 @@ use crate::s3_uri;
 
 /// BatchCreatePartition and BatchUpdatePartition take 100 entries (AWS Glue API reference).
 pub const LARGEST_WRITE: usize = 100;
+/// Each partition carries the table's columns: of wide tables fewer are written at once, so that requests and answers stay
+/// within some megabytes.
+const COLUMNS_A_WRITE: usize = 20_000;
 /// BatchDeletePartition takes 25.
 pub const LARGEST_DELETE: usize = 25;
 /// What Hive writes for a key that has no value; it is older than every other.
@@ -85,12 +88,13 @@ pub fn steps(
 /// Partitions of one run are written together, so that the step can name it.
 fn published(desired: &DesiredTable, world: &TableWorld) -> Vec<TableStep> {
     let (made, moved, gone) = publishing::entries(desired, world);
+    let largest = (COLUMNS_A_WRITE / desired.columns.len().max(1)).clamp(1, LARGEST_WRITE);
     let by_run = |entries: Vec<PartitionEntry>, step: fn(Vec<PartitionEntry>) -> TableStep| {
         let mut runs: BTreeMap<Option<RunOrder>, Vec<PartitionEntry>> = BTreeMap::new();
         for entry in entries {
             runs.entry(entry.pointer.as_ref().map(|p| p.run.clone())).or_default().push(entry);
         }
-        runs.into_values().flat_map(|entries| batches(&entries, LARGEST_WRITE, step)).collect::<Vec<_>>()
+        runs.into_values().flat_map(|entries| batches(&entries, largest, step)).collect::<Vec<_>>()
     };
     let mut steps = by_run(made, TableStep::CreatePartitions);
     steps.extend(by_run(moved, TableStep::UpdatePartitions));

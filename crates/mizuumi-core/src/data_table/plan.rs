@@ -16,6 +16,7 @@ use super::world::{ObservedTable, PartitionValues, TableWorld};
 use super::{TableClaim, TableGoal, merge, publishing};
 use crate::owner;
 use crate::plan::{Goal, Plan, Verdict};
+use crate::s3_uri;
 
 /// Between two looks whether an index is built that a deletion waits for.
 const WHILE_BUILDING: SignedDuration = SignedDuration::from_secs(30);
@@ -322,14 +323,14 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     }
     let held =
         if desired.mode == Mode::Suspended { None } else { evolution::held(desired, &have.definition) };
-    // All else goes on with the columns that are there.
-    let kept = held.as_ref().map(|_| evolution::keeping_columns(desired, &have.definition));
-    let desired = kept.as_ref().unwrap_or(desired);
-    let (mut steps, reason) = definition_steps(desired, have, world);
+    let (mut steps, reason) = definition_steps(desired, have, world, held.is_some());
     if let Err(message) = same_partition_keys(desired, have) {
         return Plan::blocked(Reason::ReplacementRequired, message);
     }
-    let (partition_steps, mut wake_at) = partitions::steps(desired, world, now);
+    // What is held is held whole: a table that has moved in the same change has its partitions where they are.
+    let stays = held.is_none() || publishing::policy(desired).is_some() || is_at(desired, &have.definition);
+    let (partition_steps, mut wake_at) =
+        if stays { partitions::steps(desired, world, now) } else { (Vec::new(), None) };
     let reason = reason.or_else(|| (!partition_steps.is_empty()).then_some(Reason::UpdatingPartitions));
     steps.extend(partition_steps);
     let reason = match indexes::next(desired, world) {
@@ -343,13 +344,13 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         Next::Wait(what) => {
             let look_again = now.checked_add(desired.looks.least).unwrap_or(Timestamp::MAX);
             wake_at = Some(wake_at.map_or(look_again, |moment| moment.min(look_again)));
-            if reason.is_none() {
+            if reason.is_none() && held.is_none() {
                 return Plan { wake_at, ..Plan::converge(Reason::UpdatingIndexes, what, steps) };
             }
             reason
         }
         // What else there is to do goes first.
-        Next::Failed(why) if reason.is_none() && desired.mode == Mode::Full => {
+        Next::Failed(why) if reason.is_none() && held.is_none() && desired.mode == Mode::Full => {
             return Plan { wake_at, ..Plan::blocked(Reason::IndexFailed, why) };
         }
         Next::Failed(_) => reason,
@@ -430,13 +431,19 @@ fn refusal(desired: &DesiredTable, have: &ObservedTable) -> Option<Plan<TableSte
     }
 }
 
-/// The update that the definition needs, and why.
+/// Whether a table is where the spec says.
+fn is_at(desired: &DesiredTable, have: &TableDefinition) -> bool {
+    have.location.as_deref().is_some_and(|location| s3_uri::same(location, &desired.location))
+}
+
+/// The update that the definition needs, and why; of what is held only what the data says.
 fn definition_steps(
     desired: &DesiredTable,
     have: &ObservedTable,
     world: &TableWorld,
+    is_held: bool,
 ) -> (Vec<TableStep>, Option<Reason>) {
-    let to = merge::merged(desired, world);
+    let to = if is_held { merge::with_data(desired, world) } else { merge::merged(desired, world) };
     let changes = diff::changes(&have.definition, &to);
     if changes.is_empty() {
         return (Vec::new(), None);

@@ -15,7 +15,7 @@ use self::ground::{Counts, Drawn, Ground};
 use super::definition::TableDefinition;
 use super::desired::{DesiredTable, PartitionPolicy};
 use super::partitions::PartitionEntry;
-use super::world::{ManifestLook, ObservedPartition, PartitionValues, TableWorld};
+use super::world::{ManifestLook, ObservedPartition, PartitionValues, SeenManifest, TableWorld};
 use crate::publication::{self, Manifest, Pointer, RunOrder, RunTimes, is_of_pointer, output};
 use crate::{hive_path, s3_uri};
 
@@ -86,21 +86,17 @@ impl Published {
     /// that it takes back. What was asked for under another root has to wait until the table's is that one again: it is the
     /// table that says where manifests are, and not who asks.
     pub fn ask(&mut self, all: Vec<Asked>, told: &[PublicationStatus]) {
-        let asking = all.iter().map(|one| one.uid.clone()).collect();
+        let asking: BTreeSet<String> = all.iter().map(|one| one.uid.clone()).collect();
         let mut open: Vec<Asked> = all
             .into_iter()
             .filter(|one| one.manifest == publication::manifest(&self.root, &one.run))
             .filter(|one| !told.iter().any(|known| known.uid == one.uid && known.state.is_over()))
             .collect();
-        let taken_back: BTreeSet<String> = open.iter().filter_map(|one| one.rolls_back.clone()).collect();
-        // Runs that are taken back need no room: they are only answered.
-        let is_turned_away = |one: &Asked| taken_back.contains(&one.run);
-        open.sort_by(|a, b| {
-            let place =
-                |one: &Asked| (one.order.is_some(), !is_turned_away(one), one.order.clone(), one.run.clone());
-            place(a).cmp(&place(b))
-        });
-        open.truncate(AT_ONCE);
+        open.sort_by(|a, b| a.order.cmp(&b.order).then_with(|| a.run.cmp(&b.run)));
+        // What was answered and not read yet must not go for new answers.
+        let is_unread = |known: &&PublicationStatus| known.state.is_over() && asking.contains(&known.uid);
+        let most = AT_ONCE.min(TOLD.saturating_sub(told.iter().filter(is_unread).count()));
+        let open = in_turn(open, most);
         self.asked = Some(Requests { open, asking });
     }
 
@@ -110,6 +106,29 @@ impl Published {
         let look = |one: &Asked| ManifestLook { location: one.manifest.clone(), sha256: one.sha256.clone() };
         self.asked.iter().flat_map(|asked| &asked.open).map(look).collect()
     }
+}
+
+/// As many requests as fit, rollbacks first, each only together with the run that it takes back: else that run would be
+/// published again once its turn comes.
+fn in_turn(mut all: Vec<Asked>, most: usize) -> Vec<Asked> {
+    let mut open: Vec<Asked> = Vec::new();
+    while let Some(place) = all.iter().position(|one| one.order.is_none()) {
+        let rollback = all.remove(place);
+        let run = all.iter().position(|one| Some(&one.run) == rollback.rolls_back.as_ref());
+        if open.len() + 1 + usize::from(run.is_some()) > most {
+            // The run waits as well.
+            if let Some(run) = run {
+                all.remove(run);
+            }
+            continue;
+        }
+        open.extend(run.map(|run| all.remove(run)));
+        open.push(rollback);
+    }
+    let room = most.saturating_sub(open.len());
+    open.extend(all.into_iter().take(room));
+    open.sort_by(|a, b| a.order.cmp(&b.order).then_with(|| a.run.cmp(&b.run)));
+    open
 }
 
 /// How the spec says the table is published into, if it does.
@@ -170,42 +189,43 @@ pub fn work(desired: &DesiredTable, world: &TableWorld) -> Option<Work> {
     let published = policy(desired)?;
     let asked = published.asked.as_ref()?;
     let ground = Ground::of(desired, world)?;
-    let manifests: Vec<(&Asked, Result<&Manifest, String>)> = asked
+    let manifests: Vec<(&Asked, Request<'_>)> = asked
         .open
         .iter()
-        .map(|asked| Some((asked, manifest(desired, published, asked, world)?)))
+        .map(|asked| Some((asked, request(desired, published, asked, world)?)))
         .collect::<Option<_>>()?;
     let moved = ground.strays();
     let mut plan = Drawn { ground, moved };
     let mut cancelled: BTreeSet<&str> = BTreeSet::new();
     // Rollbacks come first, so who is taken back is known by the time that it is its turn.
     let mut drawn = Vec::with_capacity(manifests.len());
-    for (asked, manifest) in manifests {
+    for (asked, request) in manifests {
         drawn.push((
             asked,
-            match manifest {
-                Ok(_) if cancelled.contains(asked.run.as_str()) => Ok(None),
-                Ok(manifest) => plan.draw(manifest).map(|()| {
-                    cancelled.extend(manifest.rolls_back.as_deref());
-                    Some(manifest)
-                }),
-                Err(why) => Err(why),
+            match request {
+                Request::For(_) if cancelled.contains(asked.run.as_str()) => Request::TakenBack,
+                Request::For(manifest) => match plan.draw(manifest) {
+                    Ok(()) => {
+                        cancelled.extend(manifest.rolls_back.as_deref());
+                        Request::For(manifest)
+                    }
+                    Err(why) => Request::Refused(why),
+                },
+                other => other,
             },
         ));
     }
     let answers = drawn
         .into_iter()
-        .map(|(asked, drawn)| {
-            let (state, counts, message) = match drawn {
-                Ok(Some(manifest)) => {
+        .map(|(asked, request)| {
+            let (state, counts, message) = match request {
+                Request::For(manifest) => {
                     let (state, counts) = plan.answer(manifest);
                     (state, counts, None)
                 }
-                Ok(None) => (PublicationState::RolledBack, Counts::default(), None),
-                Err(why) => {
-                    let message = Some(cut(&why, LONGEST_REFUSAL));
-                    (PublicationState::Refused, Counts::default(), message)
-                }
+                Request::TakenBack => (PublicationState::RolledBack, Counts::default(), None),
+                Request::Unreadable(why) => (PublicationState::Publishing, Counts::default(), Some(why)),
+                Request::Refused(why) => (PublicationState::Refused, Counts::default(), Some(why)),
             };
             PublicationStatus {
                 run: asked.run.clone(),
@@ -215,7 +235,7 @@ pub fn work(desired: &DesiredTable, world: &TableWorld) -> Option<Work> {
                 published: counts.pointing,
                 superseded: counts.superseded,
                 since: Timestamp::UNIX_EPOCH,
-                message,
+                message: message.map(|why| cut(&why, LONGEST_REFUSAL)),
             }
         })
         .collect();
@@ -237,17 +257,29 @@ pub fn is_in_the_way(desired: &DesiredTable, table: &TableDefinition) -> Option<
     })
 }
 
-/// The manifest of a request as it was looked at, checked; none if it was not looked at.
-fn manifest<'a>(
+/// What a run asks for, once its manifest was looked at.
+enum Request<'a> {
+    For(&'a Manifest),
+    TakenBack,
+    /// It may not be read now.
+    Unreadable(String),
+    Refused(String),
+}
+
+/// What a run asks for, checked; none if its manifest was not looked at.
+fn request<'a>(
     desired: &DesiredTable,
     published: &Published,
     asked: &Asked,
     world: &'a TableWorld,
-) -> Option<Result<&'a Manifest, String>> {
-    let found = world.manifests.get(&asked.sha256)?;
-    Some(match found {
-        Err(why) => Err(why.clone()),
-        Ok(manifest) => check(desired, published, asked, manifest).map(|()| manifest),
+) -> Option<Request<'a>> {
+    Some(match world.manifests.get(&asked.sha256)? {
+        SeenManifest::Unreadable(why) => Request::Unreadable(why.clone()),
+        SeenManifest::Wrong(why) => Request::Refused(why.clone()),
+        SeenManifest::Read(manifest) => match check(desired, published, asked, manifest) {
+            Ok(()) => Request::For(manifest),
+            Err(why) => Request::Refused(why),
+        },
     })
 }
 

@@ -75,10 +75,21 @@ pub struct TableWorld {
     pub indexes: Option<Vec<ObservedIndex>>,
     /// The directories that no partition under the table's root stands for yet, if they were looked at.
     pub directories: Option<Vec<Directory>>,
-    /// The manifests that were looked at, by their SHA-256; or why one cannot be read.
-    pub manifests: BTreeMap<String, Result<Manifest, String>>,
+    /// The manifests that were looked at, by their SHA-256.
+    pub manifests: BTreeMap<String, SeenManifest>,
     /// When the data was looked at.
     pub looked: Option<Looked>,
+}
+
+/// A manifest that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeenManifest {
+    /// This one.
+    Read(Manifest),
+    /// It is not there, or it is not what was asked for, for ever.
+    Wrong(String),
+    /// It may not be read now.
+    Unreadable(String),
 }
 
 /// When data was looked at.

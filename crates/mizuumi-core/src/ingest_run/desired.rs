@@ -1,10 +1,10 @@
 //! What an `IngestRun` asks for, and the table that it is for.
 
 use jiff::{SignedDuration, Timestamp};
-use mizuumi_api::Installation;
-use mizuumi_api::condition::ConditionType;
+use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
 use mizuumi_api::ingest_run::{IngestRun, Outcome, RunEngine};
+use mizuumi_api::{Installation, Reason};
 
 use super::world::{OutputLook, PointerLook, RunLook};
 use crate::data_table::{Mode, TableKey, Tables, publishing};
@@ -145,9 +145,20 @@ impl Target {
     }
 }
 
+/// Whether nothing is done for the table until somebody changes something. What failed may have been done in part.
 fn is_stalled(table: &DataTable) -> bool {
-    let conditions = table.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().any(|condition| condition.type_ == ConditionType::Stalled.name())
+    let waits = [
+        Reason::SpecInvalid,
+        Reason::NotAllowed,
+        Reason::DatabaseNotFound,
+        Reason::NotAdopted,
+        Reason::OwnedByAnother,
+        Reason::UnsupportedTable,
+        Reason::ReplacementRequired,
+    ];
+    let conditions = table.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    condition::find(conditions, ConditionType::Stalled)
+        .is_some_and(|stalled| waits.iter().any(|reason| stalled.reason == reason.name()))
 }
 
 impl DesiredRun {
