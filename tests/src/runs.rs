@@ -48,6 +48,14 @@ impl Team {
         self.create_run(run, spec).await
     }
 
+    /// Has a run of somebody else bring its data, one file in each of these directories, and waits until it is published.
+    pub async fn bring(&self, table: &str, run: &str, day: u8, revision: i32, directories: &[&str]) {
+        self.write_output(table, run, directories).await;
+        self.start_run(run, table, day, revision).await;
+        self.mark_output(table, run).await;
+        self.run_phase(run, RunPhase::Succeeded).await;
+    }
+
     /// Starts a run that takes another one back.
     pub async fn roll_back(&self, run: &str, table: &str, what: &str) -> IngestRun {
         self.create_run(run, json!({ "table": table, "engine": "Rollback", "rollback": { "run": what } }))

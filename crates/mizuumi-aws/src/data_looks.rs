@@ -49,15 +49,17 @@ impl DataLooks {
         let lane = ask.lane;
         // Which runs ask changes all the time, and their manifests never do.
         let asked = TableLook { manifests: Vec::new(), ..look.clone() };
-        let known = self.known(key).filter(|(known, _)| known.asked == asked);
-        let manifests = known.as_ref().map(|(known, _)| known.manifests.clone()).unwrap_or_default();
+        let mut known = self.known(key).filter(|(known, _)| known.asked == asked);
+        if let (Some((seen, false)), DataReading::Known) = (&known, ask.data)
+            && !seen.is_changing()
+            && seen.has_manifests(look)
+        {
+            return Ok(known.map(|(seen, _)| seen));
+        }
+        let manifests =
+            known.as_mut().map(|(seen, _)| std::mem::take(&mut seen.manifests)).unwrap_or_default();
         let mut seen = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(None),
-            (Some((known, false)), DataReading::Known)
-                if !known.is_changing() && known.has_manifests(look) =>
-            {
-                return Ok(Some(known));
-            }
             (Some((known, false)), DataReading::Known) => {
                 DataLook { indexes: indexes(clients, lane, key, look).await?, ..known }
             }
@@ -112,7 +114,7 @@ impl DataLooks {
                 }
             }
         };
-        seen.manifests = manifests::look(clients, lane, &look.manifests, &manifests).await?;
+        seen.manifests = manifests::look(clients, lane, &look.manifests, manifests).await?;
         if let Ok(look) = Packed::new(&seen) {
             self.with(|kept| kept.insert(key.clone(), Kept { look, is_outdated: false }));
         }

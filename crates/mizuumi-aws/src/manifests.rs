@@ -44,12 +44,12 @@ pub(crate) async fn look(
     clients: &ProfileClients,
     lane: Lane,
     wanted: &[ManifestLook],
-    known: &BTreeMap<String, SeenManifest>,
+    mut known: BTreeMap<String, SeenManifest>,
 ) -> Result<BTreeMap<String, SeenManifest>, Failure> {
     let mut found = BTreeMap::new();
     for one in wanted {
-        let seen = match known.get(&one.sha256) {
-            Some(read @ SeenManifest::Read(_)) => read.clone(),
+        let seen = match known.remove(&one.sha256) {
+            Some(read @ SeenManifest::Read(_)) => read,
             _ => match read(clients, lane, &one.location).await {
                 Err(failure) if failure.class.is_transient() => return Err(failure),
                 Err(failure) => SeenManifest::Unreadable(failure.to_string()),

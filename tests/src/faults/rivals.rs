@@ -201,14 +201,7 @@ async fn asleep(
         spoken.await.ok();
         sleeper.kill();
     }
-    // Whatever the sleeper still does, it does now.
-    team.sweeps(3).await;
-    let seconds = settled(&team, &witness, began, async || {
-        let is = portrait(&team, "orders").await;
-        ensure!(is == end, "the end is another one:\n{is}\ninstead of\n{end}");
-        Ok(())
-    })
-    .await;
+    let seconds = settled_as(&team, &witness, began, end).await;
     let mut finding = witness.judge().await;
     finding.repeated(effects, &Witness::effects(&team, &team.admin.writes().await));
     Point { finding, seconds }
@@ -240,13 +233,7 @@ async fn overtaken(look: usize, sleep: Duration) -> Point {
     wait::pass(sleep.saturating_sub(slept.elapsed())).await;
     let began = Instant::now();
     sleeper.thaw();
-    team.sweeps(3).await;
-    let seconds = settled(&team, &witness, began, async || {
-        let is = portrait(&team, "orders").await;
-        ensure!(is == end, "the end is another one:\n{is}\ninstead of\n{end}");
-        Ok(())
-    })
-    .await;
+    let seconds = settled_as(&team, &witness, began, &end).await;
     Point { finding: witness.judge().await, seconds }
 }
 
@@ -272,6 +259,17 @@ async fn made_anew(call: usize, sleep: Duration) -> Point {
         finding.doubled.push("the table made anew was deleted by the one that had slept".to_owned());
     }
     Point { finding, seconds }
+}
+
+/// Once the sleeper has done whatever it still does, the end is this one.
+async fn settled_as(team: &Team, witness: &Witness, began: Instant, end: &str) -> f64 {
+    team.sweeps(3).await;
+    settled(team, witness, began, async || {
+        let is = portrait(team, "orders").await;
+        ensure!(is == end, "the end is another one:\n{is}\ninstead of\n{end}");
+        Ok(())
+    })
+    .await
 }
 
 async fn settled(

@@ -30,10 +30,7 @@ async fn with_a_run(name: &str) -> (Team, Controller) {
     let team = Team::new(name).await;
     let controller = Controller::start(&team).await;
     team.create_ready("orders", published()).await;
-    team.write_output("orders", "first", &["day=1/", "day=2/"]).await;
-    team.start_run("first", "orders", 1, 0).await;
-    team.mark_output("orders", "first").await;
-    team.run_phase("first", RunPhase::Succeeded).await;
+    team.bring("orders", "first", 1, 0, &["day=1/", "day=2/"]).await;
     (team, controller)
 }
 
@@ -94,10 +91,7 @@ async fn a_later_run_replaces_what_it_brings_and_remembers_what_was_there() {
 #[tokio::test]
 async fn a_partition_that_a_later_session_or_revision_brought_stays() {
     let (team, _controller) = with_a_run("superseded").await;
-    team.write_output("orders", "rerun", &["day=2/"]).await;
-    team.start_run("rerun", "orders", 1, 1).await;
-    team.mark_output("orders", "rerun").await;
-    team.run_phase("rerun", RunPhase::Succeeded).await;
+    team.bring("orders", "rerun", 1, 1, &["day=2/"]).await;
     for (run, day, revision) in [("late", 1, 0), ("older", 0, 9)] {
         let session = if day == 0 { "2026-10-31T00:00:00Z" } else { "2026-11-01T00:00:00Z" };
         team.write_output("orders", run, &["day=2/", "day=3/"]).await;
@@ -117,14 +111,8 @@ async fn a_partition_that_a_later_session_or_revision_brought_stays() {
 #[tokio::test]
 async fn a_rollback_puts_back_what_was_there_and_what_came_since_stays() {
     let (team, _controller) = with_a_run("rollback").await;
-    team.write_output("orders", "bad", &["day=1/", "day=2/", "day=3/"]).await;
-    team.start_run("bad", "orders", 2, 0).await;
-    team.mark_output("orders", "bad").await;
-    team.run_phase("bad", RunPhase::Succeeded).await;
-    team.write_output("orders", "since", &["day=2/"]).await;
-    team.start_run("since", "orders", 3, 0).await;
-    team.mark_output("orders", "since").await;
-    team.run_phase("since", RunPhase::Succeeded).await;
+    team.bring("orders", "bad", 2, 0, &["day=1/", "day=2/", "day=3/"]).await;
+    team.bring("orders", "since", 3, 0, &["day=2/"]).await;
 
     team.roll_back("back", "orders", "bad").await;
     team.run_phase("back", RunPhase::Succeeded).await;
@@ -133,10 +121,7 @@ async fn a_rollback_puts_back_what_was_there_and_what_came_since_stays() {
     let run = partitions[0].parameters().and_then(|all| all.get("mizuumi.run")).map(String::as_str);
     assert_eq!(run, Some("first"));
     // What was taken back does not come again by itself, and its next revision may.
-    team.write_output("orders", "good", &["day=1/"]).await;
-    team.start_run("good", "orders", 2, 1).await;
-    team.mark_output("orders", "good").await;
-    team.run_phase("good", RunPhase::Succeeded).await;
+    team.bring("orders", "good", 2, 1, &["day=1/"]).await;
     assert_eq!(pointing(&team, "orders").await, ["1: runs/good/day=1/", "2: runs/since/day=2/"]);
     team.roll_back("again", "orders", "bad").await;
     let message = team.run_reason("again", "OutputInvalid").await;
@@ -156,10 +141,7 @@ async fn a_table_without_partition_keys_points_to_its_run_itself() {
     assert_eq!(location().await, "head/");
     let versions = team.aws.versions("rates").await;
     for (run, day) in [("one", 1), ("two", 2)] {
-        team.write_output("rates", run, &[""]).await;
-        team.start_run(run, "rates", day, 0).await;
-        team.mark_output("rates", run).await;
-        team.run_phase(run, RunPhase::Succeeded).await;
+        team.bring("rates", run, day, 0, &[""]).await;
         assert_eq!(location().await, format!("runs/{run}/"));
     }
     assert_eq!(team.aws.versions("rates").await, versions, "publishing keeps no old definitions");
@@ -425,10 +407,7 @@ async fn twenty_runs_that_ask_at_once_are_all_published() {
 #[tokio::test]
 async fn a_name_that_is_used_again_stands_for_another_run() {
     let (team, _controller) = with_a_run("again").await;
-    team.write_output("orders", "second", &["day=2/"]).await;
-    team.start_run("second", "orders", 2, 0).await;
-    team.mark_output("orders", "second").await;
-    team.run_phase("second", RunPhase::Succeeded).await;
+    team.bring("orders", "second", 2, 0, &["day=2/"]).await;
     team.roll_back("back", "orders", "second").await;
     team.run_phase("back", RunPhase::Succeeded).await;
     delete_run(&team, "back").await;

@@ -92,7 +92,7 @@ impl Published {
             .filter(|one| one.manifest == publication::manifest(&self.root, &one.run))
             .filter(|one| !told.iter().any(|known| known.uid == one.uid && known.state.is_over()))
             .collect();
-        open.sort_by(|a, b| a.order.cmp(&b.order).then_with(|| a.run.cmp(&b.run)));
+        open.sort_by(in_order);
         // What was answered and not read yet must not go for new answers.
         let is_unread = |known: &&PublicationStatus| known.state.is_over() && asking.contains(&known.uid);
         let most = AT_ONCE.min(TOLD.saturating_sub(told.iter().filter(is_unread).count()));
@@ -106,6 +106,11 @@ impl Published {
         let look = |one: &Asked| ManifestLook { location: one.manifest.clone(), sha256: one.sha256.clone() };
         self.asked.iter().flat_map(|asked| &asked.open).map(look).collect()
     }
+}
+
+/// Rollbacks, which have no place among the others, first.
+fn in_order(one: &Asked, other: &Asked) -> std::cmp::Ordering {
+    one.order.cmp(&other.order).then_with(|| one.run.cmp(&other.run))
 }
 
 /// As many requests as fit, rollbacks first, each only together with the run that it takes back: else that run would be
@@ -127,7 +132,7 @@ fn in_turn(mut all: Vec<Asked>, most: usize) -> Vec<Asked> {
     }
     let room = most.saturating_sub(open.len());
     open.extend(all.into_iter().take(room));
-    open.sort_by(|a, b| a.order.cmp(&b.order).then_with(|| a.run.cmp(&b.run)));
+    open.sort_by(in_order);
     open
 }
 
