@@ -185,7 +185,8 @@ impl Catalog {
         self.of(key, |known| known.forget(&key.table));
     }
 
-    /// Looks at all that is kept track of in a database; answers which tables look different from what was known.
+    /// Looks at all that is kept track of in a database; answers which tables look different from what was known. A list that
+    /// others have begun is waited for, and is as good.
     ///
     /// # Errors
     /// If the look is not complete; then nothing is learnt from what it did not see, least of all that a table is gone.
@@ -198,6 +199,7 @@ impl Catalog {
             Some(names) => {
                 self.read(database, names, Lane::Drift, None).await.into_values().find_map(Result::err)
             }
+            None if self.is_listed_by_others(database).await => None,
             None => self.list(database, Lane::Drift).await.err(),
         };
         let number = self.database(database, |known| known.number());
@@ -208,6 +210,22 @@ impl Catalog {
         }
         let changed = self.database(database, Known::take_changed);
         Ok(changed.into_iter().map(|table| table_of(database, table)).collect())
+    }
+
+    /// Waits for the end of a list that is under way; whether there was one, and it was complete.
+    async fn is_listed_by_others(&self, database: &DatabaseKey) -> bool {
+        let under_way =
+            self.database(database, |known| known.listing.map(|_| (known.listed(), known.pages.subscribe())));
+        let Some((before, mut pages)) = under_way else { return false };
+        loop {
+            // Kept as long as what is known of the database, that is for ever.
+            pages.changed().await.ok();
+            let (is_under_way, listed) =
+                self.database(database, |known| (known.listing.is_some(), known.listed()));
+            if !is_under_way || listed != before {
+                return listed != before;
+            }
+        }
     }
 
     /// Forgets what was seen of a database that cannot be read any more; answers the tables that are kept track of.

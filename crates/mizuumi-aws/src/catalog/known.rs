@@ -174,6 +174,11 @@ impl Known {
         joined
     }
 
+    /// When the last complete list began.
+    pub(super) const fn listed(&self) -> Option<Instant> {
+        self.listed
+    }
+
     /// How many tables the database has; before the first list, as many as are asked for.
     pub(super) fn size(&self) -> usize {
         self.size.unwrap_or(self.tables.len())
