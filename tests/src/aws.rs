@@ -50,8 +50,8 @@ impl Aws {
     }
 
     /// Writes an object.
-    pub async fn put(&self, key: &str, body: &str) {
-        let body = ByteStream::from(body.as_bytes().to_vec());
+    pub async fn put(&self, key: &str, body: impl AsRef<[u8]>) {
+        let body = ByteStream::from(body.as_ref().to_vec());
         self.s3
             .put_object()
             .bucket(&self.bucket)

@@ -20,8 +20,8 @@ pub use layout::{Bucketing, SchemaReference, Skewed, SortColumn, SortOrder};
 pub use partition_index::{IndexState, PartitionIndex, PartitionIndexStatus};
 pub use projection::{IntervalUnit, ProjectedColumn, Projection, ProjectionRange, ProjectionType};
 pub use status::{
-    DataTableStatus, DriftStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus,
-    PublicationState, PublicationStatus, TableRef,
+    DataTableStatus, DriftStatus, FilesStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus,
+    PublicationState, PublicationStatus, SchemaColumn, SchemaStatus, TableRef,
 };
 
 use crate::duration::ShortDuration;
@@ -62,6 +62,10 @@ use crate::duration::ShortDuration;
         .message("exactly one of `format` and `storage` must be set").reason(Reason::FieldValueInvalid).field_path(".format"),
     validation = Rule::new("!has(self.serdeParameters) || has(self.format)")
         .message("`serdeParameters` goes with `format`; with `storage` use `storage.serde.parameters`").reason(Reason::FieldValueInvalid).field_path(".serdeParameters"),
+    validation = Rule::new("self.schema.from != 'Files' || (has(self.format) && self.format in ['parquet', 'orc', 'avro'])")
+        .message("`format` must be 'parquet', 'orc' or 'avro' when `schema.from` is 'Files'; other files do not say their columns").reason(Reason::FieldValueInvalid).field_path(".format"),
+    validation = Rule::new("self.schema.from != 'Files' || !has(self.partitions) || self.partitions.mode != 'Projected'")
+        .message("with `mode` 'Projected' no partition is registered whose files say the columns; `schema.from` must not be 'Files'").reason(Reason::FieldValueForbidden).field_path(".schema.from"),
     validation = Rule::new("!has(self.partitions) || self.partitions.mode == 'Published' || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("`partitions` needs `partitionKeys`, unless `mode` is 'Published'").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
     validation = Rule::new("!has(self.partitionIndexes) || self.partitionIndexes.size() == 0 || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
@@ -267,6 +271,9 @@ pub enum SchemaSource {
     Declared,
     /// The Avro schema in `avsc` says them.
     Avsc,
+    /// The newest files say them: the footers of Parquet and ORC, the headers of Avro. Columns come and types widen as
+    /// `evolution` lets them; none goes by itself. `status.schema` shows them.
+    Files,
 }
 
 /// What a change of the columns does to data and queries that are there already.
@@ -346,6 +353,27 @@ pub enum Format {
     Json,
     /// Lines of text with `^A` between fields, Hive's own default.
     Text,
+}
+
+impl Format {
+    /// The word in a spec.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Orc => "orc",
+            Self::Avro => "avro",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+
+    /// Whether files of this format say their columns.
+    #[must_use]
+    pub const fn says_columns(self) -> bool {
+        matches!(self, Self::Parquet | Self::Orc | Self::Avro)
+    }
 }
 
 /// Input format, output format and serde by class name.

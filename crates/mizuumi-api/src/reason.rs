@@ -69,6 +69,11 @@ reasons! {
     /// The columns would change in a way that breaks readers; the message says how, and what to approve. Until then the
     /// definition stays as it is; partitions, runs and freshness go on.
     ApprovalRequired,
+    /// The columns come from the data, and there is none yet. The table follows by itself once there is.
+    AwaitingData,
+    /// The columns come from the data, and the newest files do not say them; the message says which file and why. The
+    /// columns stay as they are; write files that say them.
+    SchemaUnreadable,
     /// The external object keeps being changed by somebody else as fast as it is put back. Find the other writer.
     Fighting,
     /// AWS says no. Check the role of the profile; it is tried again slowly.

@@ -1,17 +1,17 @@
-//! What the last look at each table's data saw: its partitions, their indexes, and the directories that no partition stands
-//! for.
+//! What the last look at each table's data saw: its partitions, their indexes, the directories that no partition stands for,
+//! and its newest files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, SeenManifest};
+use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, SeenFiles, SeenManifest};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::ProfileClients;
 use crate::glue::{self, partition_indexes};
-use crate::{manifests, s3};
+use crate::{files, manifests, s3};
 
 /// The looks of all tables.
 #[derive(Debug, Default)]
@@ -34,16 +34,19 @@ pub(crate) struct DataLook {
     pub(crate) indexes: Option<Vec<ObservedIndex>>,
     pub(crate) directories: Option<Vec<Directory>>,
     pub(crate) manifests: BTreeMap<String, SeenManifest>,
+    pub(crate) files: Option<SeenFiles>,
     pub(crate) looked: Looked,
 }
 
 impl DataLooks {
-    /// What there is to see, looked at again as far as is asked for; none if nothing is known and no look is asked for.
+    /// What there is to see of a table that points to a location, looked at again as far as is asked for; none if nothing is
+    /// known and no look is asked for.
     pub(crate) async fn look(
         &self,
         clients: &ProfileClients,
         key: &TableKey,
         look: &TableLook,
+        location: Option<&str>,
         ask: Ask,
     ) -> Result<Option<DataLook>, Failure> {
         let lane = ask.lane;
@@ -58,6 +61,7 @@ impl DataLooks {
         }
         let manifests =
             known.as_mut().map(|(seen, _)| std::mem::take(&mut seen.manifests)).unwrap_or_default();
+        let files = known.as_mut().and_then(|(seen, _)| seen.files.take());
         let mut seen = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(None),
             (Some((known, false)), DataReading::Known) => {
@@ -93,6 +97,7 @@ impl DataLooks {
                     indexes,
                     directories,
                     manifests: BTreeMap::new(),
+                    files: None,
                     looked,
                 }
             }
@@ -110,11 +115,28 @@ impl DataLooks {
                     indexes,
                     directories,
                     manifests: BTreeMap::new(),
+                    files: None,
                     looked,
                 }
             }
         };
+        let asked_before = manifests.len();
         seen.manifests = manifests::look(clients, lane, &look.manifests, manifests).await?;
+        // A run that asks anew may bring files that say other columns.
+        let brings_columns = look.is_of_columns() && seen.manifests.len() > asked_before;
+        seen.files = match &look.files {
+            Some(wanted) if ask.data != DataReading::Known || brings_columns => {
+                let places = files::Places {
+                    partitions: &seen.partitions,
+                    directories: seen.directories.as_deref(),
+                    manifests: &seen.manifests,
+                    asked: &look.manifests,
+                    table: location,
+                };
+                files::look(clients, lane, wanted, &places, files).await?
+            }
+            _ => files,
+        };
         if let Ok(look) = Packed::new(&seen) {
             self.with(|kept| kept.insert(key.clone(), Kept { look, is_outdated: false }));
         }

@@ -89,15 +89,21 @@ impl Port<Tables> for TablePort {
             ..TableWorld::default()
         };
         // Of a table that is not there yet, or that somebody else keeps, the data is no business of ours until the
-        // definition is.
-        let look = world.table.as_ref().map(|table| look.at(&table.definition));
+        // definition is; unless it is the data that says the definition.
+        let (look, location) = match &world.table {
+            Some(table) => (Some(look.at(&table.definition)), table.definition.location.clone()),
+            None => (Some(look.clone()).filter(TableLook::is_of_columns), None),
+        };
         if let Some(look) = look.filter(TableLook::is_of_data) {
             let clients = self.catalog.clients(&key.profile)?;
-            if let Some(seen) = self.looks.look(clients, key, &look, ask).await? {
+            // On the heap: most passes look at no data, and there are many of them.
+            let looking = Box::pin(self.looks.look(clients, key, &look, location.as_deref(), ask));
+            if let Some(seen) = looking.await? {
                 world.partitions = look.partitions.then(|| seen.partitions.into_iter().collect());
                 world.indexes = seen.indexes;
                 world.directories = seen.directories;
                 world.manifests = seen.manifests;
+                world.files = seen.files;
                 world.looked = Some(seen.looked);
             }
         }
@@ -106,7 +112,7 @@ impl Port<Tables> for TablePort {
 
     async fn execute(&self, key: &TableKey, step: &TableStep, errand: Errand<'_>) -> Result<(), Failure> {
         let clients = self.catalog.clients(&key.profile)?;
-        let outcome = self.write(clients, key, step, errand).await;
+        let outcome = Box::pin(self.write(clients, key, step, errand)).await;
         // Whatever came of it, only reads that begin from now on tell.
         match step {
             TableStep::CreateDatabase { .. }

@@ -8,6 +8,7 @@ pub mod clients;
 mod data_looks;
 pub mod data_table;
 pub mod error;
+mod files;
 mod gateway;
 pub mod glue;
 pub mod ingest_run;

@@ -184,7 +184,7 @@ pub(crate) async fn output(
                 output.strays.push(path.to_owned());
                 continue;
             }
-            let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            let size = size_of(object);
             output.newest = output.newest.max(written(object));
             partition.files += 1;
             partition.bytes += size;
@@ -203,6 +203,55 @@ pub(crate) async fn output(
         }
     }
     Ok(output)
+}
+
+/// An object that is data.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    /// In bytes.
+    pub(crate) size: u64,
+    pub(crate) e_tag: String,
+    /// When it was written.
+    pub(crate) written: Option<Timestamp>,
+}
+
+/// The data under a location, as far as so many pages of a list tell.
+pub(crate) async fn files(
+    clients: &ProfileClients,
+    lane: Lane,
+    location: &str,
+    pages: usize,
+) -> Result<Vec<File>, Failure> {
+    let (bucket, root) = bucket_and_prefix(location)?;
+    let mut files = Vec::new();
+    let mut token = None;
+    for _ in 0..pages {
+        let page = clients.s3.list_objects_v2().bucket(&bucket).prefix(&root);
+        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
+        for object in answer.contents() {
+            let key = object.key().unwrap_or_default();
+            if key.strip_prefix(&root).is_some_and(is_data) {
+                files.push(File {
+                    bucket: bucket.clone(),
+                    key: key.to_owned(),
+                    size: size_of(object),
+                    e_tag: object.e_tag().unwrap_or_default().to_owned(),
+                    written: written(object),
+                });
+            }
+        }
+        token = answer.next_continuation_token().map(str::to_owned);
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(files)
+}
+
+fn size_of(object: &Object) -> u64 {
+    object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
 }
 
 /// When an object was written, in whole seconds.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mizuumi_api::{DataTable, IngestRun, Installation};
+use mizuumi_core::data_table::files::FilesHealth;
+use mizuumi_core::data_table::world::{SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{TableStep, TableWorld, Tables};
 use mizuumi_core::{Kind, Verdict};
 
@@ -21,6 +23,17 @@ fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {
         } else if path.file_name().is_some_and(|name| name != "mizuumi.yaml") {
             found.push(path);
         }
+    }
+}
+
+fn data() -> SeenFiles {
+    let columns = vec![("id".to_owned(), "bigint".to_owned())];
+    SeenFiles {
+        location: Some("s3://lake/data/".to_owned()),
+        health: FilesHealth::of(vec![1]),
+        newest: None,
+        schema: Some(SeenSchema::Read { file: "s3://lake/data/part-0".to_owned(), columns }),
+        read: Vec::new(),
     }
 }
 
@@ -46,7 +59,9 @@ fn every_example_holds_and_plans_to_create_its_table() {
         table.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let goal =
             Tables::goal(&table, &installation).unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
-        let world = TableWorld { database_exists: true, ..TableWorld::default() };
+        // Where the data says the columns, there is data.
+        let files = Tables::look(&goal).files.filter(|files| files.columns.is_some()).map(|_| data());
+        let world = TableWorld { database_exists: true, files, ..TableWorld::default() };
         let plan = Tables::plan(&goal, &world, Timestamp::UNIX_EPOCH);
         assert!(matches!(plan.verdict, Verdict::Converging(..)), "{}: {plan:?}", file.display());
         assert!(matches!(plan.steps.as_slice(), [TableStep::CreateTable(_)]), "{}: {plan:?}", file.display());

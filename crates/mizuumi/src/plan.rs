@@ -27,6 +27,7 @@ struct Counts {
     create: usize,
     change: usize,
     blocked: usize,
+    waiting: usize,
     errors: usize,
 }
 
@@ -120,6 +121,10 @@ fn print_plan(
             return writeln!(out);
         }
     }
+    if let (Verdict::Converging(reason, message), true) = (&plan.verdict, plan.steps.is_empty()) {
+        counts.waiting += 1;
+        return writeln!(out, "  # {key} waits ({resource})\n  . {reason}: {message}\n");
+    }
     if plan.steps.is_empty() {
         return Ok(());
     }
@@ -148,16 +153,19 @@ fn print_plan(
 }
 
 fn summary(out: &mut impl Write, found: &manifests::Manifests, counts: &Counts) -> io::Result<()> {
-    let Counts { create, change, blocked, errors } = counts;
+    let Counts { create, change, blocked, waiting, errors } = counts;
     if found.tables.is_empty() && found.problems.is_empty() {
         return writeln!(out, "No DataTable among the manifests ({} of other kinds).", found.others);
     }
-    if create + change + blocked + errors == 0 {
+    if create + change + blocked + waiting + errors == 0 {
         return writeln!(out, "No changes. AWS matches the manifests ({} looked at).", found.tables.len());
     }
     write!(out, "Plan: {create} to create, {change} to change")?;
     if blocked + errors > 0 {
         write!(out, "; {blocked} blocked, {errors} with errors")?;
+    }
+    if *waiting > 0 {
+        write!(out, "; {waiting} waiting")?;
     }
     writeln!(out, ".")
 }

@@ -115,7 +115,7 @@ fn object(team: &Team, spec: Value, deleted: bool) -> DataTable {
     serde_json::from_value(manifest).expect("a DataTable")
 }
 
-/// What the model leaves open: when a partition was made, and the data of a table that was not there to be looked at.
+/// What the model leaves open: when a partition was made, what the files are like, and the data of a table that was not there to be looked at.
 fn plain(world: &TableWorld, model: &TableWorld) -> TableWorld {
     let mut world = world.clone();
     let mut partitions = world.partitions.take().unwrap_or_default();
@@ -130,7 +130,7 @@ fn plain(world: &TableWorld, model: &TableWorld) -> TableWorld {
         index.state = IndexState::Active;
     }
     let indexes = model.indexes.is_some().then_some(indexes);
-    TableWorld { partitions: Some(partitions), indexes, directories, looked: None, ..world }
+    TableWorld { partitions: Some(partitions), indexes, directories, files: None, looked: None, ..world }
 }
 
 fn with_partitions(declared: &Value) -> Value {

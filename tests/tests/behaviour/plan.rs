@@ -155,6 +155,9 @@ async fn the_examples_are_created_as_they_stand_and_then_plan_to_no_changes() {
         team.aws.put(&format!("nyc/flights/year=2013/month={month}/part-0.parquet"), "x").await;
         team.aws.put(&format!("nyc/flights/year=2013/month={month}/_SUCCESS"), "").await;
     }
+    let file = include_bytes!("../../fixtures/orders.parquet");
+    team.aws.put("nyc/impressions/day=2026-11-01/part-0.parquet", file).await;
+    team.aws.put("nyc/impressions/day=2026-11-01/_SUCCESS", "").await;
     let all =
         [manifests(&team, "quickstart"), manifests(&team, "tables"), manifests(&team, "publishing")].concat();
     let (watched, kept): (Vec<Value>, Vec<Value>) =

@@ -28,6 +28,12 @@ pub struct DataTableStatus {
     /// The partitions in the catalog, when they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<PartitionsStatus>,
+    /// With `schema.from: Files`, the columns that the data says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaStatus>,
+    /// The newest files, when they were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesStatus>,
     /// The partition indexes of the spec, as Glue has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
@@ -85,6 +91,57 @@ pub struct PartitionsStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub newest: Option<String>,
+}
+
+/// Columns that were learnt from the data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaStatus {
+    /// The file that said them last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub file: Option<String>,
+    /// When it first said so.
+    pub observed_at: Timestamp,
+    /// How many columns there are.
+    #[schemars(range(min = 0))]
+    pub count: i64,
+    /// The columns, without the partition keys; none of them if they take more than 32 KiB.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2000))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub columns: Vec<SchemaColumn>,
+}
+
+/// A column that was learnt from the data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaColumn {
+    /// Name.
+    #[schemars(length(max = 255))]
+    pub name: String,
+    /// Hive type.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 131_072))]
+    pub type_: String,
+}
+
+/// The newest files of a table, all in one directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FilesStatus {
+    /// The directory.
+    #[schemars(length(max = 1024))]
+    pub location: String,
+    /// How many files there are; those after the first thousand are not counted.
+    #[schemars(range(min = 0))]
+    pub count: i64,
+    /// The size of the middle one, in bytes.
+    #[schemars(range(min = 0))]
+    pub median_bytes: i64,
+    /// How many are smaller than 32 MiB: each costs readers a request and a task of its own.
+    #[schemars(range(min = 0))]
+    pub small: i64,
 }
 
 /// What became of what a run asked to be published.

@@ -18,12 +18,13 @@ pub const SCHEMA_URL: &str = "avro.schema.url";
 /// Hive's serde for Avro.
 pub const SERDE: &str = "org.apache.hadoop.hive.serde2.avro.AvroSerDe";
 
-/// Puts the schema into the storage of an Avro table, unless the spec has one itself; that one has to be a record.
+/// Puts the schema into the storage of an Avro table, unless the spec has one itself; that one has to be a record. Without
+/// columns, they are not known before the data is.
 pub(super) fn fill(
     storage: &mut StorageClasses,
     spec: &DataTableSpec,
     table: &str,
-    columns: &[Column],
+    columns: Option<&[Column]>,
     problems: &mut Vec<Problem>,
 ) {
     let path = "spec.serdeParameters";
@@ -47,6 +48,7 @@ pub(super) fn fill(
         problems.push(Problem::invalid(format!("{path}.'{SCHEMA_LITERAL}'"), message));
         return;
     }
+    let Some(columns) = columns else { return };
     match schema(table, columns) {
         Ok(schema) => drop(parameters.insert(SCHEMA_LITERAL.to_owned(), schema.to_string())),
         Err(more) => problems.extend(more),
@@ -54,7 +56,7 @@ pub(super) fn fill(
 }
 
 /// The schema of a table's columns.
-fn schema(table: &str, columns: &[Column]) -> Result<Value, Vec<Problem>> {
+pub(super) fn schema(table: &str, columns: &[Column]) -> Result<Value, Vec<Problem>> {
     let mut problems = Vec::new();
     let root = record_name(table);
     let mut records = Records { root: &root, count: 0 };

@@ -11,10 +11,11 @@ use mizuumi_api::{Installation, annotation};
 
 use super::definition::{Column, makes_iceberg};
 use super::layout::Layout;
+use super::learning::{self, Learning};
 use super::projection;
 use super::publishing::Published;
 use super::storage::StorageClasses;
-use super::world::{DirectoryLook, PartitionValues, TableLook};
+use super::world::{DirectoryLook, FilesLook, PartitionValues, TableLook};
 use super::{avro, avsc, clock, indexes};
 use crate::freshness::{Policy, Source};
 use crate::hive_path;
@@ -36,8 +37,10 @@ pub struct DesiredTable {
     pub team: Option<String>,
     /// Layer of the lake.
     pub layer: Option<api::Layer>,
-    /// Columns.
+    /// Columns; where they come from the data, those that are known of it already.
     pub columns: Vec<Column>,
+    /// How columns are learnt from the data; none if the spec says them.
+    pub learning: Option<Learning>,
     /// Partition keys.
     pub partition_keys: Vec<Column>,
     /// What the Glue table points to, unless a run has been published into a table without partition keys.
@@ -147,10 +150,11 @@ impl DesiredTable {
         let mut problems = Vec::new();
         check_identity(spec, installation, &mut problems);
         check_location("spec.location", &spec.location, installation, &mut problems);
-        let (columns, avro_schema) = columns_of_schema(&spec.schema, &mut problems);
+        let (columns, avro_schema) = columns_of_schema(object, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
         let partition_keys = columns_of_keys(keys, &columns, &mut problems);
-        let layout = Layout::new(spec, &columns, &mut problems);
+        let learning = learning(object, &mut problems);
+        let layout = Layout::new(spec, learning.is_none().then_some(&columns), &mut problems);
         let indexes = indexes::checked(spec, &partition_keys, &mut problems);
         for (index, location) in spec.additional_locations.iter().flatten().enumerate() {
             check_location(
@@ -168,7 +172,8 @@ impl DesiredTable {
                         let literal = avro::SCHEMA_LITERAL.to_owned();
                         storage.serde.parameters.entry(literal).or_insert(schema);
                     }
-                    avro::fill(&mut storage, spec, &super::table_name(object), &columns, &mut problems);
+                    let columns = learning.is_none().then_some(columns.as_slice());
+                    avro::fill(&mut storage, spec, &super::table_name(object), columns, &mut problems);
                 }
                 Some(storage)
             }
@@ -203,6 +208,7 @@ impl DesiredTable {
             team: spec.owner.clone(),
             layer: spec.layer,
             columns,
+            learning,
             partition_keys,
             location: match &partitions {
                 Some(PartitionPolicy::Published(published)) => publication::head(&published.root),
@@ -257,15 +263,25 @@ impl DesiredTable {
             Some(PartitionPolicy::Published(_)) => !self.partition_keys.is_empty(),
             Some(PartitionPolicy::Projected(_)) | None => false,
         };
+        let partitions =
+            by_partition || registered || (self.learning.is_some() && !self.partition_keys.is_empty());
+        let files = (partitions || self.learning.is_some()).then(|| FilesLook {
+            location: self.partition_keys.is_empty().then(|| self.location.clone()),
+            columns: self.learning.as_ref().map(|learning| learning.format),
+        });
         let manifests = match &self.partitions {
             Some(PartitionPolicy::Published(published)) => published.look(),
             _ => Vec::new(),
         };
-        TableLook {
-            partitions: by_partition || registered,
-            indexes: self.indexes.is_some(),
-            directories,
-            manifests,
+        TableLook { partitions, indexes: self.indexes.is_some(), directories, manifests, files }
+    }
+
+    /// Where the table's data is.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        match &self.partitions {
+            Some(PartitionPolicy::Published(published)) => &published.root,
+            _ => &self.location,
         }
     }
 }
@@ -343,11 +359,10 @@ fn check_sources(
 }
 
 /// The columns, wherever the spec says that they come from; and the Avro schema that said them, in one line.
-fn columns_of_schema(
-    schema: &api::TableSchema,
-    problems: &mut Vec<Problem>,
-) -> (Vec<Column>, Option<String>) {
+fn columns_of_schema(object: &DataTable, problems: &mut Vec<Problem>) -> (Vec<Column>, Option<String>) {
+    let schema = &object.spec.schema;
     match schema.from {
+        api::SchemaSource::Files => (learning::remembered(object.status.as_ref()), None),
         api::SchemaSource::Declared => {
             let declared = schema.columns.as_deref().unwrap_or_default();
             let said = declared.iter().map(|c| (&c.name, &c.type_, &c.comment));
@@ -366,8 +381,35 @@ fn columns_of_schema(
     }
 }
 
+/// How the columns are learnt from the data, if that is where they come from.
+fn learning(object: &DataTable, problems: &mut Vec<Problem>) -> Option<Learning> {
+    let spec = &object.spec;
+    if spec.schema.from != api::SchemaSource::Files {
+        return None;
+    }
+    let format = spec.format.filter(|format| format.says_columns());
+    if format.is_none() {
+        problems.push(Problem::invalid(
+            "spec.format",
+            "must be 'parquet', 'orc' or 'avro' when `schema.from` is 'Files'; other files do not say their columns",
+        ));
+    }
+    if spec.partitions.as_ref().is_some_and(|partitions| partitions.mode == PartitionMode::Projected) {
+        problems.push(Problem::invalid(
+            "spec.schema.from",
+            "must not be 'Files' with `partitions.mode: Projected`: no partition is registered whose files say the columns",
+        ));
+    }
+    let own = spec.serde_parameters.as_ref().is_some_and(|all| all.contains_key(avro::SCHEMA_LITERAL));
+    Some(Learning {
+        format: format?,
+        table: super::table_name(object),
+        makes_avro_schema: format? == api::Format::Avro && !own,
+    })
+}
+
 /// Columns with their names and types checked. Glue folds names to lower case, so that is how they are compared.
-fn columns<'a>(
+pub(super) fn columns<'a>(
     declared: impl Iterator<Item = (&'a String, &'a String, &'a Option<String>)>,
     path: &str,
     problems: &mut Vec<Problem>,

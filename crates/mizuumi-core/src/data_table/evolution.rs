@@ -168,7 +168,7 @@ fn evolution(
 
 /// Whether readers find a column by its place in the file: text always, ORC and Parquet by a parameter of the serde, whose
 /// default in Athena is by place for ORC and by name for Parquet.
-fn finds_by_place(storage: &StorageClasses) -> bool {
+pub(super) fn finds_by_place(storage: &StorageClasses) -> bool {
     let library = storage.serde.library.as_deref().unwrap_or_default();
     let says = |key: &str| storage.serde.parameters.get(key).map(|value| value.eq_ignore_ascii_case("true"));
     if library.ends_with("OrcSerde") {
@@ -251,7 +251,7 @@ impl Types {
 const INTEGERS: &[&str] = &["tinyint", "smallint", "int", "bigint"];
 
 /// Whether every value of one type is one of the other.
-fn is_wider(from: &str, to: &str) -> bool {
+pub(super) fn is_wider(from: &str, to: &str) -> bool {
     let place = |name: &str| INTEGERS.iter().position(|integer| *integer == name);
     if let (Some(from), Some(to)) = (place(from), place(to)) {
         return from < to;

@@ -160,10 +160,15 @@ fn buckets(kept: &Kept) -> Option<String> {
 }
 
 impl Layout {
-    /// Reads a spec; every problem is added to the list.
-    pub(super) fn new(spec: &DataTableSpec, columns: &[Column], problems: &mut Vec<Problem>) -> Self {
+    /// Reads a spec; every problem is added to the list. Without columns, they are not known before the data is.
+    pub(super) fn new(
+        spec: &DataTableSpec,
+        columns: Option<&Vec<Column>>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
         let mut check = |path: String, name: &String| {
-            if !columns.iter().any(|column| column.name.to_lowercase() == name.to_lowercase()) {
+            let is_it = |column: &Column| column.name.to_lowercase() == name.to_lowercase();
+            if columns.is_some_and(|columns| !columns.iter().any(is_it)) {
                 problems.push(Problem::invalid(path, format!("'{name}' is not one of spec.schema.columns")));
             }
         };

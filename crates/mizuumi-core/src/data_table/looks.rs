@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::data_table::{FreshnessSourceType, FreshnessState};
 
 use super::desired::{DesiredTable, PartitionPolicy};
-use super::world::{SeenManifest, TableWorld};
+use super::world::{SeenManifest, TableLook, TableWorld};
 use super::{TableGoal, clock};
 use crate::freshness::{Judgement, Source, end_of_span, length_of};
 use crate::kind::{DataDue, DataReading};
@@ -27,7 +27,10 @@ const BEFORE_A_FLIP: SignedDuration = SignedDuration::from_mins(30);
 #[must_use]
 pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option<DataDue> {
     let Goal::Present(desired) = goal else { return None };
-    let look = desired.look().at(&world.table.as_ref()?.definition);
+    let look = match &world.table {
+        Some(table) => desired.look().at(&table.definition),
+        None => Some(desired.look()).filter(TableLook::is_of_columns)?,
+    };
     if !look.is_of_data() {
         return None;
     }
@@ -43,6 +46,10 @@ pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option
         // Somebody has to let it be read; that is seen by trying.
         Some(PartitionPolicy::Published(_)) if world.manifests.values().any(is_unreadable) => {
             after(looked.newest, desired.looks.least)
+        }
+        // Files that say the columns may come without a partition.
+        Some(PartitionPolicy::Declared(_)) | None if look.is_of_columns() => {
+            after(looked.newest, wait(desired, world, now))
         }
         // What is declared or published brings no news of its own accord; only somebody else's changes are looked for.
         Some(
@@ -63,7 +70,8 @@ fn wait(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> SignedDur
     let longest = least.saturating_mul(SELDOM);
     let Some(arrivals) = Arrivals::of(desired, world) else {
         // Without a span, what came long ago is taken to come rarely.
-        let newest = world.partitions.iter().flatten().filter_map(|(_, p)| p.created).max();
+        let registered = world.partitions.iter().flatten().filter_map(|(_, p)| p.created);
+        let newest = registered.chain(world.files.as_ref().and_then(|files| files.newest)).max();
         let age = newest.map_or(SignedDuration::ZERO, |newest| now.duration_since(newest));
         return (age / 8).clamp(least, longest);
     };

@@ -53,12 +53,19 @@ impl PartitionEntry {
 pub fn newest(
     partitions: &BTreeMap<PartitionValues, ObservedPartition>,
 ) -> Option<(&PartitionValues, &ObservedPartition)> {
-    let is_known = |values: &PartitionValues| !values.iter().any(|value| value == NO_VALUE);
-    partitions.iter().filter(|(values, _)| is_known(values)).max_by_key(
-        |(values, _)| -> Vec<(u64, &String)> {
-            values.iter().map(|value| (value.parse().unwrap_or(u64::MAX), value)).collect()
-        },
-    )
+    partitions.iter().filter(|(values, _)| is_known(values)).max_by_key(|(values, _)| age(values))
+}
+
+/// Whether a partition has a value for each key.
+#[must_use]
+pub fn is_known(values: &PartitionValues) -> bool {
+    !values.iter().any(|value| value == NO_VALUE)
+}
+
+/// What partitions are ordered by, from the oldest to the newest.
+#[must_use]
+pub fn age(values: &PartitionValues) -> Vec<(u64, &String)> {
+    values.iter().map(|value| (value.parse().unwrap_or(u64::MAX), value)).collect()
 }
 
 /// What to do, and when a directory that is not complete yet may be.

@@ -13,7 +13,7 @@ use super::evolution;
 use super::indexes::{self, Next};
 use super::partitions::{self, PartitionEntry};
 use super::world::{ObservedTable, PartitionValues, TableWorld};
-use super::{TableClaim, TableGoal, merge, publishing};
+use super::{TableClaim, TableGoal, learning, merge, publishing};
 use crate::owner;
 use crate::plan::{Goal, Plan, Verdict};
 use crate::s3_uri;
@@ -296,6 +296,11 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         let owner = desired.owner.to_string();
         first.push(TableStep::CreateDatabase { name: database.to_owned(), owner });
     }
+    let learning::Learnt { desired, trouble } = learning::learnt(desired, world);
+    let desired = desired.as_ref();
+    if let Some(trouble) = trouble.as_ref().filter(|_| desired.columns.is_empty()) {
+        return Plan { steps: Vec::new(), verdict: trouble.clone().verdict(), wake_at: None };
+    }
     let Some(have) = &world.table else {
         let to = merge::merged(desired, world);
         return Plan::converge(
@@ -357,6 +362,7 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     };
     let verdict = match (held, reason) {
         (Some(held), _) => Verdict::Blocked(Reason::ApprovalRequired, held.message()),
+        (None, None) if let Some(trouble) = trouble => trouble.verdict(),
         (None, None) => Verdict::InSync,
         (None, Some(reason)) => {
             let listed: Vec<String> = steps.iter().map(ToString::to_string).collect();

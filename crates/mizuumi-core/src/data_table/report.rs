@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType, cut, keeping_times};
 use mizuumi_api::data_table::{
-    DataTable, DataTableStatus, DriftStatus, Engine, FreshnessState, FreshnessStatus, PartitionsStatus,
-    PlanStatus, PublicationStatus, TableRef,
+    DataTable, DataTableStatus, DriftStatus, Engine, FilesStatus, FreshnessState, FreshnessStatus,
+    PartitionsStatus, PlanStatus, PublicationStatus, SchemaColumn, SchemaStatus, TableRef,
 };
 use mizuumi_api::{Reason, annotation};
 
@@ -14,8 +14,8 @@ use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::partitions;
 use super::plan::{TableStep, Why};
 use super::publishing;
-use super::world::TableWorld;
-use super::{TableGoal, Tables, indexes, lint, merge};
+use super::world::{SeenFiles, SeenSchema, TableWorld};
+use super::{TableGoal, Tables, indexes, learning, lint, merge};
 use crate::freshness::{Clock, Judgement, Policy};
 use crate::hive_path;
 use crate::kind::{Evidence, Kind};
@@ -38,6 +38,8 @@ const DRIFT: Bounds = Bounds { items: 20, longest: 512, bytes: 2_000 };
 const FOREIGN: Bounds = Bounds { items: 50, longest: 255, bytes: 2_000 };
 /// Longest text about what engines read differently.
 const LONGEST_FINDINGS: usize = 800;
+/// Most bytes of JSON that columns take which are learnt from the data.
+const LONGEST_SCHEMA: usize = 32 * 1024;
 /// Longest text about an index that could not be built.
 const LONGEST_INDEX: usize = 128;
 /// Longest name of a partition.
@@ -124,6 +126,12 @@ pub fn report(
         // What was not looked at this time is as it was.
         let before = before.partitions.filter(|_| kept);
         status.partitions = partitions_status(desired, world, now).or(before);
+        status.schema = schema_status(desired, world, plan, status.schema, now);
+        status.files = match (&world.files, desired.look().files) {
+            (_, None) => None,
+            (Some(files), Some(_)) => files_status(files),
+            (None, Some(_)) => status.files,
+        };
         status.foreign_parameters = world
             .table
             .as_ref()
@@ -316,9 +324,51 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
     })
 }
 
+/// The columns that the data says: those of the table, once it has them.
+fn schema_status(
+    desired: &DesiredTable,
+    world: &TableWorld,
+    plan: &Plan<TableStep>,
+    before: Option<SchemaStatus>,
+    now: Timestamp,
+) -> Option<SchemaStatus> {
+    desired.learning.as_ref()?;
+    let is_settled = match &plan.verdict {
+        Verdict::InSync | Verdict::Converging(..) => true,
+        Verdict::Blocked(reason, _) => *reason == Reason::IndexFailed,
+    };
+    let learnt = learning::learnt(desired, world);
+    let (Some(SeenSchema::Read { file, .. }), true, None) =
+        (world.files.as_ref().and_then(|files| files.schema.as_ref()), is_settled, &learnt.trouble)
+    else {
+        return before;
+    };
+    let column = |column: &Column| SchemaColumn {
+        name: column.name.clone(),
+        type_: column.type_.clone().unwrap_or_default(),
+    };
+    let all: Vec<SchemaColumn> = learnt.desired.columns.iter().map(column).collect();
+    let count = i64::try_from(all.len()).unwrap_or(i64::MAX);
+    let size = serde_json::to_string(&all).map_or(usize::MAX, |json| json.len());
+    let columns = if size <= LONGEST_SCHEMA { all } else { Vec::new() };
+    let is_known = |before: &SchemaStatus| before.columns == columns && before.count == count;
+    let observed_at = before.filter(is_known).map_or(now, |before| before.observed_at);
+    Some(SchemaStatus { file: Some(cut(file, LONGEST_PARTITION)), observed_at, count, columns })
+}
+
+fn files_status(files: &SeenFiles) -> Option<FilesStatus> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Some(FilesStatus {
+        location: cut(files.location.as_ref()?, LONGEST_PARTITION),
+        count: number(files.health.count),
+        median_bytes: number(files.health.median),
+        small: number(files.health.small),
+    })
+}
+
 /// Whether all else goes on that a table is kept for.
 const fn goes_on(reason: Reason) -> bool {
-    matches!(reason, Reason::IndexFailed | Reason::ApprovalRequired)
+    matches!(reason, Reason::IndexFailed | Reason::ApprovalRequired | Reason::SchemaUnreadable)
 }
 
 /// What became of what runs asked for; what was not looked at this time is as it was.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mizuumi_api::data_table::IndexState;
+use mizuumi_api::data_table::{Format, IndexState};
 use serde::{Deserialize, Serialize};
 
 use super::definition::TableDefinition;
+use super::files::FilesHealth;
 use super::indexes;
+use super::learning::Said;
 use super::publishing::Place;
 use crate::publication::{Manifest, Pointer};
 
@@ -26,6 +28,18 @@ pub struct TableLook {
     /// Manifests of runs that ask to be published.
     #[serde(default)]
     pub manifests: Vec<ManifestLook>,
+    /// The newest files.
+    #[serde(default)]
+    pub files: Option<FilesLook>,
+}
+
+/// Which files to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesLook {
+    /// Where they are if the table has no partitions and no run has been published; none if it has partitions.
+    pub location: Option<String>,
+    /// The format that they are to say their columns in; none if they are only counted.
+    pub columns: Option<Format>,
 }
 
 /// Which manifest to look at.
@@ -47,7 +61,13 @@ impl TableLook {
     /// Whether anything has to be looked at besides the definition.
     #[must_use]
     pub const fn is_of_data(&self) -> bool {
-        self.partitions || self.indexes || !self.manifests.is_empty()
+        self.partitions || self.indexes || !self.manifests.is_empty() || self.files.is_some()
+    }
+
+    /// Whether the table's columns come from its data, so that it is looked at before there is a table.
+    #[must_use]
+    pub fn is_of_columns(&self) -> bool {
+        self.files.as_ref().is_some_and(|files| files.columns.is_some())
     }
 }
 
@@ -77,8 +97,41 @@ pub struct TableWorld {
     pub directories: Option<Vec<Directory>>,
     /// The manifests that were looked at, by their SHA-256.
     pub manifests: BTreeMap<String, SeenManifest>,
+    /// The newest files, if they were looked at.
+    pub files: Option<SeenFiles>,
     /// When the data was looked at.
     pub looked: Option<Looked>,
+}
+
+/// The newest files of a table, all in one directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenFiles {
+    /// The directory; none if no data is to be found.
+    pub location: Option<String>,
+    /// How many there are, and how large.
+    pub health: FilesHealth,
+    /// When the newest was written.
+    pub newest: Option<Timestamp>,
+    /// What they say of their columns, if that was asked.
+    pub schema: Option<SeenSchema>,
+    /// The files that said it, each with its ETag: such a file need not be read again.
+    pub read: Vec<String>,
+}
+
+/// What files say of their columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeenSchema {
+    /// There are no files.
+    NoFiles,
+    /// These.
+    Read {
+        /// The newest file.
+        file: String,
+        /// What it says, together with others of its directory.
+        columns: Vec<Said>,
+    },
+    /// They do not say it, and why.
+    Unreadable(String),
 }
 
 /// A manifest that was looked at.

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::DataTable;
 use mizuumi_api::{DataTableStatus, Installation};
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
+use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::simulate::simulate;
-use mizuumi_core::data_table::world::{Directory, ObservedIndex};
+use mizuumi_core::data_table::world::{Directory, ObservedIndex, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, TableWorld, Tables,
 };
@@ -61,6 +62,8 @@ struct World {
     indexes: Vec<ObservedIndex>,
     #[serde(default)]
     directories: Vec<DirectoryText>,
+    /// What the newest files say of their columns.
+    files: Option<SeenSchema>,
     /// So many complete directories beside those, with the values 1, 2, …
     #[serde(default)]
     numbered_directories: usize,
@@ -178,6 +181,13 @@ impl Case {
             indexes: look.indexes.then(|| self.world.indexes.clone()),
             directories: look.directories.map(|_| directories),
             manifests: BTreeMap::new(),
+            files: look.files.map(|files| SeenFiles {
+                location: Some("s3://lake/team/flights/".to_owned()),
+                health: FilesHealth::of(vec![1024, 64 * 1024 * 1024]),
+                newest: None,
+                schema: files.columns.and(self.world.files.clone()),
+                read: Vec::new(),
+            }),
             looked: None,
         }
     }

@@ -8,7 +8,8 @@ use mizuumi_api::data_table::{DataTable, IndexState};
 use mizuumi_api::{Installation, annotation};
 use mizuumi_core::data_table::definition::{APPLIED_PARAMETER, Kept, OWNER_PARAMETER};
 use mizuumi_core::data_table::desired::Mode;
-use mizuumi_core::data_table::world::{Directory, ObservedIndex};
+use mizuumi_core::data_table::files::FilesHealth;
+use mizuumi_core::data_table::world::{Directory, ObservedIndex, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition, TableGoal, TableWorld,
     Tables,
@@ -128,15 +129,19 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
         (text(), text(), prop::option::of(select(vec!["Lake", "Mart"]))),
         (select(vec!["s3://lake/team/flights", "s3://lake/team/flights/", "s3://lake/team/b"]), storage()),
         prop::option::of(parameters()),
-        select(vec!["Nobody", "Declared", "Declared", "Marker", "Quiet", "Projected"]),
+        (select(vec!["Nobody", "Declared", "Declared", "Marker", "Quiet", "Projected"]), prop::bool::weighted(0.2)),
         subsequence(vec![["2013", "1"], ["2013", "12"], ["2014", "1"], ["x", "y"]], 0..=4),
         prop::option::of(freshness()),
         (layout(), prop::bool::weighted(0.3)),
     )
-        .prop_map(|(columns, keys, texts, (location, storage), parameters, mode, declared, freshness, (layout, indexed))| {
+        .prop_map(|(columns, keys, texts, (location, storage), parameters, (mode, learns), declared, freshness, (layout, indexed))| {
             let mut spec = object(json!({
                 "database": "nyc", "location": location, "schema": { "from": "Declared", "columns": columns, "evolution": "Breaking" },
             }));
+            let says_columns = storage.get("format").is_some_and(|format| ["parquet", "orc"].map(Value::from).contains(format));
+            if learns && says_columns && mode != "Projected" {
+                spec.insert("schema".to_owned(), json!({ "from": "Files", "evolution": "Breaking" }));
+            }
             spec.extend(storage);
             spec.extend(layout);
             let texts = [
@@ -261,6 +266,7 @@ pub struct Seed {
     partitions: BTreeMap<PartitionValues, ObservedPartition>,
     indexes: Vec<ObservedIndex>,
     directories: Vec<Directory>,
+    said: SeenSchema,
 }
 
 impl Seed {
@@ -279,6 +285,13 @@ impl Seed {
             indexes: look.indexes.then_some(indexes),
             table: table.map(|definition| ObservedTable { definition, version: Some("7".to_owned()) }),
             manifests: BTreeMap::new(),
+            files: look.files.map(|files| SeenFiles {
+                location: Some("s3://lake/team/flights/".to_owned()),
+                health: FilesHealth::of(vec![1]),
+                newest: None,
+                schema: files.columns.map(|_| self.said.clone()),
+                read: Vec::new(),
+            }),
             looked: None,
         }
     }
@@ -305,13 +318,29 @@ pub fn scene(wanted: impl Strategy<Value = Wanted>) -> impl Strategy<Value = (Wa
             }),
     ];
     let mark = select(vec![Some(OUR_MARK), Some(OUR_MARK), Some(OUR_MARK), Some(FOREIGN_MARK), None]);
-    (wanted, prop::bool::weighted(0.95), table, mark, partitions(), indexes(), directories()).prop_map(
-        |(wanted, database_exists, table, mark, partitions, indexes, directories)| {
+    (wanted, prop::bool::weighted(0.95), table, mark, partitions(), indexes(), directories(), said())
+        .prop_map(|(wanted, database_exists, table, mark, partitions, indexes, directories, said)| {
             let table = table.map(|table| table.of(&wanted));
-            let seed = Seed { database_exists, table, partitions, indexes, directories }.marked(mark);
+            let seed = Seed { database_exists, table, partitions, indexes, directories, said }.marked(mark);
             (wanted, seed)
-        },
-    )
+        })
+}
+
+const FILE: &str = "s3://lake/team/flights/part-0";
+
+/// What files may say.
+fn said() -> impl Strategy<Value = SeenSchema> {
+    let types = select(vec!["int", "bigint", "string", "decimal(10,2)", "array<string>"]);
+    let names = subsequence(vec!["id", "Name", "new", "year", "dep_delay"], 1..=4).prop_shuffle();
+    let columns = (names, prop::collection::vec(types, 4)).prop_map(|(names, types)| {
+        let owned = |(name, type_): (&str, &str)| (name.to_owned(), type_.to_owned());
+        SeenSchema::Read { file: FILE.to_owned(), columns: names.into_iter().zip(types).map(owned).collect() }
+    });
+    prop_oneof![
+        8 => columns,
+        1 => Just(SeenSchema::NoFiles),
+        1 => Just(SeenSchema::Unreadable(format!("{FILE} is no Parquet file"))),
+    ]
 }
 
 /// How a table came to be what it is.
@@ -347,6 +376,7 @@ fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 7]) -> TableDe
         partitions: BTreeMap::new(),
         indexes: Vec::new(),
         directories: Vec::new(),
+        said: SeenSchema::Read { file: FILE.to_owned(), columns: vec![("id".to_owned(), "int".to_owned())] },
     };
     let settled = settle(&goal, empty.seen_by(&goal), earlier.now).expect("an empty world converges");
     let mut definition = settled.table.expect("made").definition;

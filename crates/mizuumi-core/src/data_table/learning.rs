@@ -1,0 +1,297 @@
+//! Columns that are learnt from the data: what files say, laid over what is known already.
+//!
+//! A file that lacks a column says nothing of it, so columns come and their types widen; none goes by itself. What becomes
+//! of a table by that is for [`super::evolution`] to judge, like any other change of columns.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use mizuumi_api::Reason;
+use mizuumi_api::data_table::{self as api, Format};
+
+use super::avro;
+use super::definition::Column;
+use super::desired::{self, DesiredTable};
+use super::evolution::{finds_by_place, is_wider};
+use super::world::{SeenSchema, TableWorld};
+use crate::hive_type::HiveType;
+use crate::plan::Verdict;
+use crate::problem::Problem;
+
+/// A column as a file says it: its name, and its Hive type.
+pub type Said = (String, String);
+
+/// As many columns as a spec may declare.
+const MOST: usize = 2000;
+
+/// How the columns of a table are learnt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learning {
+    /// The format of the files.
+    pub format: Format,
+    /// The name of the Glue table.
+    pub table: String,
+    /// Whether the schema that readers of Avro look for is made from the columns.
+    pub makes_avro_schema: bool,
+}
+
+/// A table with the columns that its data says.
+#[derive(Debug)]
+pub struct Learnt<'a> {
+    /// The table; without columns if nothing is known of any.
+    pub desired: Cow<'a, DesiredTable>,
+    /// Why nothing has been learnt.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why nothing has been learnt from the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is none yet.
+    NoData(String),
+    /// It does not say what it should.
+    Unreadable(String),
+}
+
+impl Trouble {
+    /// What it is to a table.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::NoData(message) => Verdict::Converging(Reason::AwaitingData, message),
+            Self::Unreadable(message) => Verdict::Blocked(Reason::SchemaUnreadable, message),
+        }
+    }
+}
+
+/// The table as its data says it, if that is where its columns come from.
+#[must_use]
+pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
+    let Some(learning) = &desired.learning else {
+        return Learnt { desired: Cow::Borrowed(desired), trouble: None };
+    };
+    let known = if desired.columns.is_empty() { there(world) } else { desired.columns.clone() };
+    let schema = world.files.as_ref().and_then(|files| files.schema.as_ref());
+    let (columns, trouble) = match schema {
+        Some(SeenSchema::Read { file, columns }) => {
+            match checked(columns).and_then(|said| laid_over(&known, said, desired)) {
+                Ok(columns) => (columns, None),
+                Err(why) => (known, Some(Trouble::Unreadable(format!("{file}: {why}")))),
+            }
+        }
+        Some(SeenSchema::Unreadable(why)) => (known, Some(Trouble::Unreadable(why.clone()))),
+        Some(SeenSchema::NoFiles) | None if known.is_empty() => {
+            let where_ = desired.root();
+            let message = format!(
+                "the columns come from the data, and there is no {} file under {where_} yet; the table follows by itself",
+                learning.format.name()
+            );
+            (known, Some(Trouble::NoData(message)))
+        }
+        Some(SeenSchema::NoFiles) | None => (known, None),
+    };
+    let trouble = trouble.map(|trouble| match trouble {
+        Trouble::Unreadable(why) if columns.is_empty() => Trouble::Unreadable(why),
+        Trouble::Unreadable(why) => Trouble::Unreadable(format!("{why}; the columns stay as they are")),
+        none @ Trouble::NoData(_) => none,
+    });
+    let mut told = desired.clone();
+    told.columns = columns;
+    if let Err(why) = fill_avro(&mut told, learning) {
+        return Learnt { desired: Cow::Borrowed(desired), trouble: Some(Trouble::Unreadable(why)) };
+    }
+    Learnt { desired: Cow::Owned(told), trouble }
+}
+
+/// The columns that the table has; Glue takes a name twice, readers do not.
+fn there(world: &TableWorld) -> Vec<Column> {
+    let mut names = BTreeSet::new();
+    let all = world.table.iter().flat_map(|table| &table.definition.columns);
+    all.filter(|column| names.insert(column.name.to_lowercase())).cloned().collect()
+}
+
+fn fill_avro(desired: &mut DesiredTable, learning: &Learning) -> Result<(), String> {
+    if !learning.makes_avro_schema || desired.columns.is_empty() {
+        return Ok(());
+    }
+    let schema = avro::schema(&learning.table, &desired.columns).map_err(|problems| in_words(&problems))?;
+    desired.storage.serde.parameters.insert(avro::SCHEMA_LITERAL.to_owned(), schema.to_string());
+    Ok(())
+}
+
+fn in_words(problems: &[Problem]) -> String {
+    let said: Vec<String> =
+        problems.iter().map(|problem| format!("{} {}", problem.path, problem.message)).collect();
+    said.join("; ")
+}
+
+/// What files say, laid over the columns that are known. Readers that find columns by their place have to find them where
+/// the file has them; for all others new columns come last.
+fn laid_over(known: &[Column], said: &[Said], desired: &DesiredTable) -> Result<Vec<Column>, String> {
+    let keys: BTreeSet<String> = desired.partition_keys.iter().map(|key| key.name.to_lowercase()).collect();
+    // A key is told by the directory, whatever stands in the file; engines refuse a table that has it twice.
+    let said: Vec<&Said> = said.iter().filter(|(name, _)| !keys.contains(&name.to_lowercase())).collect();
+    if said.is_empty() {
+        return Err("has no columns beside the partition keys".to_owned());
+    }
+    let find = |name: &str| known.iter().find(|column| column.name.to_lowercase() == name.to_lowercase());
+    let mut columns = Vec::with_capacity(known.len().max(said.len()));
+    let mut names = BTreeSet::new();
+    for (name, type_) in &said {
+        names.insert(name.to_lowercase());
+        let told = Column { name: name.to_lowercase(), type_: Some(type_.clone()), ..Column::default() };
+        columns.push(match find(name) {
+            None => told,
+            Some(before) => Column {
+                type_: Some(joined(before.type_.as_deref().unwrap_or_default(), type_)),
+                ..before.clone()
+            },
+        });
+    }
+    let is_missing = |column: &&Column| !names.contains(&column.name.to_lowercase());
+    let missing: Vec<Column> = known.iter().filter(is_missing).cloned().collect();
+    if finds_by_place(&desired.storage) {
+        columns.extend(missing);
+        return Ok(columns);
+    }
+    let place = |column: &Column| {
+        known.iter().position(|before| before.name.to_lowercase() == column.name.to_lowercase())
+    };
+    columns.extend(missing);
+    columns.sort_by_key(|column| place(column).unwrap_or(usize::MAX));
+    Ok(columns)
+}
+
+/// Names and types as every other column's are.
+fn checked(said: &[Said]) -> Result<&[Said], String> {
+    if said.len() > MOST {
+        return Err(format!("has {} columns; a table may have {MOST}", said.len()));
+    }
+    let none = None;
+    let mut problems = Vec::new();
+    desired::columns(said.iter().map(|(name, type_)| (name, type_, &none)), "columns", &mut problems);
+    if problems.is_empty() { Ok(said) } else { Err(in_words(&problems)) }
+}
+
+/// The type that holds what both say: the wider one, and of structures all fields. Where there is none, it is what the
+/// file says.
+fn joined(known: &str, said: &str) -> String {
+    match (HiveType::parse(known), HiveType::parse(said)) {
+        (Ok(known), Ok(said)) => join(&known, &said).to_string(),
+        _ => said.to_owned(),
+    }
+}
+
+fn join(known: &HiveType, said: &HiveType) -> HiveType {
+    match (known, said) {
+        (HiveType::Array(known), HiveType::Array(said)) => HiveType::Array(Box::new(join(known, said))),
+        (HiveType::Map(key, known), HiveType::Map(other, said)) => {
+            HiveType::Map(Box::new(join(key, other)), Box::new(join(known, said)))
+        }
+        (HiveType::Struct(known), HiveType::Struct(said)) => {
+            let find = |fields: &[(String, HiveType)], name: &str| {
+                fields.iter().find(|(other, _)| other == name).map(|(_, type_)| type_.clone())
+            };
+            let kept = known.iter().map(|(name, before)| {
+                (name.clone(), find(said, name).map_or_else(|| before.clone(), |said| join(before, &said)))
+            });
+            let new = said.iter().filter(|(name, _)| find(known, name).is_none()).cloned();
+            HiveType::Struct(kept.chain(new).collect())
+        }
+        (HiveType::Primitive(known), HiveType::Primitive(said)) if is_wider(said, known) => {
+            HiveType::Primitive(known.clone())
+        }
+        _ => said.clone(),
+    }
+}
+
+/// What two files of one directory say together, the newer one first.
+///
+/// # Errors
+/// Where they cannot be read as one table.
+pub fn together(newer: &[Said], older: &[Said]) -> Result<Vec<Said>, String> {
+    let mut all = newer.to_vec();
+    for (name, type_) in older {
+        let Some(said) = all.iter_mut().find(|(other, _)| other.to_lowercase() == name.to_lowercase()) else {
+            all.push((name.clone(), type_.clone()));
+            continue;
+        };
+        let [one, other] = [&said.1, type_].map(|text| HiveType::parse(text));
+        let (Ok(one), Ok(other)) = (one, other) else { continue };
+        let joined = join(&one, &other);
+        if joined != join(&other, &one) && !is_same_but_for_order(&joined, &join(&other, &one)) {
+            return Err(format!("column '{name}' is {one} in the one and {other} in the other"));
+        }
+        said.1 = joined.to_string();
+    }
+    Ok(all)
+}
+
+/// Fields come in the order in which they were met.
+fn is_same_but_for_order(one: &HiveType, other: &HiveType) -> bool {
+    match (one, other) {
+        (HiveType::Array(one), HiveType::Array(other)) => is_same_but_for_order(one, other),
+        (HiveType::Map(key, one), HiveType::Map(other_key, other)) => {
+            key == other_key && is_same_but_for_order(one, other)
+        }
+        (HiveType::Struct(one), HiveType::Struct(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(name, type_)| {
+                    other.iter().any(|(again, other)| again == name && is_same_but_for_order(type_, other))
+                })
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// The columns that a status remembers.
+pub(super) fn remembered(status: Option<&api::DataTableStatus>) -> Vec<Column> {
+    let columns = status.and_then(|status| status.schema.as_ref()).map(|schema| schema.columns.as_slice());
+    let column = |column: &api::SchemaColumn| Column {
+        name: column.name.clone(),
+        type_: Some(column.type_.clone()),
+        ..Column::default()
+    };
+    columns.unwrap_or_default().iter().map(column).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wider_type_stays_and_fields_only_come() {
+        for (known, said, expected) in [
+            ("int", "int", "int"),
+            ("int", "bigint", "bigint"),
+            ("bigint", "int", "bigint"),
+            ("int", "string", "string"),
+            ("double", "float", "double"),
+            ("decimal(12,2)", "decimal(10,2)", "decimal(12,2)"),
+            ("struct<a:int,b:bigint>", "struct<c:string,b:int>", "struct<a:int,b:bigint,c:string>"),
+            ("array<int>", "array<bigint>", "array<bigint>"),
+            ("map<string,double>", "map<string,float>", "map<string,double>"),
+            ("array<int>", "int", "int"),
+        ] {
+            assert_eq!(joined(known, said), expected, "{known} and {said}");
+        }
+    }
+
+    fn said(text: &str) -> Vec<Said> {
+        let column = |part: &str| {
+            let (name, type_) = part.split_once(' ').expect("a name and a type");
+            (name.to_owned(), type_.to_owned())
+        };
+        text.split("; ").map(column).collect()
+    }
+
+    #[test]
+    fn files_of_one_directory_are_read_as_one_table_or_told_apart() {
+        let both = together(&said("a int; b string"), &said("A bigint; c date")).expect("one table");
+        assert_eq!(both, said("a bigint; b string; c date"));
+        let both = together(&said("s struct<a:int>"), &said("s struct<b:int>")).expect("one table");
+        assert_eq!(both, said("s struct<a:int,b:int>"));
+        let why = together(&said("a int"), &said("a string")).expect_err("two tables");
+        assert!(why.contains("'a' is int in the one and string"), "{why}");
+    }
+}
