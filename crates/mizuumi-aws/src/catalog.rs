@@ -223,7 +223,7 @@ impl Catalog {
             let (is_under_way, listed) =
                 self.database(database, |known| (known.listing.is_some(), known.listed()));
             if !is_under_way || listed != before {
-                return listed != before;
+                return listed.is_some() && listed != before;
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use mizuumi_core::data_table::files::FilesHealth;
-use mizuumi_core::data_table::learning::{self, Said};
+use mizuumi_core::data_table::learning;
 use mizuumi_core::data_table::world::{
     Directory, FilesLook, ManifestLook, SeenFiles, SeenManifest, SeenSchema,
 };
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, partitions};
 use mizuumi_core::{Class, Failure, Lane};
-use mizuumi_files::{End, FileFormat, Reading};
+use mizuumi_files::{End, FileFormat, Reading, Said};
 
 use mizuumi_api::data_table::Format;
 
@@ -62,31 +62,33 @@ impl Places<'_> {
             all.sort_by_cached_key(|&(values, _)| partitions::age(values));
             places.extend(all.iter().rev().take(PLACES).map(|(_, location)| (*location).to_owned()));
         }
-        places.truncate(PLACES);
+        places.extend(look.places.iter().cloned());
+        places.truncate(if look.columns.is_some() { PLACES } else { 1 });
         places
     }
 }
 
-/// Looks at the newest files; what was read of them before need not be read again. Where they are only counted, one that may
-/// not count them goes without.
+/// Looks at the newest files; what was read of them before need not be read again, nor those counted anew, unless everything
+/// is looked at. Where they are only counted, nothing depends on it: what cannot be counted is left as it was known.
 pub(crate) async fn look(
     clients: &ProfileClients,
     lane: Lane,
     look: &FilesLook,
     places: &Places<'_>,
     known: Option<SeenFiles>,
+    everywhere: bool,
 ) -> Result<Option<SeenFiles>, Failure> {
     let pages = if look.location.is_some() { PAGES_OF_A_TABLE } else { PAGES };
     for place in places.newest(look) {
         let is_known = known.as_ref().is_some_and(|known| known.location.as_deref() == Some(place.as_str()));
-        if is_known && look.columns.is_none() {
+        if is_known && look.columns.is_none() && !everywhere {
             return Ok(known);
         }
         let files = match s3::files(clients, lane, &place, pages).await {
-            Ok(files) if files.is_empty() => continue,
+            Ok(files) if files.is_empty() && look.columns.is_some() => continue,
             Ok(files) => files,
+            Err(_) if look.columns.is_none() => return Ok(known),
             Err(failure) if failure.class.is_transient() => return Err(failure),
-            Err(_) if look.columns.is_none() => return Ok(None),
             Err(failure) => {
                 let why = SeenSchema::Unreadable(failure.to_string());
                 return Ok(Some(nothing(Some(place), Some(why))));
@@ -100,7 +102,15 @@ pub(crate) async fn look(
         seen.read = some.iter().map(|file| format!("{} {}", file.uri(), file.e_tag)).collect();
         seen.schema = match known {
             Some(known) if known.read == seen.read => known.schema,
-            _ => Some(read(clients, lane, format, &some).await?),
+            _ => match read(clients, lane, format, look.by_place, &some).await {
+                Ok(schema) => Some(schema),
+                Err(failure) if failure.class.is_transient() => return Err(failure),
+                Err(failure) => {
+                    // Somebody has to let it be read; that is seen by trying.
+                    seen.read.clear();
+                    Some(SeenSchema::Unreadable(failure.to_string()))
+                }
+            },
         };
         return Ok(Some(seen));
     }
@@ -125,23 +135,23 @@ async fn read(
     clients: &ProfileClients,
     lane: Lane,
     format: Format,
+    by_place: bool,
     files: &[&File],
 ) -> Result<SeenSchema, Failure> {
     let Some(format) = format_of(format) else {
         return Ok(SeenSchema::Unreadable(format!("{} files do not say their columns", format.name())));
     };
-    let mut all: Option<Vec<Said>> = None;
+    let mut all: Option<Said> = None;
     for file in files {
         let said = match columns(clients, lane, format, file).await {
             Ok(Ok(said)) => said,
             Ok(Err(why)) => return Ok(SeenSchema::Unreadable(format!("{} {why}", file.uri()))),
-            Err(failure) if failure.class.is_transient() => return Err(failure),
-            Err(failure) => return Ok(SeenSchema::Unreadable(failure.to_string())),
+            Err(failure) => return Err(failure),
         };
         all = Some(match all {
             None => said,
-            Some(newer) => match learning::together(&newer, &said) {
-                Ok(both) => both,
+            Some(newer) => match learning::together(&newer.columns, &said.columns, by_place) {
+                Ok(columns) => Said { columns, ..newer },
                 Err(why) => {
                     let newest = files[0].uri();
                     return Ok(SeenSchema::Unreadable(format!("{newest} and {}: {why}", file.uri())));
@@ -150,7 +160,9 @@ async fn read(
         });
     }
     Ok(match (all, files.first()) {
-        (Some(columns), Some(newest)) => SeenSchema::Read { file: newest.uri(), columns },
+        (Some(Said { columns, avro }), Some(newest)) => {
+            SeenSchema::Read { file: newest.uri(), columns, avro }
+        }
         _ => SeenSchema::NoFiles,
     })
 }
@@ -170,12 +182,12 @@ async fn columns(
     lane: Lane,
     format: FileFormat,
     file: &File,
-) -> Result<Result<Vec<Said>, String>, Failure> {
+) -> Result<Result<Said, String>, Failure> {
     let mut length = FIRST.min(file.size);
     for _ in 0..=FURTHER {
         let part = part(clients, lane, format.end(), file, length).await?;
         match format.read(&part, length >= file.size) {
-            Ok(Reading::Columns(columns)) => return Ok(Ok(columns)),
+            Ok(Reading::Said(said)) => return Ok(Ok(said)),
             Ok(Reading::Needs(more)) if more > length => length = more.min(file.size),
             Ok(Reading::Needs(_)) => break,
             Err(why) => return Ok(Err(why)),

@@ -32,7 +32,7 @@ fn data() -> SeenFiles {
         location: Some("s3://lake/data/".to_owned()),
         health: FilesHealth::of(vec![1]),
         newest: None,
-        schema: Some(SeenSchema::Read { file: "s3://lake/data/part-0".to_owned(), columns }),
+        schema: Some(SeenSchema::Read { file: "s3://lake/data/part-0".to_owned(), columns, avro: None }),
         read: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use mizuumi_core::data_table::avsc;
 
-use crate::{LONGEST, Reading};
+use crate::{LONGEST, Reading, Said};
 
 const MAGIC: &[u8] = b"Obj\x01";
 /// Headers are short; if one is not, so many times as much is read.
@@ -31,6 +31,7 @@ pub(crate) fn read(head: &[u8], is_whole: bool) -> Result<Reading, String> {
         return Err("has no 'avro.schema' in its header".to_owned());
     };
     let schema = String::from_utf8(schema).map_err(|_| "has a schema that is no text".to_owned())?;
-    let (said, _) = avsc::columns(&schema).map_err(|why| format!("its schema {why}"))?;
-    Ok(Reading::Columns(said.into_iter().map(|(name, type_, _)| (name, type_)).collect()))
+    let (said, line) = avsc::columns(&schema).map_err(|why| format!("its schema {why}"))?;
+    let columns = said.into_iter().map(|(name, type_, _)| (name, type_)).collect();
+    Ok(Reading::Said(Said { columns, avro: Some(line) }))
 }

@@ -31,11 +31,20 @@ pub enum End {
     Tail,
 }
 
+/// What a file says of its columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The columns, in the order of the file.
+    pub columns: Vec<Column>,
+    /// The schema of an Avro file, in one line.
+    pub avro: Option<String>,
+}
+
 /// What came of reading a part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// The columns, in the order of the file.
-    Columns(Vec<Column>),
+    /// What it says.
+    Said(Said),
     /// The part was too short: so many bytes are needed from that end.
     Needs(u64),
 }
@@ -46,6 +55,8 @@ pub const LONGEST: u64 = 16 * 1024 * 1024;
 const DEEPEST: usize = 32;
 /// Nobody has as many fields.
 const MOST: u64 = 100_000;
+/// All types together, in bytes: parts that are part of many others make much of little.
+const LARGEST: usize = 4 * 1024 * 1024;
 
 impl FileFormat {
     /// The end that has to be read.
@@ -72,9 +83,15 @@ impl FileFormat {
                 Err(format!("says its columns in {length} bytes; at most {LONGEST} are read"))
             }
             Reading::Needs(_) if is_whole => Err("is cut off".to_owned()),
-            Reading::Columns(columns) if columns.is_empty() => Err("has no columns".to_owned()),
+            Reading::Said(said) if said.columns.is_empty() => Err("has no columns".to_owned()),
             reading => Ok(reading),
         }
+    }
+}
+
+impl From<Vec<Column>> for Reading {
+    fn from(columns: Vec<Column>) -> Self {
+        Self::Said(Said { columns, avro: None })
     }
 }
 

@@ -7,8 +7,9 @@ use std::cell::Cell;
 use std::io::Read;
 
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
-use crate::{Column, DEEPEST, LONGEST, MOST, Reading, decimal, structure};
+use crate::{Column, DEEPEST, LARGEST, MOST, Reading, decimal, structure};
 
 /// The end of a file, never compressed.
 #[derive(Clone, PartialEq, Message)]
@@ -64,13 +65,16 @@ pub(crate) fn read(tail: &[u8]) -> Result<Reading, String> {
         return Ok(Reading::Needs(needed));
     };
     let footer = decompress(&rest[start..], &postscript)?;
+    if types_of(&footer) > MOST {
+        return Err(format!("has more than {MOST} fields"));
+    }
     let footer = Footer::decode(footer.as_slice())
         .map_err(|error| format!("has a footer that cannot be read: {error}"))?;
     let root = footer.types.first().ok_or("has no types")?;
     if root.kind != STRUCT {
         return Err("has rows that are no structures".to_owned());
     }
-    let types = Types { all: &footer.types, left: Cell::new(MOST) };
+    let types = Types { all: &footer.types, left: Cell::new(LARGEST) };
     let columns = types.fields(root, 0)?;
     let is_unnamed = |(place, (name, _)): (usize, &Column)| *name == format!("_col{place}");
     if !columns.is_empty() && columns.iter().enumerate().all(is_unnamed) {
@@ -79,7 +83,19 @@ pub(crate) fn read(tail: &[u8]) -> Result<Reading, String> {
                 .to_owned(),
         );
     }
-    Ok(Reading::Columns(columns))
+    Ok(columns.into())
+}
+
+/// How many types a footer has, before they are made into something larger: an empty one takes two bytes.
+fn types_of(mut footer: &[u8]) -> u64 {
+    let mut types = 0;
+    while let Ok((tag, wire)) = decode_key(&mut footer) {
+        types += u64::from(tag == 4);
+        if skip_field(wire, tag, &mut footer, DecodeContext::default()).is_err() {
+            break;
+        }
+    }
+    types
 }
 
 /// A footer comes in chunks, each behind three bytes that say its length and whether it is compressed.
@@ -89,7 +105,7 @@ fn decompress(mut bytes: &[u8], postscript: &PostScript) -> Result<Vec<u8>, Stri
     if codec == Codec::None {
         return Ok(bytes.to_vec());
     }
-    let largest = usize::try_from(postscript.block_size.min(LONGEST)).unwrap_or_default();
+    let largest = usize::try_from(postscript.block_size.min(LARGEST as u64)).unwrap_or_default();
     let mut whole = Vec::new();
     while !bytes.is_empty() {
         let (header, rest) = bytes.split_first_chunk::<3>().ok_or_else(broken)?;
@@ -102,8 +118,8 @@ fn decompress(mut bytes: &[u8], postscript: &PostScript) -> Result<Vec<u8>, Stri
         } else {
             whole.extend(codec.decompress(chunk, largest).ok_or_else(broken)?);
         }
-        if whole.len() as u64 > LONGEST {
-            return Err(format!("says its columns in more than {LONGEST} bytes"));
+        if whole.len() > LARGEST {
+            return Err(format!("says its columns in more than {LARGEST} bytes"));
         }
     }
     Ok(whole)
@@ -158,8 +174,8 @@ const STRUCT: i32 = 12;
 /// The types of a file.
 struct Types<'a> {
     all: &'a [Type],
-    /// How many more are read: types may be part of many others, and those of more.
-    left: Cell<u64>,
+    /// How many more bytes they may take: types may be part of many others, and those of more.
+    left: Cell<usize>,
 }
 
 impl Types<'_> {
@@ -169,17 +185,24 @@ impl Types<'_> {
         }
         let column = |(name, place): (&String, &u32)| {
             let type_ = self.hive_type(*place, depth).map_err(|why| format!("column '{name}' {why}"))?;
+            let left = self.left.get().checked_sub(name.len());
+            self.left.set(left.ok_or("has names that are too long, all together")?);
             Ok((name.clone(), type_))
         };
         structure.names.iter().zip(&structure.subtypes).map(column).collect()
     }
 
     fn hive_type(&self, place: u32, depth: usize) -> Result<String, String> {
+        let type_ = self.hive_type_of(place, depth)?;
+        let left = self.left.get().checked_sub(type_.len());
+        self.left.set(left.ok_or("has types that are too long, all together")?);
+        Ok(type_)
+    }
+
+    fn hive_type_of(&self, place: u32, depth: usize) -> Result<String, String> {
         if depth > DEEPEST {
             return Err(format!("is nested deeper than {DEEPEST} levels"));
         }
-        let left = self.left.get().checked_sub(1).ok_or_else(|| format!("has more than {MOST} fields"))?;
-        self.left.set(left);
         let type_ = usize::try_from(place).ok().and_then(|place| self.all.get(place));
         let type_ = type_.ok_or("has a type that is not there")?;
         let part = |index: usize| {
@@ -215,6 +238,30 @@ impl Types<'_> {
 mod tests {
     use super::*;
 
+    fn file(footer: Vec<u8>) -> Vec<u8> {
+        let footer_length = footer.len() as u64;
+        let postscript = PostScript { footer_length, magic: "ORC".to_owned(), ..PostScript::default() };
+        let postscript = postscript.encode_to_vec();
+        let length = u8::try_from(postscript.len()).expect("short");
+        [footer, postscript, vec![length]].concat()
+    }
+
+    #[test]
+    fn more_types_or_names_than_anybody_has_are_refused_before_they_take_room() {
+        let empty_types = [0x22, 0].repeat(200_000);
+        let why = read(&file(empty_types)).expect_err("refused");
+        assert!(why.contains("fields"), "{why}");
+        // A long name in a structure that is part of many columns.
+        let leaf = Type { kind: 3, ..Type::default() };
+        let inner =
+            Type { kind: STRUCT, subtypes: vec![2], names: vec!["x".repeat(100_000)], ..Type::default() };
+        let names = (0..10_000).map(|number| format!("c{number}")).collect();
+        let root = Type { kind: STRUCT, subtypes: vec![1; 10_000], names, ..Type::default() };
+        let footer = Footer { types: vec![root, inner, leaf] }.encode_to_vec();
+        let why = read(&file(footer)).expect_err("refused");
+        assert!(why.contains("too long"), "{why}");
+    }
+
     #[test]
     fn types_that_are_part_of_each_other_are_refused() {
         let name = |name: &str| name.to_owned();
@@ -226,16 +273,8 @@ mod tests {
         };
         let leaf = Type { kind: 3, ..Type::default() };
         for types in [vec![twice(0)], (1..30).map(twice).chain([leaf]).collect()] {
-            let footer = Footer { types }.encode_to_vec();
-            let postscript = PostScript {
-                footer_length: footer.len() as u64,
-                magic: name("ORC"),
-                ..PostScript::default()
-            };
-            let postscript = postscript.encode_to_vec();
-            let length = u8::try_from(postscript.len()).expect("short");
-            let why = read(&[footer, postscript, vec![length]].concat()).expect_err("refused");
-            assert!(why.contains("nested") || why.contains("fields"), "{why}");
+            let why = read(&file(Footer { types }.encode_to_vec())).expect_err("refused");
+            assert!(why.contains("nested") || why.contains("too long"), "{why}");
         }
     }
 }

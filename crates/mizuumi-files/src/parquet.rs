@@ -23,7 +23,7 @@ pub(crate) fn read(tail: &[u8]) -> Result<Reading, String> {
     };
     let mut elements = schema(&rest[start..])?.into_iter();
     let root = Node::read(&mut elements, 0)?;
-    fields(&root).map(Reading::Columns)
+    fields(&root).map(Reading::from)
 }
 
 /// A field of the schema, as the footer has it (`SchemaElement` of `parquet.thrift`).
@@ -186,7 +186,8 @@ fn fields(group: &Node) -> Result<Vec<Column>, String> {
         let type_ = hive_type(field).map_err(|why| format!("column '{name}' {why}"))?;
         Ok((name, type_))
     };
-    group.parts.iter().map(column).collect()
+    // What is null in every row says nothing of its column.
+    group.parts.iter().filter(|field| field.is.logical != Some(Logical::Null)).map(column).collect()
 }
 
 /// `REPEATED` of `FieldRepetitionType`.
@@ -256,7 +257,7 @@ fn primitive(field: &Element) -> Result<String, String> {
         (None, Some(15)) => integer(8, true),
         (None, Some(16)) => integer(16, true),
         (None, Some(21)) => return Err("is an interval, which no Hive type is".to_owned()),
-        (Some(Logical::Null), _) => return Err("has no type: it is null in every row".to_owned()),
+        (Some(Logical::Null), _) => return Err("is null in every row".to_owned()),
         (Some(Logical::Float16), _) => {
             return Err("is a float of 16 bits, which no Hive type is".to_owned());
         }

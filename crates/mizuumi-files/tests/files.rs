@@ -16,8 +16,8 @@ const ALL: &str = "flag boolean; tiny tinyint; small smallint; number int; big b
     named map<string,double>; parts struct<x:int,y:array<string>>";
 
 fn said(reading: &Reading) -> String {
-    let Reading::Columns(columns) = reading else { return format!("{reading:?}") };
-    let columns: Vec<String> = columns.iter().map(|(name, type_)| format!("{name} {type_}")).collect();
+    let Reading::Said(said) = reading else { return format!("{reading:?}") };
+    let columns: Vec<String> = said.columns.iter().map(|(name, type_)| format!("{name} {type_}")).collect();
     columns.join("; ")
 }
 
@@ -76,7 +76,7 @@ fn what_no_reader_reads_is_refused_in_words() {
     for (file, part) in [
         (fixture!("time.parquet"), "column 'time' is a time of day"),
         (fixture!("nanoseconds.parquet"), "nanoseconds"),
-        (fixture!("nothing.parquet"), "null in every row"),
+        (fixture!("nothing.parquet"), "has no columns"),
     ] {
         let why = refused(FileFormat::Parquet, file);
         assert!(why.contains(part), "{why}");
@@ -95,7 +95,7 @@ fn a_part_that_is_too_short_says_how_much_it_takes() {
         let length = usize::try_from(length).expect("short enough");
         assert!(length > 300);
         let whole = format.read(&file[file.len() - length..], false).expect("readable");
-        assert!(matches!(whole, Reading::Columns(_)), "{format:?}");
+        assert!(matches!(whole, Reading::Said(_)), "{format:?}");
     }
 }
 

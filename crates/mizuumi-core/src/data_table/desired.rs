@@ -10,19 +10,23 @@ use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
 use mizuumi_api::{Installation, annotation};
 
 use super::definition::{Column, makes_iceberg};
+use super::evolution::finds_by_place;
 use super::layout::Layout;
 use super::learning::{self, Learning};
 use super::projection;
 use super::publishing::Published;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, FilesLook, PartitionValues, TableLook};
-use super::{avro, avsc, clock, indexes};
+use super::{avro, avsc, clock, indexes, partitions};
 use crate::freshness::{Policy, Source};
 use crate::hive_path;
 use crate::hive_type::HiveType;
 use crate::owner::OwnerKey;
 use crate::problem::Problem;
 use crate::{approval, publication, s3_uri};
+
+/// So many of the newest partitions are looked at for files that say columns.
+const NEWEST: usize = 3;
 
 /// A table as the spec wants it, every default filled in.
 #[derive(Clone, Debug)]
@@ -152,8 +156,10 @@ impl DesiredTable {
         check_location("spec.location", &spec.location, installation, &mut problems);
         let (columns, avro_schema) = columns_of_schema(object, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
-        let partition_keys = columns_of_keys(keys, &columns, &mut problems);
         let learning = learning(object, &mut problems);
+        // Of columns that are learnt, keys are none: they are left out there.
+        let others = if learning.is_some() { &[][..] } else { &columns };
+        let partition_keys = columns_of_keys(keys, others, &mut problems);
         let layout = Layout::new(spec, learning.is_none().then_some(&columns), &mut problems);
         let indexes = indexes::checked(spec, &partition_keys, &mut problems);
         for (index, location) in spec.additional_locations.iter().flatten().enumerate() {
@@ -267,13 +273,31 @@ impl DesiredTable {
             by_partition || registered || (self.learning.is_some() && !self.partition_keys.is_empty());
         let files = (partitions || self.learning.is_some()).then(|| FilesLook {
             location: self.partition_keys.is_empty().then(|| self.location.clone()),
+            places: if self.learning.is_some() { self.places() } else { Vec::new() },
             columns: self.learning.as_ref().map(|learning| learning.format),
+            by_place: finds_by_place(&self.storage),
         });
         let manifests = match &self.partitions {
             Some(PartitionPolicy::Published(published)) => published.look(),
             _ => Vec::new(),
         };
         TableLook { partitions, indexes: self.indexes.is_some(), directories, manifests, files }
+    }
+
+    /// Where files are of partitions that need not be registered yet, the newest first.
+    fn places(&self) -> Vec<String> {
+        match &self.partitions {
+            Some(PartitionPolicy::Declared(declared)) => {
+                let mut all: Vec<_> = declared.iter().collect();
+                all.sort_by_cached_key(|(values, _)| {
+                    partitions::age(values).into_iter().map(|(n, v)| (n, v.clone())).collect::<Vec<_>>()
+                });
+                all.into_iter().rev().take(NEWEST).map(|(_, location)| location.clone()).collect()
+            }
+            // Whoever registers partitions needs a table first.
+            None => vec![self.location.clone()],
+            Some(_) => Vec::new(),
+        }
     }
 
     /// Where the table's data is.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::{self as api, Format};
+use serde_json::Value;
 
 use super::avro;
 use super::definition::Column;
@@ -23,6 +24,10 @@ pub type Said = (String, String);
 
 /// As many columns as a spec may declare.
 const MOST: usize = 2000;
+/// Longest name of a column, in characters.
+const LONGEST_NAME: usize = 255;
+/// Longest type of a column, in bytes.
+const LONGEST_TYPE: usize = 131_072;
 
 /// How the columns of a table are learnt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +75,25 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
     let Some(learning) = &desired.learning else {
         return Learnt { desired: Cow::Borrowed(desired), trouble: None };
     };
-    let known = if desired.columns.is_empty() { there(world) } else { desired.columns.clone() };
+    let mut known = if desired.columns.is_empty() { there(world) } else { desired.columns.clone() };
+    let is_key = |column: &Column| {
+        desired.partition_keys.iter().any(|key| key.name.to_lowercase() == column.name.to_lowercase())
+    };
+    known.retain(|column| !is_key(column));
     let schema = world.files.as_ref().and_then(|files| files.schema.as_ref());
+    // What readers of Avro look for stays with columns that stay.
+    let literal = world.table.as_ref().and_then(|table| table.definition.serde.as_ref());
+    let mut literal = literal.and_then(|serde| serde.parameters.get(avro::SCHEMA_LITERAL)).cloned();
     let (columns, trouble) = match schema {
-        Some(SeenSchema::Read { file, columns }) => {
-            match checked(columns).and_then(|said| laid_over(&known, said, desired)) {
-                Ok(columns) => (columns, None),
+        Some(SeenSchema::Read { file, columns, avro }) => {
+            let laid = checked(columns).and_then(|said| laid_over(&known, said, desired));
+            let made =
+                laid.and_then(|laid| Ok((avro_schema(avro.as_deref(), &laid, columns, learning)?, laid)));
+            match made {
+                Ok((made, columns)) => {
+                    literal = made;
+                    (columns, None)
+                }
                 Err(why) => (known, Some(Trouble::Unreadable(format!("{file}: {why}")))),
             }
         }
@@ -97,8 +115,8 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
     });
     let mut told = desired.clone();
     told.columns = columns;
-    if let Err(why) = fill_avro(&mut told, learning) {
-        return Learnt { desired: Cow::Borrowed(desired), trouble: Some(Trouble::Unreadable(why)) };
+    if let Some(literal) = literal.filter(|_| learning.makes_avro_schema) {
+        told.storage.serde.parameters.insert(avro::SCHEMA_LITERAL.to_owned(), literal);
     }
     Learnt { desired: Cow::Owned(told), trouble }
 }
@@ -110,13 +128,26 @@ fn there(world: &TableWorld) -> Vec<Column> {
     all.filter(|column| names.insert(column.name.to_lowercase())).cloned().collect()
 }
 
-fn fill_avro(desired: &mut DesiredTable, learning: &Learning) -> Result<(), String> {
-    if !learning.makes_avro_schema || desired.columns.is_empty() {
-        return Ok(());
+/// The schema that readers of Avro look for: the newest file's own, since Avro tells names by their case and enums from strings, with
+/// the columns that this file lacks.
+fn avro_schema(
+    own: Option<&str>,
+    columns: &[Column],
+    said: &[Said],
+    learning: &Learning,
+) -> Result<Option<String>, String> {
+    let Some(own) = own.filter(|_| learning.makes_avro_schema) else { return Ok(None) };
+    let mut schema: Value = serde_json::from_str(own).map_err(|error| error.to_string())?;
+    let is_said =
+        |column: &&Column| said.iter().any(|(name, _)| name.to_lowercase() == column.name.to_lowercase());
+    let lacks: Vec<Column> = columns.iter().filter(|column| !is_said(column)).cloned().collect();
+    // Records in it are named like the table, and so like none of the file's.
+    let made = avro::schema(&format!("{}_before", learning.table), &lacks)
+        .map_err(|problems| in_words(&problems))?;
+    if let (Some(fields), Some(more)) = (schema["fields"].as_array_mut(), made["fields"].as_array()) {
+        fields.extend(more.iter().cloned());
     }
-    let schema = avro::schema(&learning.table, &desired.columns).map_err(|problems| in_words(&problems))?;
-    desired.storage.serde.parameters.insert(avro::SCHEMA_LITERAL.to_owned(), schema.to_string());
-    Ok(())
+    Ok(Some(schema.to_string()))
 }
 
 fn in_words(problems: &[Problem]) -> String {
@@ -167,6 +198,15 @@ fn checked(said: &[Said]) -> Result<&[Said], String> {
     if said.len() > MOST {
         return Err(format!("has {} columns; a table may have {MOST}", said.len()));
     }
+    // The bounds of Glue's `Column`.
+    for (name, type_) in said {
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || type_.len() > LONGEST_TYPE {
+            let name: String = name.chars().take(LONGEST_NAME / 4).collect();
+            return Err(format!(
+                "has the column '{name}…', whose name or type is empty or too long for Glue"
+            ));
+        }
+    }
     let none = None;
     let mut problems = Vec::new();
     desired::columns(said.iter().map(|(name, type_)| (name, type_, &none)), "columns", &mut problems);
@@ -209,7 +249,14 @@ fn join(known: &HiveType, said: &HiveType) -> HiveType {
 ///
 /// # Errors
 /// Where they cannot be read as one table.
-pub fn together(newer: &[Said], older: &[Said]) -> Result<Vec<Said>, String> {
+pub fn together(newer: &[Said], older: &[Said], by_place: bool) -> Result<Vec<Said>, String> {
+    let names =
+        newer.iter().zip(older).find(|((one, _), (other, _))| one.to_lowercase() != other.to_lowercase());
+    if let Some(((one, _), (other, _))) = names.filter(|_| by_place) {
+        return Err(format!(
+            "where the one has column '{one}' the other has '{other}', and readers go by the place"
+        ));
+    }
     let mut all = newer.to_vec();
     for (name, type_) in older {
         let Some(said) = all.iter_mut().find(|(other, _)| other.to_lowercase() == name.to_lowercase()) else {
@@ -287,11 +334,13 @@ mod tests {
 
     #[test]
     fn files_of_one_directory_are_read_as_one_table_or_told_apart() {
-        let both = together(&said("a int; b string"), &said("A bigint; c date")).expect("one table");
+        let both = together(&said("a int; b string"), &said("A bigint; c date"), false).expect("one table");
         assert_eq!(both, said("a bigint; b string; c date"));
-        let both = together(&said("s struct<a:int>"), &said("s struct<b:int>")).expect("one table");
+        let both = together(&said("s struct<a:int>"), &said("s struct<b:int>"), true).expect("one table");
         assert_eq!(both, said("s struct<a:int,b:int>"));
-        let why = together(&said("a int"), &said("a string")).expect_err("two tables");
+        let why = together(&said("a int"), &said("a string"), false).expect_err("two tables");
         assert!(why.contains("'a' is int in the one and string"), "{why}");
+        let why = together(&said("a int; b int"), &said("b int; a int"), true).expect_err("another order");
+        assert!(why.contains("column 'a' the other has 'b'"), "{why}");
     }
 }

@@ -27,6 +27,11 @@ const BEFORE_A_FLIP: SignedDuration = SignedDuration::from_mins(30);
 #[must_use]
 pub fn next_look(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Option<DataDue> {
     let Goal::Present(desired) = goal else { return None };
+    of(desired, world, now)
+}
+
+/// The same for a table that is to be there.
+pub(super) fn of(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Option<DataDue> {
     let look = match &world.table {
         Some(table) => desired.look().at(&table.definition),
         None => Some(desired.look()).filter(TableLook::is_of_columns)?,

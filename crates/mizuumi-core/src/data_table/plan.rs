@@ -11,9 +11,10 @@ use super::desired::{DesiredTable, Mode};
 use super::diff::{self, Change};
 use super::evolution;
 use super::indexes::{self, Next};
+use super::learning::Trouble;
 use super::partitions::{self, PartitionEntry};
 use super::world::{ObservedTable, PartitionValues, TableWorld};
-use super::{TableClaim, TableGoal, learning, merge, publishing};
+use super::{TableClaim, TableGoal, learning, looks, merge, publishing};
 use crate::owner;
 use crate::plan::{Goal, Plan, Verdict};
 use crate::s3_uri;
@@ -318,7 +319,7 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         );
     }
     if desired.mode == Mode::ObserveOnly {
-        return observed_only(desired, have, world, now);
+        return observed_only(desired, have, world, trouble, now);
     }
     if let Some(refusal) = refusal(desired, have) {
         return refusal;
@@ -369,6 +370,12 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
             Verdict::Converging(reason, listed.join("; "))
         }
     };
+    // Its data goes on being looked for.
+    if matches!(verdict, Verdict::Blocked(..))
+        && let Some(due) = looks::of(desired, world, now)
+    {
+        wake_at = Some(wake_at.map_or(due.at, |moment| moment.min(due.at)));
+    }
     Plan { steps, verdict, wake_at }
 }
 
@@ -377,6 +384,7 @@ fn observed_only(
     desired: &DesiredTable,
     have: &ObservedTable,
     world: &TableWorld,
+    trouble: Option<Trouble>,
     now: Timestamp,
 ) -> Plan<TableStep> {
     let to = merge::overlaid(desired, &have.definition);
@@ -401,7 +409,8 @@ fn observed_only(
     steps.extend(partition_steps);
     steps.extend(index_step);
     if steps.is_empty() {
-        return Plan::in_sync(wake_at);
+        let verdict = trouble.map_or(Verdict::InSync, Trouble::verdict);
+        return Plan { steps, verdict, wake_at };
     }
     Plan { wake_at, ..Plan::converge(Reason::Differs, listed.join("; "), steps) }
 }

@@ -333,8 +333,11 @@ fn schema_status(
     now: Timestamp,
 ) -> Option<SchemaStatus> {
     desired.learning.as_ref()?;
+    let defines =
+        |step: &TableStep| matches!(step, TableStep::CreateTable(_) | TableStep::UpdateTable { .. });
     let is_settled = match &plan.verdict {
-        Verdict::InSync | Verdict::Converging(..) => true,
+        Verdict::InSync => true,
+        Verdict::Converging(..) => desired.mode == Mode::Full && !plan.steps.iter().any(defines),
         Verdict::Blocked(reason, _) => *reason == Reason::IndexFailed,
     };
     let learnt = learning::learnt(desired, world);

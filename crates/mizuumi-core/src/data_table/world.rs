@@ -38,8 +38,12 @@ pub struct TableLook {
 pub struct FilesLook {
     /// Where they are if the table has no partitions and no run has been published; none if it has partitions.
     pub location: Option<String>,
+    /// Where to look beside the partitions and directories that are there, the newest first.
+    pub places: Vec<String>,
     /// The format that they are to say their columns in; none if they are only counted.
     pub columns: Option<Format>,
+    /// Whether readers find columns by their place, so that all files have to have them in one order.
+    pub by_place: bool,
 }
 
 /// Which manifest to look at.
@@ -129,6 +133,9 @@ pub enum SeenSchema {
         file: String,
         /// What it says, together with others of its directory.
         columns: Vec<Said>,
+        /// Its schema in Avro, in one line, if that is how it says them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        avro: Option<String>,
     },
     /// They do not say it, and why.
     Unreadable(String),

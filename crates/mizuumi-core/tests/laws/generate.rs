@@ -334,7 +334,11 @@ fn said() -> impl Strategy<Value = SeenSchema> {
     let names = subsequence(vec!["id", "Name", "new", "year", "dep_delay"], 1..=4).prop_shuffle();
     let columns = (names, prop::collection::vec(types, 4)).prop_map(|(names, types)| {
         let owned = |(name, type_): (&str, &str)| (name.to_owned(), type_.to_owned());
-        SeenSchema::Read { file: FILE.to_owned(), columns: names.into_iter().zip(types).map(owned).collect() }
+        SeenSchema::Read {
+            file: FILE.to_owned(),
+            columns: names.into_iter().zip(types).map(owned).collect(),
+            avro: None,
+        }
     });
     prop_oneof![
         8 => columns,
@@ -376,7 +380,11 @@ fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 7]) -> TableDe
         partitions: BTreeMap::new(),
         indexes: Vec::new(),
         directories: Vec::new(),
-        said: SeenSchema::Read { file: FILE.to_owned(), columns: vec![("id".to_owned(), "int".to_owned())] },
+        said: SeenSchema::Read {
+            file: FILE.to_owned(),
+            columns: vec![("id".to_owned(), "int".to_owned())],
+            avro: None,
+        },
     };
     let settled = settle(&goal, empty.seen_by(&goal), earlier.now).expect("an empty world converges");
     let mut definition = settled.table.expect("made").definition;
