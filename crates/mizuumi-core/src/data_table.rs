@@ -2,6 +2,7 @@
 
 pub mod avro;
 mod avro_evolution;
+mod avro_learning;
 pub mod avsc;
 pub mod clock;
 pub mod definition;

@@ -66,17 +66,28 @@ async fn said(team: &Team) -> (String, Vec<String>) {
 }
 
 fn avro() -> Vec<u8> {
-    let schema = json!({ "type": "record", "name": "orders", "fields": [
+    let fields = json!([
         { "name": "id", "type": "long" },
         { "name": "What", "type": ["null", "string"], "default": null },
         { "name": "kind", "type": { "type": "enum", "name": "kinds", "symbols": ["TEA"] } },
-    ] });
+    ]);
+    let values = [
+        ("id", Datum::Long(1)),
+        ("What", Datum::Union(0, Box::new(Datum::Null))),
+        ("kind", Datum::Enum(0, "TEA".to_owned())),
+    ];
+    avro_of(&fields, &values)
+}
+
+/// An Avro file of one record.
+fn avro_of(fields: &Value, values: &[(&str, Datum)]) -> Vec<u8> {
+    let schema = json!({ "type": "record", "name": "orders", "fields": fields });
     let schema = Schema::parse_str(&schema.to_string()).expect("a schema");
     let mut writer = Writer::new(&schema, Vec::new()).expect("a writer");
     let mut record = Record::new(&schema).expect("a record");
-    record.put("id", 1_i64);
-    record.put("What", None::<String>);
-    record.put("kind", Datum::Enum(0, "TEA".to_owned()));
+    for (name, value) in values {
+        record.put(name, value.clone());
+    }
     writer.append_value(record).expect("written");
     writer.into_inner().expect("written")
 }
@@ -263,6 +274,32 @@ async fn a_table_of_partitions_that_are_declared_or_left_to_others_is_made_from_
             .await;
         assert_eq!(columns(&team).await, ["id bigint", "what string"], "{partitions}");
     }
+}
+
+#[tokio::test]
+async fn writers_of_avro_in_turn_have_nothing_to_approve() {
+    let team = Team::new("in-turn").await;
+    let _controller = Controller::start(&team).await;
+    let mut spec = discovered();
+    spec["format"] = json!("avro");
+    bring(&team, "2026-11-01", &avro()).await;
+    team.create_ready("orders", spec).await;
+    let long = json!([{ "name": "id", "type": "long" }, { "name": "price", "type": "double" }]);
+    bring(&team, "2026-11-02", &avro_of(&long, &[("id", Datum::Long(1)), ("price", Datum::Double(1.5))]))
+        .await;
+    until_columns(&team, &["id bigint", "what string", "kind string", "price double"]).await;
+    let versions = team.aws.versions("orders").await;
+    let short = json!([{ "name": "id", "type": "int", "doc": "narrower" }]);
+    for (day, file) in [("2026-11-03", avro()), ("2026-11-04", avro_of(&short, &[("id", Datum::Int(1))]))] {
+        bring(&team, day, &file).await;
+        team.until("orders", day, |table| {
+            let files = table.status.as_ref().and_then(|status| status.files.as_ref());
+            files.is_some_and(|files| files.location.ends_with(&format!("day={day}/")))
+        })
+        .await;
+        team.ready("orders").await;
+    }
+    assert_eq!(team.aws.versions("orders").await, versions, "nothing was written");
 }
 
 #[tokio::test]

@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::{self as api, Format};
-use serde_json::Value;
 
-use super::avro;
 use super::definition::Column;
 use super::desired::{self, DesiredTable};
 use super::evolution::{finds_by_place, is_wider};
 use super::world::{SeenSchema, TableWorld};
+use super::{avro, avro_learning};
 use crate::hive_type::HiveType;
 use crate::plan::Verdict;
 use crate::problem::Problem;
@@ -81,17 +80,15 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
     };
     known.retain(|column| !is_key(column));
     let schema = world.files.as_ref().and_then(|files| files.schema.as_ref());
-    // What readers of Avro look for stays with columns that stay.
-    let literal = world.table.as_ref().and_then(|table| table.definition.serde.as_ref());
-    let mut literal = literal.and_then(|serde| serde.parameters.get(avro::SCHEMA_LITERAL)).cloned();
-    let (columns, trouble) = match schema {
+    let mut own = None;
+    let (mut columns, mut trouble) = match schema {
         Some(SeenSchema::Read { file, columns, avro }) => {
             let laid = checked(columns).and_then(|said| laid_over(&known, said, desired));
-            let made =
-                laid.and_then(|laid| Ok((avro_schema(avro.as_deref(), &laid, columns, learning)?, laid)));
-            match made {
-                Ok((made, columns)) => {
-                    literal = made;
+            let schema =
+                laid.and_then(|laid| Ok((avro_schema(learning, &laid, avro.as_deref(), world)?, laid)));
+            match schema {
+                Ok((schema, columns)) => {
+                    own = schema;
                     (columns, None)
                 }
                 Err(why) => (known, Some(Trouble::Unreadable(format!("{file}: {why}")))),
@@ -108,6 +105,21 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
         }
         Some(SeenSchema::NoFiles) | None => (known, None),
     };
+    if own.is_none() && !columns.is_empty() {
+        // Without a word of files, the table's own schema stays; where it is not what the columns say, files are asked first.
+        match avro_schema(learning, &columns, None, world) {
+            Ok(schema) if world.files.is_some() || is_in(schema.as_deref(), world) => own = schema,
+            Ok(_) => {
+                columns.clear();
+                let message = "the files are looked at for their Avro schema first".to_owned();
+                trouble = Some(Trouble::NoData(message));
+            }
+            Err(why) => {
+                columns.clear();
+                trouble = Some(Trouble::Unreadable(why));
+            }
+        }
+    }
     let trouble = trouble.map(|trouble| match trouble {
         Trouble::Unreadable(why) if columns.is_empty() => Trouble::Unreadable(why),
         Trouble::Unreadable(why) => Trouble::Unreadable(format!("{why}; the columns stay as they are")),
@@ -115,7 +127,7 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
     });
     let mut told = desired.clone();
     told.columns = columns;
-    if let Some(literal) = literal.filter(|_| learning.makes_avro_schema) {
+    if let Some(literal) = own {
         told.storage.serde.parameters.insert(avro::SCHEMA_LITERAL.to_owned(), literal);
     }
     Learnt { desired: Cow::Owned(told), trouble }
@@ -128,26 +140,27 @@ fn there(world: &TableWorld) -> Vec<Column> {
     all.filter(|column| names.insert(column.name.to_lowercase())).cloned().collect()
 }
 
-/// The schema that readers of Avro look for: the newest file's own, since Avro tells names by their case and enums from strings, with
-/// the columns that this file lacks.
+/// The schema that readers of Avro look for, if it is made here.
 fn avro_schema(
-    own: Option<&str>,
-    columns: &[Column],
-    said: &[Said],
     learning: &Learning,
+    columns: &[Column],
+    own: Option<&str>,
+    world: &TableWorld,
 ) -> Result<Option<String>, String> {
-    let Some(own) = own.filter(|_| learning.makes_avro_schema) else { return Ok(None) };
-    let mut schema: Value = serde_json::from_str(own).map_err(|error| error.to_string())?;
-    let is_said =
-        |column: &&Column| said.iter().any(|(name, _)| name.to_lowercase() == column.name.to_lowercase());
-    let lacks: Vec<Column> = columns.iter().filter(|column| !is_said(column)).cloned().collect();
-    // Records in it are named like the table, and so like none of the file's.
-    let made = avro::schema(&format!("{}_before", learning.table), &lacks)
-        .map_err(|problems| in_words(&problems))?;
-    if let (Some(fields), Some(more)) = (schema["fields"].as_array_mut(), made["fields"].as_array()) {
-        fields.extend(more.iter().cloned());
+    if !learning.makes_avro_schema {
+        return Ok(None);
     }
-    Ok(Some(schema.to_string()))
+    avro_learning::joined(&learning.table, columns, literal_of(world), own).map(Some)
+}
+
+fn literal_of(world: &TableWorld) -> Option<&str> {
+    let serde = world.table.as_ref()?.definition.serde.as_ref()?;
+    serde.parameters.get(avro::SCHEMA_LITERAL).map(String::as_str)
+}
+
+/// Whether a schema, if there is to be one, is what the table has.
+fn is_in(schema: Option<&str>, world: &TableWorld) -> bool {
+    schema.is_none() || schema == literal_of(world)
 }
 
 fn in_words(problems: &[Problem]) -> String {
