@@ -83,6 +83,14 @@ impl Aws {
         pages.into_iter().flat_map(|page| page.table_list.unwrap_or_default()).collect()
     }
 
+    /// The columns of an existing table, each as `name type`.
+    pub async fn columns(&self, table: &str) -> Vec<String> {
+        let storage = self.existing(table).await.storage_descriptor;
+        let columns = storage.and_then(|storage| storage.columns).unwrap_or_default();
+        let words = |column: &Column| format!("{} {}", column.name(), column.r#type().unwrap_or_default());
+        columns.iter().map(words).collect()
+    }
+
     /// A table that must be there.
     pub async fn existing(&self, name: &str) -> Table {
         self.table(name).await.unwrap_or_else(|| panic!("Glue has no table {name}"))

@@ -1,7 +1,7 @@
 //! What the last look at each table's data saw: its partitions, their indexes, the directories that no partition stands for,
 //! and its newest files.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, SeenFiles, SeenManifest};
@@ -120,11 +120,10 @@ impl DataLooks {
                 }
             }
         };
-        let asked_before: BTreeSet<String> = manifests.keys().cloned().collect();
-        seen.manifests = manifests::look(clients, lane, &look.manifests, manifests).await?;
         // A run that asks anew may bring files that say other columns.
         let brings_columns =
-            look.is_of_columns() && seen.manifests.keys().any(|digest| !asked_before.contains(digest));
+            look.is_of_columns() && look.manifests.iter().any(|one| !manifests.contains_key(&one.sha256));
+        seen.manifests = manifests::look(clients, lane, &look.manifests, manifests).await?;
         seen.files = match &look.files {
             Some(wanted) if ask.data != DataReading::Known || brings_columns => {
                 let places = files::Places {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mizuumi_api::data_table::Format;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::learning;
 use mizuumi_core::data_table::world::{
@@ -10,8 +11,6 @@ use mizuumi_core::data_table::world::{
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, partitions};
 use mizuumi_core::{Class, Failure, Lane};
 use mizuumi_files::{End, FileFormat, Reading, Said};
-
-use mizuumi_api::data_table::Format;
 
 use crate::clients::ProfileClients;
 use crate::gateway::api;
@@ -143,10 +142,9 @@ async fn read(
     };
     let mut all: Option<Said> = None;
     for file in files {
-        let said = match columns(clients, lane, format, file).await {
-            Ok(Ok(said)) => said,
-            Ok(Err(why)) => return Ok(SeenSchema::Unreadable(format!("{} {why}", file.uri()))),
-            Err(failure) => return Err(failure),
+        let said = match columns(clients, lane, format, file).await? {
+            Ok(said) => said,
+            Err(why) => return Ok(SeenSchema::Unreadable(format!("{} {why}", file.uri()))),
         };
         all = Some(match all {
             None => said,
@@ -213,12 +211,13 @@ async fn part(
         End::Tail => format!("bytes={}-{}", file.size - length, file.size - 1),
     };
     let get = clients.s3.get_object().bucket(&file.bucket).key(&file.key).range(range).if_match(&file.e_tag);
-    let failed = |message: String| Failure { operation: api.name, class: Class::Unavailable, message };
     let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
-    let answer = answer.ok_or_else(|| failed(format!("{} is gone", file.uri())))?;
-    let body =
-        answer.body.collect().await.map_err(|error| failed(format!("the answer broke off: {error}")))?;
-    Ok(body.to_vec())
+    let answer = answer.ok_or_else(|| Failure {
+        operation: api.name,
+        class: Class::Unavailable,
+        message: format!("{} is gone", file.uri()),
+    })?;
+    s3::whole(api.name, answer.body).await
 }
 
 impl File {

@@ -8,6 +8,7 @@ use mizuumi_core::{Class, Errand, Failure, Lane, s3_uri};
 
 use crate::clients::ProfileClients;
 use crate::gateway::api;
+use crate::s3;
 
 /// Larger ones are not read: it takes some 300 bytes for a partition.
 const LARGEST: i64 = 256 * 1024 * 1024;
@@ -28,12 +29,7 @@ pub(crate) async fn read(
     if answer.content_length().is_none_or(|length| length > LARGEST) {
         return Ok(Some(Err(format!("{location} is larger than a manifest"))));
     }
-    let body = answer.body.collect().await.map_err(|error| Failure {
-        operation: api.name,
-        class: Class::Unavailable,
-        message: format!("the answer broke off: {error}"),
-    })?;
-    let bytes = body.into_bytes();
+    let bytes = s3::whole(api.name, answer.body).await?;
     let manifest = Manifest::read(&bytes).ok_or_else(|| format!("{location} is no manifest"));
     Ok(Some(manifest.map(|manifest| (manifest, sha256(&bytes)))))
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::Object;
 use jiff::Timestamp;
 use mizuumi_core::data_table::world::{Directory, DirectoryLook};
@@ -248,6 +249,16 @@ pub(crate) async fn files(
         }
     }
     Ok(files)
+}
+
+/// An object's bytes, once all of them are there.
+pub(crate) async fn whole(operation: &'static str, body: ByteStream) -> Result<Vec<u8>, Failure> {
+    let body = body.collect().await.map_err(|error| Failure {
+        operation,
+        class: Class::Unavailable,
+        message: format!("the answer broke off: {error}"),
+    })?;
+    Ok(body.to_vec())
 }
 
 fn size_of(object: &Object) -> u64 {

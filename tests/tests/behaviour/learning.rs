@@ -38,19 +38,10 @@ async fn bring(team: &Team, day: &str, bytes: &[u8]) {
     team.aws.put(&format!("orders/day={day}/_SUCCESS"), "").await;
 }
 
-async fn columns(team: &Team) -> Vec<String> {
-    let table = team.aws.existing("orders").await;
-    let columns = table.storage_descriptor().map(|storage| storage.columns().to_vec()).unwrap_or_default();
-    let words = |column: &aws_sdk_glue::types::Column| {
-        format!("{} {}", column.name(), column.r#type().unwrap_or_default())
-    };
-    columns.iter().map(words).collect()
-}
-
 async fn until_columns(team: &Team, expected: &[&str]) {
     team.eventually("orders", "the columns", async || {
         ensure!(team.aws.table("orders").await.is_some(), "no table");
-        let there = columns(team).await;
+        let there = team.aws.columns("orders").await;
         ensure!(there == expected, "{there:?}");
         Ok(())
     })
@@ -103,7 +94,7 @@ async fn files_of_each_format_say_the_columns() {
         team.create_ready("orders", learns(&json!({ "format": format }))).await;
         let mut all = vec!["id bigint", "what string"];
         all.extend((format == "avro").then_some("kind string"));
-        assert_eq!(columns(&team).await, all, "{format}");
+        assert_eq!(team.aws.columns("orders").await, all, "{format}");
         let (file, told) = said(&team).await;
         assert_eq!(file, format!("{}part-0", team.location("orders")));
         assert_eq!(told, all);
@@ -145,7 +136,11 @@ async fn a_column_that_new_data_has_comes_and_one_that_it_lacks_stays() {
     let _controller = Controller::start(&team).await;
     bring(&team, "2026-11-01", file!("with_day.parquet")).await;
     team.create_ready("orders", discovered()).await;
-    assert_eq!(columns(&team).await, ["id bigint", "what string"], "the key is none of the columns");
+    assert_eq!(
+        team.aws.columns("orders").await,
+        ["id bigint", "what string"],
+        "the key is none of the columns"
+    );
     bring(&team, "2026-11-02", file!("with_price.parquet")).await;
     until_columns(&team, &["id bigint", "what string", "price double"]).await;
     bring(&team, "2026-11-03", file!("without_what.parquet")).await;
@@ -154,7 +149,7 @@ async fn a_column_that_new_data_has_comes_and_one_that_it_lacks_stays() {
         Ok(())
     })
     .await;
-    assert_eq!(columns(&team).await, ["id bigint", "what string", "price double"]);
+    assert_eq!(team.aws.columns("orders").await, ["id bigint", "what string", "price double"]);
     let files = team.until("orders", "the newest files", |table| {
         let files = table.status.as_ref().and_then(|status| status.files.as_ref());
         files.is_some_and(|files| files.location.ends_with("day=2026-11-03/"))
@@ -173,7 +168,7 @@ async fn a_type_that_breaks_readers_waits_for_approval() {
     bring(&team, "2026-11-02", file!("id_is_text.parquet")).await;
     let told = team.reason("orders", "ApprovalRequired").await;
     assert!(told.message.contains("columns.id becomes string, and is bigint"), "{}", told.message);
-    assert_eq!(columns(&team).await, ["id bigint", "what string"]);
+    assert_eq!(team.aws.columns("orders").await, ["id bigint", "what string"]);
     assert_eq!(said(&team).await.1, ["id bigint", "what string"]);
     assert_eq!(team.aws.partition_values("orders").await, ["2026-11-01", "2026-11-02"], "partitions go on");
     let hash = told.message.split('\'').nth(1).expect("a hash in quotes").to_owned();
@@ -205,7 +200,7 @@ async fn a_file_that_cannot_be_read_is_named_and_changes_nothing() {
             Ok(())
         })
         .await;
-        assert_eq!(columns(&team).await, ["id bigint", "what string"]);
+        assert_eq!(team.aws.columns("orders").await, ["id bigint", "what string"]);
     }
     assert_eq!(team.kstatus(&team.get("orders").await).0, "Failed");
     team.aws.put("orders/part-1", file!("with_price.parquet")).await;
@@ -257,7 +252,11 @@ async fn what_is_known_outlives_the_controller_the_status_and_others() {
     tables.patch_status("orders", &PatchParams::default(), &empty).await.expect("the status is lost");
     let _controller = Controller::start(&team).await;
     team.ready("orders").await;
-    assert_eq!(columns(&team).await, all, "without a status, the table itself says what was known");
+    assert_eq!(
+        team.aws.columns("orders").await,
+        all,
+        "without a status, the table itself says what was known"
+    );
     assert_eq!(said(&team).await.1, all);
     assert_eq!(team.aws.versions("orders").await, versions, "nothing was written");
     assert_eq!(reason_of(&team.get("orders").await, "Ready"), "InSync");
@@ -272,7 +271,7 @@ async fn a_table_of_partitions_that_are_declared_or_left_to_others_is_made_from_
         let keys = json!([{ "name": "day", "type": "string" }]);
         team.create_ready("orders", learns(&json!({ "partitionKeys": keys, "partitions": partitions })))
             .await;
-        assert_eq!(columns(&team).await, ["id bigint", "what string"], "{partitions}");
+        assert_eq!(team.aws.columns("orders").await, ["id bigint", "what string"], "{partitions}");
     }
 }
 

@@ -109,15 +109,8 @@ fn made(table: &str, column: &Column) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::definition::tests::columns;
     use super::*;
-
-    fn columns(text: &str) -> Vec<Column> {
-        let column = |part: &str| {
-            let (name, type_) = part.split_once(' ').expect("a name and a type");
-            Column { name: name.to_owned(), type_: Some(type_.to_owned()), ..Column::default() }
-        };
-        text.split("; ").map(column).collect()
-    }
 
     fn record(fields: &Value) -> String {
         json!({ "type": "record", "name": "Click", "fields": fields }).to_string()

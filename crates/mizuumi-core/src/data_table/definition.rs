@@ -155,3 +155,17 @@ impl TableDefinition {
 pub(super) fn makes_iceberg(key: &str, value: &str) -> bool {
     key == "table_type" && value.eq_ignore_ascii_case("ICEBERG")
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::Column;
+
+    /// Columns as tests write them: `id int; what string`.
+    pub(in super::super) fn columns(text: &str) -> Vec<Column> {
+        let column = |part: &str| {
+            let (name, type_) = part.split_once(' ').expect("a name and a type");
+            Column { name: name.to_owned(), type_: Some(type_.to_owned()), ..Column::default() }
+        };
+        text.split("; ").map(column).collect()
+    }
+}

@@ -289,9 +289,7 @@ impl DesiredTable {
         match &self.partitions {
             Some(PartitionPolicy::Declared(declared)) => {
                 let mut all: Vec<_> = declared.iter().collect();
-                all.sort_by_cached_key(|(values, _)| {
-                    partitions::age(values).into_iter().map(|(n, v)| (n, v.clone())).collect::<Vec<_>>()
-                });
+                all.sort_by_cached_key(|&(values, _)| partitions::age(values));
                 all.into_iter().rev().take(NEWEST).map(|(_, location)| location.clone()).collect()
             }
             // Whoever registers partitions needs a table first.

@@ -283,15 +283,8 @@ fn decimal(text: &str) -> Option<(u32, u32)> {
 mod tests {
     use mizuumi_api::data_table::Format;
 
+    use super::super::definition::tests::columns;
     use super::*;
-
-    fn columns(text: &str) -> Vec<Column> {
-        let column = |part: &str| {
-            let (name, type_) = part.split_once(' ').expect("a name and a type");
-            Column { name: name.to_owned(), type_: Some(type_.to_owned()), ..Column::default() }
-        };
-        text.split("; ").map(column).collect()
-    }
 
     fn classes(format: Format, engines: &[Engine], have: &str, want: &str) -> Vec<(String, Class)> {
         let storage = StorageClasses::of_format(format, None);
