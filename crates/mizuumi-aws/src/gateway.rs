@@ -153,7 +153,8 @@ impl Gateway {
                     return Ok(true);
                 }
             }
-            Err(api.failure(Class::Unavailable, "what a last look says is old by the time it is there"))
+            // Nothing was sent, and the world may have changed: to be looked at from the start.
+            Err(api.failure(Class::Conflict, "what a last look says is old by the time it is there"))
         };
         self.call(api, errand.lane, Some(errand.still), last_look, || (), send).await
     }
