@@ -252,6 +252,9 @@ pub struct TableSchema {
     /// approved by `spec.approvals`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evolution: Option<EvolutionClass>,
+    /// What a change of the columns does to partitions that are registered already; without it, `Columns`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cascade: Option<Cascade>,
     /// The columns, in order, without the partition keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
@@ -285,6 +288,15 @@ pub enum EvolutionClass {
     Widening,
     /// Queries fail, or files that are there cannot be read any more.
     Breaking,
+}
+
+/// What a change of the columns does to partitions that are registered already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Cascade {
+    /// Each is given the table's columns. Where its data is stays, and all else that it says.
+    Columns,
+    /// Nothing. Athena refuses partitions whose columns have other types than the table's.
+    None,
 }
 
 /// An engine that reads tables.

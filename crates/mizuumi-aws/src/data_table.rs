@@ -60,7 +60,7 @@ impl TablePort {
                 let like = self.definition(key, errand.lane).await?;
                 glue::create_partitions(clients, errand, database, table, &like, batch).await
             }
-            TableStep::UpdatePartitions(batch) => {
+            TableStep::UpdatePartitions(batch) | TableStep::CascadeColumns(batch) => {
                 let like = self.definition(key, errand.lane).await?;
                 glue::update_partitions(clients, errand, database, table, &like, batch).await
             }
@@ -127,6 +127,7 @@ impl Port<Tables> for TablePort {
             }
             TableStep::CreatePartitions(_)
             | TableStep::UpdatePartitions(_)
+            | TableStep::CascadeColumns(_)
             | TableStep::DeletePartitions(_)
             | TableStep::WithdrawPartitions(_)
             | TableStep::CreateIndex { .. }

@@ -278,7 +278,7 @@ pub(crate) async fn update_partitions(
         let input = if entry.is_new_data {
             convert::partition_input(entry, like)?
         } else {
-            convert::partition_moved(partition, entry)
+            convert::partition_moved(partition, entry, like)?
         };
         let built = BatchUpdatePartitionRequestEntry::builder()
             .set_partition_value_list(Some(entry.values.clone()))

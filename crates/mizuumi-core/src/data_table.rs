@@ -4,6 +4,7 @@ pub mod avro;
 mod avro_evolution;
 mod avro_learning;
 pub mod avsc;
+pub mod cascade;
 pub mod clock;
 pub mod definition;
 pub mod desired;

@@ -285,6 +285,9 @@ proptest! {
         let without_marks = world.partitions.map(|mut all| {
             for partition in all.values_mut().filter(|partition| partition.location.is_some()) {
                 partition.owner.take_if(|mark| mark == OUR_MARK);
+                if partition.owner.is_none() {
+                    partition.columns = None;
+                }
             }
             all
         });

@@ -95,6 +95,60 @@ async fn a_policy_or_a_spec_may_approve_beforehand() {
 }
 
 #[tokio::test]
+async fn a_change_of_the_columns_reaches_partitions_and_leaves_them_where_they_are() {
+    let team = Team::new("cascade").await;
+    let _controller = Controller::start(&team).await;
+    let spec = json!({
+        "partitionKeys": [{ "name": "day", "type": "string" }],
+        "partitions": { "mode": "Declared", "declared": [
+            { "values": ["1"] }, { "values": ["2"], "location": format!("{}elsewhere/", team.location("orders")) },
+        ] },
+    });
+    team.create_ready("orders", spec).await;
+    team.aws.create_partition("orders", &["0"], "s3://lake/theirs/day=0/").await;
+    team.change("orders", columns(&[("id", "bigint"), ("at", "tinyint")])).await;
+    let held = team.reason("orders", "ApprovalRequired").await;
+    let before = team.aws.partitions("orders").await;
+    let approved = json!({ "approvals": [hash_in(&held.message)] });
+    team.change("orders", approved).await;
+    team.ready("orders").await;
+    let event = team.event("orders", "ColumnsCascaded").await;
+    assert!(event.contains("give 3 partitions the table's columns: [0], [1], [2]"), "{event}");
+    let after = team.aws.partitions("orders").await;
+    assert_eq!(before.len(), 3);
+    for (before, after) in before.iter().zip(&after) {
+        let columns: Vec<&str> = after
+            .storage_descriptor()
+            .expect("storage")
+            .columns()
+            .iter()
+            .map(aws_sdk_glue::types::Column::name)
+            .collect();
+        assert_eq!(columns, ["id", "at"], "{:?}", after.values());
+        let bare = |partition: &aws_sdk_glue::types::Partition| {
+            let mut storage = partition.storage_descriptor().expect("storage").clone();
+            storage.columns = None;
+            let mut parameters = partition.parameters().cloned().unwrap_or_default();
+            parameters.remove("mizuumi.columns");
+            (partition.values().to_vec(), storage, parameters)
+        };
+        assert_eq!(bare(before), bare(after));
+    }
+    // What comes later is made with the same mark, so nothing is written twice.
+    let more = json!({ "partitions": { "declared": [{ "values": ["1"] }, { "values": ["3"] }] } });
+    team.change("orders", more).await;
+    team.ready("orders").await;
+    let told = team.events("orders").await;
+    assert_eq!(told.iter().filter(|(reason, _)| reason == "ColumnsCascaded").count(), 1, "{told:?}");
+    team.delete_wholly("orders").await;
+    for partition in team.aws.partitions("orders").await {
+        let ours =
+            partition.parameters().is_some_and(|all| all.keys().any(|key| key.starts_with("mizuumi.")));
+        assert!(!ours, "{partition:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_somebody_else_did_to_the_columns_is_put_back_without_asking() {
     let team = Team::new("meddled").await;
     let _controller = Controller::start(&team).await;

@@ -8,7 +8,11 @@ use aws_sdk_glue::types::{
 };
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
-use mizuumi_core::data_table::definition::{Kept, OUR_PREFIX, OWNER_PARAMETER, SchemaReference, Skewed};
+use mizuumi_core::data_table::avro::SCHEMA_LITERAL;
+use mizuumi_core::data_table::cascade::ColumnsMark;
+use mizuumi_core::data_table::definition::{
+    COLUMNS_PARAMETER, Kept, OUR_PREFIX, OWNER_PARAMETER, SchemaReference, Skewed,
+};
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition,
@@ -86,6 +90,7 @@ pub(super) fn observed_partition(partition: &Partition) -> (PartitionValues, Obs
         owner: parameter(OWNER_PARAMETER).map(str::to_owned),
         created: partition.creation_time().and_then(timestamp),
         pointer: Pointer::read(parameter),
+        columns: parameter(COLUMNS_PARAMETER).and_then(ColumnsMark::read),
     };
     (partition.values().to_vec(), observed)
 }
@@ -114,7 +119,7 @@ pub(super) fn partition_input(
     entry: &PartitionEntry,
     like: &TableDefinition,
 ) -> Result<PartitionInput, Failure> {
-    let parameters = marks(entry).collect();
+    let parameters = marks(entry).chain(columns_mark(like)).collect();
     Ok(PartitionInput::builder()
         .set_values(Some(entry.values.clone()))
         .set_parameters(Some(parameters))
@@ -128,21 +133,51 @@ fn marks(entry: &PartitionEntry) -> impl Iterator<Item = (String, String)> {
     owner.chain(entry.pointer.iter().flat_map(Pointer::parameters))
 }
 
-/// The input that writes a partition anew: what it has stays, but for its location and its mark.
-pub(super) fn partition_moved(there: &Partition, entry: &PartitionEntry) -> PartitionInput {
+/// Which columns a partition says that it was given, if partitions of the table say that.
+fn columns_mark(like: &TableDefinition) -> Option<(String, String)> {
+    let mark = ColumnsMark::of_partitions(like)?;
+    Some((COLUMNS_PARAMETER.to_owned(), mark.to_string()))
+}
+
+/// The input that writes a partition anew: what it has stays, but for its location, its marks, and the table's columns if it
+/// takes them.
+pub(super) fn partition_moved(
+    there: &Partition,
+    entry: &PartitionEntry,
+    like: &TableDefinition,
+) -> Result<PartitionInput, Failure> {
     let mut parameters = there.parameters().cloned().unwrap_or_default();
-    parameters.retain(|key, _| !key.starts_with(OUR_PREFIX));
+    // Who lets it go takes off all that is ours.
+    let is_kept = entry.owner.is_some() || entry.takes_columns;
+    parameters.retain(|key, _| !key.starts_with(OUR_PREFIX) || (is_kept && key == COLUMNS_PARAMETER));
     parameters.extend(marks(entry));
     let mut storage =
         there.storage_descriptor().cloned().unwrap_or_else(|| StorageDescriptor::builder().build());
     storage.location = Some(entry.location.clone());
-    PartitionInput::builder()
+    if entry.takes_columns {
+        parameters.extend(columns_mark(like));
+        storage.columns = Some(glue_columns(&like.columns)?);
+        take_avro_schema(&mut storage, like);
+    }
+    Ok(PartitionInput::builder()
         .set_values(Some(entry.values.clone()))
         .set_last_access_time(there.last_access_time().copied())
         .set_last_analyzed_time(there.last_analyzed_time().copied())
         .set_parameters(Some(parameters))
         .storage_descriptor(storage)
-        .build()
+        .build())
+}
+
+/// Readers of Avro take a partition's columns from the schema that its serde has, if it has one.
+fn take_avro_schema(storage: &mut StorageDescriptor, like: &TableDefinition) {
+    let schema = like.serde.as_ref().and_then(|serde| serde.parameters.get(SCHEMA_LITERAL));
+    let serde = storage
+        .serde_info
+        .as_mut()
+        .filter(|serde| like.serde.as_ref().is_some_and(|like| like.library == serde.serialization_library));
+    if let (Some(schema), Some(serde)) = (schema, serde) {
+        serde.parameters.get_or_insert_default().insert(SCHEMA_LITERAL.to_owned(), schema.clone());
+    }
 }
 
 fn storage_descriptor(
@@ -346,12 +381,28 @@ mod tests {
         let parameters = |input: &PartitionInput| sorted(input.parameters());
         let theirs = ("rows".to_owned(), "7".to_owned());
         let mark = (OWNER_PARAMETER.to_owned(), "me".to_owned());
-        let moved = partition_moved(&there, &entry);
+        let mut like = TableDefinition {
+            columns: vec![Column { name: "new".into(), ..Column::default() }],
+            ..TableDefinition::default()
+        };
+        like.parameters.insert(COLUMNS_PARAMETER.to_owned(), String::new());
+        let moved = partition_moved(&there, &entry, &like).expect("input");
         let storage = moved.storage_descriptor().expect("storage");
         assert_eq!(storage.location(), Some("s3://lake/new/"));
         assert_eq!((storage.columns()[0].name(), storage.input_format()), ("old", Some("in")));
         assert_eq!(parameters(&moved), [mark, theirs.clone()].into());
-        let released = partition_moved(&there, &PartitionEntry { owner: None, ..entry });
+        let taking = PartitionEntry { takes_columns: true, ..entry.clone() };
+        let given = partition_moved(&there, &taking, &like).expect("input");
+        let columns = (COLUMNS_PARAMETER.to_owned(), ColumnsMark::of(&like).to_string());
+        assert_eq!(parameters(&given), [mark, columns, theirs.clone()].into());
+        let storage = given.storage_descriptor().expect("storage");
+        assert_eq!((storage.columns()[0].name(), storage.input_format()), ("new", Some("in")));
+        let there = Partition::builder()
+            .set_parameters(given.parameters().cloned())
+            .storage_descriptor(storage.clone())
+            .build();
+        let released =
+            partition_moved(&there, &PartitionEntry { owner: None, ..entry }, &like).expect("input");
         assert_eq!(parameters(&released), [theirs].into());
     }
 

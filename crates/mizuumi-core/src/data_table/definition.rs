@@ -14,6 +14,8 @@ pub const OWNER_PARAMETER: &str = "mizuumi.owner";
 pub const APPLIED_PARAMETER: &str = "mizuumi.applied";
 /// The parameter that tells the layer of the lake.
 pub const LAYER_PARAMETER: &str = "mizuumi.layer";
+/// The parameter that says which columns partitions have: of a table those that they are to have, of a partition its own.
+pub const COLUMNS_PARAMETER: &str = "mizuumi.columns";
 /// Every parameter of ours but the freshness ones begins so.
 pub const OUR_PREFIX: &str = "mizuumi.";
 

@@ -57,6 +57,8 @@ pub struct DesiredTable {
     pub layout: Layout,
     /// Which changes of the columns are made without asking.
     pub evolution: api::EvolutionClass,
+    /// Whether changes of the columns reach partitions that are there already.
+    pub cascades: bool,
     /// Hashes of changes that are approved.
     pub approved: BTreeSet<String>,
     /// How partitions get into the catalog.
@@ -224,6 +226,7 @@ impl DesiredTable {
             parameters: spec.parameters.clone().unwrap_or_default(),
             layout,
             evolution: spec.schema.evolution.unwrap_or(api::EvolutionClass::Widening),
+            cascades: spec.schema.cascade != Some(api::Cascade::None),
             approved: approval::given(spec.approvals.as_ref(), object.metadata.annotations.as_ref())
                 .collect(),
             partitions,

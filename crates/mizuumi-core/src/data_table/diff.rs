@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::definition::{APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, TableDefinition};
+use super::definition::{
+    APPLIED_PARAMETER, COLUMNS_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, TableDefinition,
+};
 use super::desired::DesiredTable;
 use super::layout;
 
@@ -148,8 +150,8 @@ fn map_changes(
         if from == to {
             continue;
         }
-        // The memory of what is ours is no news for people.
-        let quiet = key == APPLIED_PARAMETER;
+        // The memory of what is ours, and of what partitions have, is no news for people.
+        let quiet = [APPLIED_PARAMETER, COLUMNS_PARAMETER].contains(&key.as_str());
         changes.push(Change {
             path: format!("{path}.{key}"),
             from: from.filter(|_| !quiet).cloned(),

@@ -15,7 +15,7 @@ use super::definition::{
 };
 use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::world::TableWorld;
-use super::{clock, indexes, layout, publishing};
+use super::{cascade, clock, indexes, layout, publishing};
 use crate::hive_type;
 use crate::s3_uri;
 
@@ -63,6 +63,7 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
         marks.insert(APPLIED_PARAMETER.to_owned(), text);
     }
     tell_freshness(marks, desired, world, &before);
+    cascade::lay_over(&mut to, desired, have);
     to
 }
 

@@ -37,13 +37,15 @@ pub struct PartitionEntry {
     /// Whether what it points to is other data than before: then it is made like the table, and nothing stays of what it
     /// said of the other.
     pub is_new_data: bool,
+    /// Whether it is given the table's columns, and stays what it is else.
+    pub takes_columns: bool,
 }
 
 impl PartitionEntry {
     /// One of no run, which stays what it is but for its location and its mark.
     #[must_use]
     pub const fn new(values: PartitionValues, location: String, owner: Option<String>) -> Self {
-        Self { values, location, owner, pointer: None, seen: None, is_new_data: false }
+        Self { values, location, owner, pointer: None, seen: None, is_new_data: false, takes_columns: false }
     }
 }
 
@@ -92,10 +94,15 @@ pub fn steps(
     }
 }
 
+/// How many partitions of a table with so many columns are written at once.
+pub(super) fn at_once(columns: usize) -> usize {
+    (COLUMNS_A_WRITE / columns.max(1)).clamp(1, LARGEST_WRITE)
+}
+
 /// Partitions of one run are written together, so that the step can name it.
 fn published(desired: &DesiredTable, world: &TableWorld) -> Vec<TableStep> {
     let (made, moved, gone) = publishing::entries(desired, world);
-    let largest = (COLUMNS_A_WRITE / desired.columns.len().max(1)).clamp(1, LARGEST_WRITE);
+    let largest = at_once(desired.columns.len());
     let by_run = |entries: Vec<PartitionEntry>, step: fn(Vec<PartitionEntry>) -> TableStep| {
         let mut runs: BTreeMap<Option<RunOrder>, Vec<PartitionEntry>> = BTreeMap::new();
         for entry in entries {
@@ -112,7 +119,10 @@ fn published(desired: &DesiredTable, world: &TableWorld) -> Vec<TableStep> {
 /// Takes the marks off. A partition without a location was written anew by somebody else, and stays as it is.
 #[must_use]
 pub fn release(have: &BTreeMap<PartitionValues, ObservedPartition>, owner: &str) -> Vec<TableStep> {
-    let marked = have.iter().filter(|(_, partition)| partition.owner.as_deref() == Some(owner));
+    let marked = have.iter().filter(|(_, partition)| {
+        partition.owner.as_deref() == Some(owner)
+            || (partition.owner.is_none() && partition.columns.is_some())
+    });
     let entries: Vec<PartitionEntry> = marked
         .filter_map(|(values, partition)| {
             Some(PartitionEntry::new(values.clone(), partition.location.clone()?, None))
@@ -217,6 +227,10 @@ fn stands_for(partition: &ObservedPartition, directory: &Directory) -> bool {
     partition.location.as_deref().is_some_and(|there| s3_uri::same(there, &directory.location))
 }
 
-fn batches<T: Clone>(items: &[T], largest: usize, step: fn(Vec<T>) -> TableStep) -> Vec<TableStep> {
+pub(super) fn batches<T: Clone>(
+    items: &[T],
+    largest: usize,
+    step: fn(Vec<T>) -> TableStep,
+) -> Vec<TableStep> {
     items.chunks(largest).map(|batch| step(batch.to_vec())).collect()
 }

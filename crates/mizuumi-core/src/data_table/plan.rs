@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::AdoptionPolicy;
 
+use super::cascade;
 use super::definition::{OWNER_PARAMETER, TableDefinition};
 use super::desired::{DesiredTable, Mode};
 use super::diff::{self, Change};
@@ -57,6 +58,8 @@ pub enum TableStep {
     CreatePartitions(Vec<PartitionEntry>),
     /// Write partitions anew.
     UpdatePartitions(Vec<PartitionEntry>),
+    /// Give partitions the table's columns, and leave them what they are else.
+    CascadeColumns(Vec<PartitionEntry>),
     /// Remove partitions from the catalog. Their data stays.
     DeletePartitions(Vec<PartitionValues>),
     /// Remove partitions from the catalog that were not there before the run that is taken back. Their data stays.
@@ -103,11 +106,38 @@ impl TableStep {
             | Self::DeleteTable { .. } => false,
             Self::CreatePartitions(_)
             | Self::UpdatePartitions(_)
+            | Self::CascadeColumns(_)
             | Self::DeletePartitions(_)
             | Self::WithdrawPartitions(_)
             | Self::CreateIndex { .. }
             | Self::DeleteIndex { .. } => true,
         }
+    }
+
+    /// The definition that it gives the table.
+    fn definition(&self) -> Option<&TableDefinition> {
+        match self {
+            Self::CreateTable(to) | Self::UpdateTable { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// The partitions that it writes.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &PartitionValues> {
+        let (entries, values): (&[PartitionEntry], &[PartitionValues]) = match self {
+            Self::CreatePartitions(batch)
+            | Self::UpdatePartitions(batch)
+            | Self::CascadeColumns(batch)
+            | Self::WithdrawPartitions(batch) => (batch, &[]),
+            Self::DeletePartitions(batch) => (&[], batch),
+            Self::CreateDatabase { .. }
+            | Self::CreateTable(_)
+            | Self::UpdateTable { .. }
+            | Self::DeleteTable { .. }
+            | Self::CreateIndex { .. }
+            | Self::DeleteIndex { .. } => (&[], &[]),
+        };
+        entries.iter().map(|entry| &entry.values).chain(values)
     }
 
     /// The reason that the Event about this step carries.
@@ -127,6 +157,7 @@ impl TableStep {
             Self::DeleteTable { .. } => "TableDeleted",
             Self::CreatePartitions(_) => "PartitionsRegistered",
             Self::UpdatePartitions(_) => "PartitionsUpdated",
+            Self::CascadeColumns(_) => "ColumnsCascaded",
             Self::DeletePartitions(_) | Self::WithdrawPartitions(_) => "PartitionsRemoved",
             Self::CreateIndex { .. } => "IndexRequested",
             Self::DeleteIndex { .. } => "IndexRemoved",
@@ -143,7 +174,7 @@ impl TableStep {
             | Self::CreateTable(_)
             | Self::CreatePartitions(_)
             | Self::CreateIndex { .. } => '+',
-            Self::UpdateTable { .. } | Self::UpdatePartitions(_) => '~',
+            Self::UpdateTable { .. } | Self::UpdatePartitions(_) | Self::CascadeColumns(_) => '~',
             Self::DeleteTable { .. }
             | Self::DeletePartitions(_)
             | Self::WithdrawPartitions(_)
@@ -222,6 +253,10 @@ impl fmt::Display for TableStep {
                     of_run(batch),
                     some(batch.iter().map(|e| &e.values))
                 )
+            }
+            Self::CascadeColumns(batch) => {
+                let listed = some(batch.iter().map(|entry| &entry.values));
+                write!(f, "give {} the table's columns: {listed}", count(batch.len(), "partition"))
             }
             Self::DeletePartitions(batch) => {
                 let listed = some(batch.iter());
@@ -337,8 +372,14 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     let stays = held.is_none() || publishing::policy(desired).is_some() || is_at(desired, &have.definition);
     let (partition_steps, mut wake_at) =
         if stays { partitions::steps(desired, world, now) } else { (Vec::new(), None) };
-    let reason = reason.or_else(|| (!partition_steps.is_empty()).then_some(Reason::UpdatingPartitions));
-    steps.extend(partition_steps);
+    // What the table is to say by the time that partitions are written.
+    let table = steps.iter().find_map(TableStep::definition).unwrap_or(&have.definition);
+    let behind = cascade::steps(desired, table, world, &partition_steps);
+    let reason = reason.or_else(|| {
+        let writes = !partition_steps.is_empty() || !behind.is_empty();
+        writes.then_some(Reason::UpdatingPartitions)
+    });
+    steps.extend(partition_steps.into_iter().chain(behind));
     let reason = match indexes::next(desired, world) {
         Next::Nothing => reason,
         Next::Step(step) => {

@@ -347,7 +347,12 @@ pub fn entries(
         let owner = Some(desired.owner.to_string());
         let goes = to.location.is_none();
         let location = to.location.unwrap_or_default();
-        let entry = PartitionEntry { values, location, owner, pointer: to.pointer, is_new_data, seen };
+        let entry = PartitionEntry {
+            pointer: to.pointer,
+            seen,
+            is_new_data,
+            ..PartitionEntry::new(values, location, owner)
+        };
         match there {
             None => made.push(entry),
             Some(_) if goes => gone.push(entry),

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use mizuumi_api::data_table::IndexState;
 
+use super::cascade::ColumnsMark;
 use super::partitions::PartitionEntry;
 use super::plan::TableStep;
 use super::world::{ObservedIndex, ObservedPartition, ObservedTable, TableWorld};
@@ -14,6 +15,7 @@ use crate::s3_uri;
 #[must_use]
 pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWorld {
     let mut after = world.clone();
+    let columns = world.table.as_ref().and_then(|table| ColumnsMark::of_partitions(&table.definition));
     match step {
         TableStep::CreateDatabase { .. } => after.database_exists = true,
         TableStep::CreateTable(definition) => {
@@ -43,6 +45,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                         owner: entry.owner.clone(),
                         created: Some(now),
                         pointer: entry.pointer.clone(),
+                        columns,
                     });
                 }
             }
@@ -50,15 +53,22 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 directories.retain(|d| !batch.iter().any(|entry| entry.values == d.values));
             }
         }
-        TableStep::UpdatePartitions(batch) | TableStep::WithdrawPartitions(batch)
+        TableStep::UpdatePartitions(batch)
+        | TableStep::CascadeColumns(batch)
+        | TableStep::WithdrawPartitions(batch)
             if !are_as_seen(&after, batch) => {}
-        TableStep::UpdatePartitions(batch) => {
+        TableStep::UpdatePartitions(batch) | TableStep::CascadeColumns(batch) => {
             for entry in batch {
                 if let Some(partition) = after.partitions.as_mut().and_then(|all| all.get_mut(&entry.values))
                 {
                     partition.location = Some(entry.location.clone());
                     partition.owner.clone_from(&entry.owner);
                     partition.pointer.clone_from(&entry.pointer);
+                    if entry.owner.is_none() && !entry.takes_columns {
+                        partition.columns = None;
+                    } else if entry.takes_columns || entry.is_new_data {
+                        partition.columns = columns;
+                    }
                 }
             }
             if let Some(directories) = &mut after.directories {

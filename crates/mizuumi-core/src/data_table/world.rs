@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::{Format, IndexState};
 use serde::{Deserialize, Serialize};
 
+use super::cascade::ColumnsMark;
 use super::definition::TableDefinition;
 use super::files::FilesHealth;
 use super::indexes;
@@ -182,6 +183,9 @@ pub struct ObservedPartition {
     /// The run whose data it points to, as it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<Pointer>,
+    /// The columns that it was given, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnsMark>,
 }
 
 impl ObservedPartition {

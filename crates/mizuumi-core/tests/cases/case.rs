@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mizuumi_api::data_table::DataTable;
 use mizuumi_api::{DataTableStatus, Installation};
+use mizuumi_core::data_table::cascade::ColumnsMark;
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::simulate::simulate;
@@ -104,6 +105,7 @@ struct Partition {
     /// `ours` if left out; `none`; or another's.
     mark: Option<String>,
     created: Option<Timestamp>,
+    columns: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +240,7 @@ impl Partition {
             owner,
             created: self.created,
             pointer: None,
+            columns: self.columns.as_deref().and_then(ColumnsMark::read),
         };
         (self.values.clone(), observed)
     }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mizuumi_api::data_table::{DataTable, IndexState};
 use mizuumi_api::{Installation, annotation};
-use mizuumi_core::data_table::definition::{APPLIED_PARAMETER, Kept, OWNER_PARAMETER};
+use mizuumi_core::data_table::cascade::ColumnsMark;
+use mizuumi_core::data_table::definition::{APPLIED_PARAMETER, COLUMNS_PARAMETER, Kept, OWNER_PARAMETER};
 use mizuumi_core::data_table::desired::Mode;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::world::{Directory, ObservedIndex, SeenFiles, SeenSchema};
@@ -441,6 +442,9 @@ fn definition() -> impl Strategy<Value = TableDefinition> {
                 };
                 let mut parameters = owned(parameters);
                 parameters.extend(applied.map(|text| (APPLIED_PARAMETER.to_owned(), text.to_owned())));
+                if retention == 2 {
+                    parameters.insert(COLUMNS_PARAMETER.to_owned(), "0".to_owned());
+                }
                 TableDefinition {
                     description: description.map(str::to_owned),
                     columns: columns.into_iter().map(column).collect(),
@@ -495,6 +499,7 @@ fn partitions() -> impl Strategy<Value = BTreeMap<PartitionValues, ObservedParti
             owner: owner.map(str::to_owned),
             created,
             pointer: None,
+            columns: created.filter(|at| at.as_second() % 2 == 0).and_then(|_| ColumnsMark::read("0")),
         },
     );
     prop::collection::btree_map(partition_values(), one, 0..6)
