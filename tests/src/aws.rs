@@ -62,6 +62,18 @@ impl Aws {
             .expect("the object is put");
     }
 
+    /// Deletes an object.
+    pub async fn delete_object(&self, key: &str) {
+        self.s3.delete_object().bucket(&self.bucket).key(key).send().await.expect("the object is deleted");
+    }
+
+    /// The keys that begin so, as far as one page tells.
+    pub async fn keys(&self, prefix: &str) -> Vec<String> {
+        let answer = self.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix).send().await;
+        let answer = answer.expect("the bucket is listed");
+        answer.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect()
+    }
+
     /// A table of the database, or none.
     pub async fn table(&self, name: &str) -> Option<Table> {
         match self.glue.get_table().database_name(&self.database).name(name).send().await {

@@ -426,6 +426,8 @@ pub struct Serde {
         .message("`marker` and `quietPeriod` go with `mode` 'Discovered'").reason(Reason::FieldValueInvalid).field_path(".mode"),
     validation = Rule::new("!(has(self.marker) && has(self.quietPeriod))")
         .message("at most one of `marker` and `quietPeriod` may be set").reason(Reason::FieldValueInvalid).field_path(".quietPeriod"),
+    validation = Rule::new("self.mode == 'Published' || !has(self.keepSuperseded)")
+        .message("`keepSuperseded` goes with `mode` 'Published'").reason(Reason::FieldValueInvalid).field_path(".keepSuperseded"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Partitions {
@@ -444,6 +446,10 @@ pub struct Partitions {
     /// Without this and without `marker`, the installation's `partitions.quietPeriod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_period: Option<ShortDuration>,
+    /// With `Published`: how long the data of a run is kept once nothing points to it any more, nor did before what it points
+    /// to now; at least `24h`. Without it, for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_superseded: Option<ShortDuration>,
     /// With `Projected`: what the values of each partition key are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projection: Option<Projection>,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use mizuumi_core::data_table::superseded::SeenRun;
 use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, SeenFiles, SeenManifest};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clients::ProfileClients;
 use crate::glue::{self, partition_indexes};
-use crate::{files, manifests, s3};
+use crate::{files, manifests, s3, superseded};
 
 /// The looks of all tables.
 #[derive(Debug, Default)]
@@ -34,6 +35,8 @@ pub(crate) struct DataLook {
     pub(crate) indexes: Option<Vec<ObservedIndex>>,
     pub(crate) directories: Option<Vec<Directory>>,
     pub(crate) manifests: BTreeMap<String, SeenManifest>,
+    #[serde(default)]
+    pub(crate) runs: Option<BTreeMap<String, SeenRun>>,
     pub(crate) files: Option<SeenFiles>,
     pub(crate) looked: Looked,
 }
@@ -62,6 +65,8 @@ impl DataLooks {
         let manifests =
             known.as_mut().map(|(seen, _)| std::mem::take(&mut seen.manifests)).unwrap_or_default();
         let files = known.as_mut().and_then(|(seen, _)| seen.files.take());
+        let runs = known.as_mut().and_then(|(seen, _)| seen.runs.take());
+        let is_outdated = known.as_ref().is_some_and(|(_, is_outdated)| *is_outdated);
         let mut seen = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(None),
             (Some((known, false)), DataReading::Known) => {
@@ -91,15 +96,7 @@ impl DataLooks {
                     directories = Some(all);
                 }
                 let looked = Looked { newest: ask.now, ..known.looked };
-                DataLook {
-                    asked,
-                    partitions: partitions.into_iter().collect(),
-                    indexes,
-                    directories,
-                    manifests: BTreeMap::new(),
-                    files: None,
-                    looked,
-                }
+                DataLook::new(asked, partitions, indexes, directories, looked)
             }
             (_, DataReading::Whole) | (None, DataReading::Newest) => {
                 let partitions = partitions(clients, lane, key, look).await?;
@@ -109,21 +106,19 @@ impl DataLooks {
                     None => None,
                 };
                 let looked = Looked { newest: ask.now, whole: ask.now };
-                DataLook {
-                    asked,
-                    partitions: partitions.into_iter().collect(),
-                    indexes,
-                    directories,
-                    manifests: BTreeMap::new(),
-                    files: None,
-                    looked,
-                }
+                DataLook::new(asked, partitions, indexes, directories, looked)
             }
         };
         // A run that asks anew may bring files that say other columns.
         let brings_columns =
             look.is_of_columns() && look.manifests.iter().any(|one| !manifests.contains_key(&one.sha256));
         seen.manifests = manifests::look(clients, lane, &look.manifests, manifests).await?;
+        seen.runs = match &look.runs {
+            Some(root) if ask.data != DataReading::Known || is_outdated => {
+                Some(superseded::look(clients, lane, key, root, &runs.unwrap_or_default()).await?)
+            }
+            _ => runs,
+        };
         seen.files = match &look.files {
             Some(wanted) if ask.data != DataReading::Known || brings_columns => {
                 let places = files::Places {
@@ -171,6 +166,26 @@ impl DataLooks {
 type Partitions = BTreeMap<PartitionValues, ObservedPartition>;
 
 impl DataLook {
+    fn new(
+        asked: TableLook,
+        partitions: Partitions,
+        indexes: Option<Vec<ObservedIndex>>,
+        directories: Option<Vec<Directory>>,
+        looked: Looked,
+    ) -> Self {
+        let partitions = partitions.into_iter().collect();
+        Self {
+            asked,
+            partitions,
+            indexes,
+            directories,
+            looked,
+            manifests: BTreeMap::new(),
+            runs: None,
+            files: None,
+        }
+    }
+
     /// Whether these manifests have been read, and no others.
     fn has_manifests(&self, look: &TableLook) -> bool {
         self.manifests.len() == look.manifests.len()

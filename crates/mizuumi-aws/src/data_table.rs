@@ -9,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::clients::ProfileClients;
 use crate::data_looks::DataLooks;
 use crate::glue::{self, partition_indexes};
+use crate::superseded;
 
 /// Glue and S3 as the table driver sees them.
 #[derive(Debug)]
@@ -70,6 +71,15 @@ impl TablePort {
             TableStep::WithdrawPartitions(batch) => {
                 glue::withdraw_partitions(clients, errand, database, table, batch).await
             }
+            TableStep::MarkSuperseded { root, runs, since } => {
+                superseded::mark(clients, errand, root, runs, *since).await
+            }
+            TableStep::UnmarkSuperseded { root, runs } => {
+                superseded::unmark(clients, errand, root, runs).await
+            }
+            TableStep::DeleteSuperseded { root, owner, runs } => {
+                superseded::delete(clients, errand, key, owner, root, runs).await
+            }
             TableStep::CreateIndex { name, keys } => {
                 partition_indexes::create(clients, errand, database, table, name, keys).await
             }
@@ -103,6 +113,7 @@ impl Port<Tables> for TablePort {
                 world.indexes = seen.indexes;
                 world.directories = seen.directories;
                 world.manifests = seen.manifests;
+                world.runs = seen.runs;
                 world.files = seen.files;
                 world.looked = Some(seen.looked);
             }
@@ -130,6 +141,9 @@ impl Port<Tables> for TablePort {
             | TableStep::CascadeColumns(_)
             | TableStep::DeletePartitions(_)
             | TableStep::WithdrawPartitions(_)
+            | TableStep::MarkSuperseded { .. }
+            | TableStep::UnmarkSuperseded { .. }
+            | TableStep::DeleteSuperseded { .. }
             | TableStep::CreateIndex { .. }
             | TableStep::DeleteIndex { .. } => self.looks.outdate(key),
         }

@@ -217,7 +217,7 @@ async fn part(
         class: Class::Unavailable,
         message: format!("{} is gone", file.uri()),
     })?;
-    s3::whole(api.name, answer.body).await
+    s3::objects::whole(api.name, answer.body).await
 }
 
 impl File {

@@ -16,6 +16,7 @@ mod manifests;
 pub mod metrics;
 mod pace;
 pub mod s3;
+mod superseded;
 
 pub use clients::Clients;
 pub use data_table::TablePort;

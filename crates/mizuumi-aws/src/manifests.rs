@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use mizuumi_core::data_table::world::{ManifestLook, SeenManifest};
 use mizuumi_core::publication::{Manifest, sha256};
-use mizuumi_core::{Class, Errand, Failure, Lane, s3_uri};
+use mizuumi_core::{Errand, Failure, Lane};
 
 use crate::clients::ProfileClients;
 use crate::gateway::api;
-use crate::s3;
+use crate::s3::objects;
 
 /// Larger ones are not read: it takes some 300 bytes for a partition.
 const LARGEST: i64 = 256 * 1024 * 1024;
@@ -23,13 +23,13 @@ pub(crate) async fn read(
     location: &str,
 ) -> Result<Option<Found>, Failure> {
     let api = api!("s3", "GetObject", Read);
-    let (bucket, key) = place(api.name, location)?;
+    let (bucket, key) = objects::place(api.name, location)?;
     let get = clients.s3.get_object().bucket(bucket).key(key);
     let Some(answer) = clients.gateway.read(api, lane, || get.clone().send()).await? else { return Ok(None) };
     if answer.content_length().is_none_or(|length| length > LARGEST) {
         return Ok(Some(Err(format!("{location} is larger than a manifest"))));
     }
-    let bytes = s3::whole(api.name, answer.body).await?;
+    let bytes = objects::whole(api.name, answer.body).await?;
     let manifest = Manifest::read(&bytes).ok_or_else(|| format!("{location} is no manifest"));
     Ok(Some(manifest.map(|manifest| (manifest, sha256(&bytes)))))
 }
@@ -70,27 +70,12 @@ pub(crate) async fn write(
     manifest: &Manifest,
 ) -> Result<(), Failure> {
     let api = api!("s3", "PutObject", Write);
-    let (bucket, key) = place(api.name, location)?;
+    let (bucket, key) = objects::place(api.name, location)?;
     let bytes = manifest.bytes();
     let send = || {
         let put = clients.s3.put_object().bucket(&bucket).key(&key).if_none_match("*");
         put.content_type("application/json").body(bytes.clone().into()).send()
     };
     let made = clients.gateway.write(api, errand, send).await?;
-    made.map(drop).ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Invalid,
-        message: format!("the bucket of {location} is gone"),
-    })
-}
-
-fn place(operation: &'static str, location: &str) -> Result<(String, String), Failure> {
-    let place = s3_uri::bucket_and_prefix(location);
-    // A location of a file: the final `/` that marks a directory is none of its key.
-    let place = place.map(|(bucket, key)| (bucket, key.trim_end_matches('/').to_owned()));
-    place.ok_or_else(|| Failure {
-        operation,
-        class: Class::Invalid,
-        message: format!("'{location}' is no S3 location"),
-    })
+    made.map(drop).ok_or_else(|| objects::no_bucket(api.name, location))
 }

@@ -3,11 +3,11 @@
 //! Directories are walked level by level with a delimiter, so that the cost follows the number of directories, not of
 //! objects; only those that are not registered yet are looked into.
 
+pub(crate) mod objects;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::Object;
 use jiff::Timestamp;
 use mizuumi_core::data_table::world::{Directory, DirectoryLook};
@@ -94,31 +94,41 @@ async fn child_prefixes(
     prefix: &str,
 ) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
-    let mut token = None;
-    loop {
-        let page = clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).delimiter("/");
-        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
-        all.extend(answer.common_prefixes().iter().filter_map(|p| p.prefix()).map(str::to_owned));
-        token = answer.next_continuation_token().map(str::to_owned);
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
+    pages(clients, lane, (bucket, prefix), Some("/"), usize::MAX, |page| {
+        all.extend(page.common_prefixes().iter().filter_map(|p| p.prefix()).map(str::to_owned));
+    })
+    .await?;
+    Ok(all)
 }
 
-/// One page of a list.
-async fn list(
+/// The pages of a list of what begins with a prefix, in the order of the keys; so many of them at most.
+async fn pages(
     clients: &ProfileClients,
     lane: Lane,
-    page: ListObjectsV2FluentBuilder,
-) -> Result<ListObjectsV2Output, Failure> {
+    (bucket, prefix): (&str, &str),
+    delimiter: Option<&str>,
+    most: usize,
+    mut each: impl FnMut(&ListObjectsV2Output) + Send,
+) -> Result<(), Failure> {
     let api = api!("s3", "ListObjectsV2", Read);
-    let answer = clients.gateway.read(api, lane, || page.clone().send()).await?;
-    answer.ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Unavailable,
-        message: "S3 has no answer".to_owned(),
-    })
+    let list = clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
+    let list = list.set_delimiter(delimiter.map(str::to_owned));
+    let mut token = None;
+    for _ in 0..most {
+        let page = list.clone().set_continuation_token(token);
+        let answer = clients.gateway.read(api, lane, || page.clone().send()).await?;
+        let answer = answer.ok_or_else(|| Failure {
+            operation: api.name,
+            class: Class::Unavailable,
+            message: "S3 has no answer".to_owned(),
+        })?;
+        each(&answer);
+        token = answer.next_continuation_token().map(str::to_owned);
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn look_into(
@@ -131,22 +141,17 @@ async fn look_into(
 ) -> Result<Directory, Failure> {
     let mut newest: Option<Timestamp> = None;
     let mut has_marker = false;
-    let mut token = None;
-    loop {
-        let page = clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
-        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
-        for object in answer.contents() {
+    pages(clients, lane, (bucket, prefix), None, usize::MAX, |page| {
+        for object in page.contents() {
             let path = object.key().and_then(|key| key.strip_prefix(prefix)).unwrap_or_default();
             has_marker |= marker == Some(path);
             if is_data(path) {
                 newest = newest.max(written(object));
             }
         }
-        token = answer.next_continuation_token().map(str::to_owned);
-        if token.is_none() {
-            return Ok(Directory { values, location: format!("s3://{bucket}/{prefix}"), has_marker, newest });
-        }
-    }
+    })
+    .await?;
+    Ok(Directory { values, location: format!("s3://{bucket}/{prefix}"), has_marker, newest })
 }
 
 /// What lies in a run's directory, by partition.
@@ -159,11 +164,8 @@ pub(crate) async fn output(
     let keys = || look.keys.iter().map(String::as_str);
     let mut output = Output::default();
     let mut digests: BTreeMap<PartitionValues, Sha256> = BTreeMap::new();
-    let mut token = None;
-    loop {
-        let page = clients.s3.list_objects_v2().bucket(&bucket).prefix(&root);
-        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
-        for object in answer.contents() {
+    pages(clients, lane, (&bucket, &root), None, usize::MAX, |page| {
+        for object in page.contents() {
             let path = object.key().and_then(|key| key.strip_prefix(&root)).unwrap_or_default();
             output.has_marker |= path == MARKER;
             if !is_data(path) {
@@ -193,11 +195,8 @@ pub(crate) async fn output(
             let words = format!("{path} {size} {}\n", object.e_tag().unwrap_or_default());
             digests.entry(values).or_default().update(words);
         }
-        token = answer.next_continuation_token().map(str::to_owned);
-        if token.is_none() {
-            break;
-        }
-    }
+    })
+    .await?;
     for (values, digest) in digests {
         if let Some(partition) = output.partitions.get_mut(&values) {
             partition.sha256 = hexadecimal(&digest.finalize());
@@ -223,15 +222,12 @@ pub(crate) async fn files(
     clients: &ProfileClients,
     lane: Lane,
     location: &str,
-    pages: usize,
+    most: usize,
 ) -> Result<Vec<File>, Failure> {
     let (bucket, root) = bucket_and_prefix(location)?;
     let mut files = Vec::new();
-    let mut token = None;
-    for _ in 0..pages {
-        let page = clients.s3.list_objects_v2().bucket(&bucket).prefix(&root);
-        let answer = list(clients, lane, page.set_continuation_token(token)).await?;
-        for object in answer.contents() {
+    pages(clients, lane, (&bucket, &root), None, most, |page| {
+        for object in page.contents() {
             let key = object.key().unwrap_or_default();
             if key.strip_prefix(&root).is_some_and(is_data) {
                 files.push(File {
@@ -243,22 +239,9 @@ pub(crate) async fn files(
                 });
             }
         }
-        token = answer.next_continuation_token().map(str::to_owned);
-        if token.is_none() {
-            break;
-        }
-    }
+    })
+    .await?;
     Ok(files)
-}
-
-/// An object's bytes, once all of them are there.
-pub(crate) async fn whole(operation: &'static str, body: ByteStream) -> Result<Vec<u8>, Failure> {
-    let body = body.collect().await.map_err(|error| Failure {
-        operation,
-        class: Class::Unavailable,
-        message: format!("the answer broke off: {error}"),
-    })?;
-    Ok(body.to_vec())
 }
 
 fn size_of(object: &Object) -> u64 {

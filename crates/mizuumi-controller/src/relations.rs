@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mizuumi_api::data_table::PartitionMode;
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{DataTable, IngestRun, Installation};
-use mizuumi_core::data_table::{Asked, Tables};
+use mizuumi_core::data_table::{Asked, RunsOfTable, Tables};
 use mizuumi_core::ingest_run::{self, Runs, Target};
 use mizuumi_core::{Kind, Lane};
 
@@ -77,7 +77,7 @@ impl Publications {
 }
 
 impl Relations<Tables> for Publications {
-    fn around(&self, table: &DataTable) -> Option<Vec<Asked>> {
+    fn around(&self, table: &DataTable) -> Option<RunsOfTable> {
         let partitions = table.spec.partitions.as_ref()?;
         if partitions.mode != PartitionMode::Published {
             return None;
@@ -88,8 +88,14 @@ impl Relations<Tables> for Publications {
             state.early.insert(name);
             return None;
         }
-        let runs = state.by_table.get(&name).into_iter().flatten();
-        Some(runs.filter_map(|(_, run)| run.asked.clone()).collect())
+        let mut runs = RunsOfTable::default();
+        for (name, run) in state.by_table.get(&name).into_iter().flatten() {
+            runs.asked.extend(run.asked.clone());
+            if !run.is_over {
+                runs.under_way.insert(name.name.to_string());
+            }
+        }
+        Some(runs)
     }
 
     /// A table's runs look at it again, whatever has changed: they wait for its answers, for its spec, for itself.

@@ -24,6 +24,7 @@ pub mod publishing;
 pub mod report;
 pub mod simulate;
 pub mod storage;
+pub mod superseded;
 pub mod world;
 
 use std::fmt;
@@ -35,7 +36,7 @@ use mizuumi_api::{Condition, Installation, installation};
 pub use definition::{Column, Serde, TableDefinition};
 pub use desired::{DesiredTable, Mode};
 pub use plan::TableStep;
-pub use publishing::Asked;
+pub use publishing::{Asked, RunsOfTable};
 pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
 
 use desired::PartitionPolicy;
@@ -102,7 +103,7 @@ fn owner_of(object: &DataTable, installation: &Installation) -> OwnerKey {
 
 impl Kind for Tables {
     type Object = DataTable;
-    type Around = Option<Vec<Asked>>;
+    type Around = Option<RunsOfTable>;
     type Status = DataTableStatus;
     type Key = TableKey;
     type Desired = DesiredTable;
@@ -145,7 +146,7 @@ impl Kind for Tables {
         Ok(if gone { Goal::Absent(claim) } else { Goal::Released(claim) })
     }
 
-    fn heed(goal: &mut TableGoal, object: &DataTable, around: Option<Vec<Asked>>) {
+    fn heed(goal: &mut TableGoal, object: &DataTable, around: Option<RunsOfTable>) {
         let (Goal::Present(desired), Some(around)) = (goal, around) else { return };
         if let Some(PartitionPolicy::Published(published)) = &mut desired.partitions {
             let told = object.status.as_ref().map(|status| status.publications.as_slice());

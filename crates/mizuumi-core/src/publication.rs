@@ -12,6 +12,8 @@ use crate::s3_uri;
 const RUNS: &str = "runs/";
 /// Under the table's root, the manifests.
 const MANIFESTS: &str = "manifests/";
+/// In a name among the manifests, between a run and the second since when nothing points to its data.
+const SUPERSEDED: &str = ".superseded.";
 /// Under the table's root, the empty directory that a table with partitions points to itself.
 const HEAD: &str = "head/";
 /// The parameter that names the run that a partition points to.
@@ -38,13 +40,60 @@ const PREVIOUS_LOADED_AT: &str = "mizuumi.previous_run_loaded_at";
 /// The directory that a run's data goes to.
 #[must_use]
 pub fn output(root: &str, run: &str) -> String {
-    format!("{}{RUNS}{run}/", s3_uri::canonical(root))
+    format!("{}{run}/", output_of_all(root))
+}
+
+/// The run whose directory a location lies in.
+#[must_use]
+pub fn run_at(root: &str, location: &str) -> Option<String> {
+    let path = s3_uri::canonical(location);
+    let run = path.strip_prefix(&output_of_all(root))?.split('/').next()?;
+    (!run.is_empty()).then(|| run.to_owned())
+}
+
+/// Where the directories of all runs lie.
+#[must_use]
+pub fn output_of_all(root: &str) -> String {
+    format!("{}{RUNS}", s3_uri::canonical(root))
+}
+
+/// Where all manifests are.
+#[must_use]
+pub fn manifests(root: &str) -> String {
+    format!("{}{MANIFESTS}", s3_uri::canonical(root))
+}
+
+/// What an object among the manifests says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AmongManifests {
+    /// It is the manifest of this run.
+    Manifest(String),
+    /// Nothing points to the data of this run since then.
+    Superseded(String, Timestamp),
+}
+
+impl AmongManifests {
+    /// By the object's name; none if it is something else.
+    #[must_use]
+    pub fn read(name: &str) -> Option<Self> {
+        if let Some(run) = name.strip_suffix(".json") {
+            return Some(Self::Manifest(run.to_owned()));
+        }
+        let (run, since) = name.rsplit_once(SUPERSEDED)?;
+        Some(Self::Superseded(run.to_owned(), Timestamp::from_second(since.parse().ok()?).ok()?))
+    }
+}
+
+/// Where it is written since when nothing points to a run's data.
+#[must_use]
+pub fn superseded(root: &str, run: &str, since: Timestamp) -> String {
+    format!("{}{run}{SUPERSEDED}{}", manifests(root), since.as_second())
 }
 
 /// Where a run's manifest is.
 #[must_use]
 pub fn manifest(root: &str, run: &str) -> String {
-    format!("{}{MANIFESTS}{run}.json", s3_uri::canonical(root))
+    format!("{}{run}.json", manifests(root))
 }
 
 /// Where a table points to that has no data itself.

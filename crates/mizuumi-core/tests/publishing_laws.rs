@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mizuumi_api::data_table::{DataTable, PublicationState, PublicationStatus};
+use mizuumi_api::duration::ShortDuration;
 use mizuumi_api::{Installation, Reason};
 use mizuumi_core::data_table::simulate::simulate;
+use mizuumi_core::data_table::superseded::SeenRun;
 use mizuumi_core::data_table::world::SeenManifest;
-use mizuumi_core::data_table::{Asked, ObservedPartition, TableGoal, TableWorld, Tables, publishing};
+use mizuumi_core::data_table::{
+    Asked, ObservedPartition, RunsOfTable, TableGoal, TableWorld, Tables, publishing,
+};
 use mizuumi_core::publication::{Manifest, ManifestPartition, RunOrder, RunTimes, manifest, output, sha256};
 use mizuumi_core::{Goal, Kind, Verdict, hive_path};
 use proptest::prelude::*;
@@ -126,7 +130,8 @@ fn asked(manifest_: &Manifest) -> Asked {
 fn asking(world: &TableWorld, manifests: &[Manifest]) -> (TableGoal, TableWorld) {
     let object = table();
     let mut goal = Tables::goal(&object, &installation()).expect("the spec holds");
-    Tables::heed(&mut goal, &object, Some(manifests.iter().map(asked).collect()));
+    let runs = RunsOfTable { asked: manifests.iter().map(asked).collect(), ..RunsOfTable::default() };
+    Tables::heed(&mut goal, &object, Some(runs));
     let seen = manifests.iter().map(|one| (sha256(&one.bytes()), SeenManifest::Read(one.clone())));
     (goal, TableWorld { manifests: seen.collect(), ..world.clone() })
 }
@@ -240,6 +245,51 @@ proptest! {
         // The run that is taken back asks still: it is not published again.
         let whole = settle(&half, &[latest[0].manifest(), back]);
         prop_assert_eq!(pointing(&whole), pointing(&before));
+    }
+
+    #[test]
+    fn data_goes_that_nothing_points_to_or_did_before_and_no_other(
+        runs in runs(), others in days(), takes_back in any::<bool>(), under_way in any::<Index>(), done in any::<Index>(),
+    ) {
+        let mut world = runs.iter().fold(start(&others), |world, run| settle(&world, &[run.manifest()]));
+        if takes_back {
+            let latest = &runs[runs.len() - 1];
+            let back = inverse(&world, latest);
+            world = settle(&world, &[latest.manifest(), back]);
+        }
+        // Some are marked as if nothing had pointed to them for long, whether that is so or not.
+        let long_ago = (done.index(2) == 0).then_some(Timestamp::UNIX_EPOCH);
+        world.runs = Some(runs.iter().map(|run| (run.name(), SeenRun::Ours(long_ago))).collect());
+        let mut object = table();
+        object.spec.partitions.as_mut().expect("partitions").keep_superseded = Some(ShortDuration("30h".to_owned()));
+        let mut goal = Tables::goal(&object, &installation()).expect("the spec holds");
+        let busy = runs[under_way.index(runs.len())].name();
+        let asked = RunsOfTable { under_way: [busy.clone()].into(), ..RunsOfTable::default() };
+        Tables::heed(&mut goal, &object, Some(asked));
+        let needed = |name: &String| {
+            let of = |location: &str| location.contains(&format!("/runs/{name}/"));
+            *name == busy || world.partitions.iter().flatten().any(|(_, partition)| {
+                let before = partition.pointer.as_ref().and_then(|pointer| pointer.previous.as_ref());
+                partition.location.as_deref().is_some_and(of) || before.is_some_and(|before| of(&before.location))
+            })
+        };
+        let settle_at = |mut world: TableWorld, hours: i64| {
+            let now = Timestamp::from_second(1_000_000_000 + 3600 * hours).expect("a time");
+            for _ in 0..100 {
+                let Some(step) = Tables::plan(&goal, &world, now).steps.into_iter().next() else { break };
+                world = simulate(&world, &step, now);
+            }
+            world
+        };
+        let marked = settle_at(world.clone(), 0);
+        let early = settle_at(marked.clone(), 29);
+        prop_assert_eq!(&early, &marked);
+        let after = settle_at(marked, 30);
+        let left: Vec<String> = after.runs.iter().flatten().map(|(name, _)| name.clone()).collect();
+        let expected: Vec<String> = runs.iter().map(Run::name).filter(needed).collect();
+        prop_assert_eq!(left, expected);
+        prop_assert!(after.runs.iter().flatten().all(|(_, seen)| *seen == SeenRun::Ours(None)));
+        prop_assert_eq!(pointing(&after), pointing(&world));
     }
 
     #[test]

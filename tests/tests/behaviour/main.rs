@@ -22,3 +22,4 @@ mod partitions;
 mod plan;
 mod publishing;
 mod readers;
+mod superseded;

@@ -390,7 +390,7 @@ mod tests {
         let storage = moved.storage_descriptor().expect("storage");
         assert_eq!(storage.location(), Some("s3://lake/new/"));
         assert_eq!((storage.columns()[0].name(), storage.input_format()), ("old", Some("in")));
-        assert_eq!(parameters(&moved), [mark, theirs.clone()].into());
+        assert_eq!(parameters(&moved), [mark.clone(), theirs.clone()].into());
         let taking = PartitionEntry { takes_columns: true, ..entry.clone() };
         let given = partition_moved(&there, &taking, &like).expect("input");
         let columns = (COLUMNS_PARAMETER.to_owned(), ColumnsMark::of(&like).to_string());

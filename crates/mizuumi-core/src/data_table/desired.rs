@@ -17,7 +17,7 @@ use super::projection;
 use super::publishing::Published;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, FilesLook, PartitionValues, TableLook};
-use super::{avro, avsc, clock, indexes, partitions};
+use super::{avro, avsc, clock, indexes, partitions, publishing};
 use crate::freshness::{Policy, Source};
 use crate::hive_path;
 use crate::hive_type::HiveType;
@@ -284,7 +284,10 @@ impl DesiredTable {
             Some(PartitionPolicy::Published(published)) => published.look(),
             _ => Vec::new(),
         };
-        TableLook { partitions, indexes: self.indexes.is_some(), directories, manifests, files }
+        let runs = publishing::policy(self)
+            .filter(|published| published.keeps_superseded.is_some())
+            .map(|published| published.root.clone());
+        TableLook { partitions, indexes: self.indexes.is_some(), directories, manifests, runs, files }
     }
 
     /// Where files are of partitions that need not be registered yet, the newest first.
@@ -541,9 +544,30 @@ fn partition_policy(
             Some(PartitionPolicy::Projected(projection::parameters(projection, keys, problems)))
         }
         PartitionMode::Published => {
-            Some(PartitionPolicy::Published(Published { root: spec.location.clone(), asked: None }))
+            let keeps_superseded = keeps_superseded(partitions, problems);
+            Some(PartitionPolicy::Published(Published {
+                root: spec.location.clone(),
+                keeps_superseded,
+                asked: None,
+            }))
         }
     }
+}
+
+/// How long data is kept that nothing points to any more. Readers may have begun before, and whoever takes a run back needs it.
+fn keeps_superseded(partitions: &api::Partitions, problems: &mut Vec<Problem>) -> Option<SignedDuration> {
+    const LEAST: SignedDuration = SignedDuration::from_hours(24);
+    let kept = partitions.keep_superseded.as_ref()?;
+    let path = "spec.partitions.keepSuperseded";
+    match kept.length() {
+        Ok(length) if length >= LEAST => return Some(length),
+        Ok(_) => problems.push(Problem::invalid(
+            path,
+            format!("must be at least 24h, as queries may still read that data; it is '{}'", kept.0),
+        )),
+        Err(error) => problems.push(Problem::invalid(path, error.to_string())),
+    }
+    None
 }
 
 fn declared(

@@ -15,7 +15,7 @@ use super::indexes::{self, Next};
 use super::learning::Trouble;
 use super::partitions::{self, PartitionEntry};
 use super::world::{ObservedTable, PartitionValues, TableWorld};
-use super::{TableClaim, TableGoal, learning, looks, merge, publishing};
+use super::{TableClaim, TableGoal, learning, looks, merge, publishing, superseded};
 use crate::owner;
 use crate::plan::{Goal, Plan, Verdict};
 use crate::s3_uri;
@@ -64,6 +64,31 @@ pub enum TableStep {
     DeletePartitions(Vec<PartitionValues>),
     /// Remove partitions from the catalog that were not there before the run that is taken back. Their data stays.
     WithdrawPartitions(Vec<PartitionEntry>),
+    /// Write beside the manifests that nothing points to these runs' data any more.
+    MarkSuperseded {
+        /// The table's root.
+        root: String,
+        /// The runs.
+        runs: Vec<String>,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Take that back: something points to these runs' data again.
+    UnmarkSuperseded {
+        /// The table's root.
+        root: String,
+        /// The runs, each with since when it was so.
+        runs: Vec<(String, Timestamp)>,
+    },
+    /// Delete the data of runs that nothing points to any more.
+    DeleteSuperseded {
+        /// The table's root.
+        root: String,
+        /// The mark that the table must still carry.
+        owner: String,
+        /// The runs, each with since when.
+        runs: Vec<(String, Timestamp)>,
+    },
     /// Have an index over the partitions built.
     CreateIndex {
         /// Its name.
@@ -110,6 +135,9 @@ impl TableStep {
             | Self::DeletePartitions(_)
             | Self::WithdrawPartitions(_)
             | Self::CreateIndex { .. }
+            | Self::MarkSuperseded { .. }
+            | Self::UnmarkSuperseded { .. }
+            | Self::DeleteSuperseded { .. }
             | Self::DeleteIndex { .. } => true,
         }
     }
@@ -134,6 +162,9 @@ impl TableStep {
             | Self::CreateTable(_)
             | Self::UpdateTable { .. }
             | Self::DeleteTable { .. }
+            | Self::MarkSuperseded { .. }
+            | Self::UnmarkSuperseded { .. }
+            | Self::DeleteSuperseded { .. }
             | Self::CreateIndex { .. }
             | Self::DeleteIndex { .. } => (&[], &[]),
         };
@@ -159,6 +190,9 @@ impl TableStep {
             Self::UpdatePartitions(_) => "PartitionsUpdated",
             Self::CascadeColumns(_) => "ColumnsCascaded",
             Self::DeletePartitions(_) | Self::WithdrawPartitions(_) => "PartitionsRemoved",
+            Self::MarkSuperseded { .. } => "RunsSuperseded",
+            Self::UnmarkSuperseded { .. } => "RunsInUseAgain",
+            Self::DeleteSuperseded { .. } => "SupersededDataDeleted",
             Self::CreateIndex { .. } => "IndexRequested",
             Self::DeleteIndex { .. } => "IndexRemoved",
         }
@@ -173,11 +207,14 @@ impl TableStep {
             Self::CreateDatabase { .. }
             | Self::CreateTable(_)
             | Self::CreatePartitions(_)
+            | Self::MarkSuperseded { .. }
             | Self::CreateIndex { .. } => '+',
             Self::UpdateTable { .. } | Self::UpdatePartitions(_) | Self::CascadeColumns(_) => '~',
             Self::DeleteTable { .. }
             | Self::DeletePartitions(_)
             | Self::WithdrawPartitions(_)
+            | Self::UnmarkSuperseded { .. }
+            | Self::DeleteSuperseded { .. }
             | Self::DeleteIndex { .. } => '-',
         }
     }
@@ -271,6 +308,24 @@ impl fmt::Display for TableStep {
                 let number = count(batch.len(), "partition");
                 write!(f, "take {number} back from the catalog (data stays): {listed}")
             }
+            Self::MarkSuperseded { runs, .. } => write!(
+                f,
+                "note that nothing points to the data of {} any more: {}",
+                count(runs.len(), "run"),
+                names(runs.iter())
+            ),
+            Self::UnmarkSuperseded { runs, .. } => write!(
+                f,
+                "note that something points to the data of {} again: {}",
+                count(runs.len(), "run"),
+                names(runs.iter().map(|(run, _)| run))
+            ),
+            Self::DeleteSuperseded { runs, .. } => write!(
+                f,
+                "delete the data of {} that nothing points to any more: {}",
+                count(runs.len(), "run"),
+                names(runs.iter().map(|(run, _)| run))
+            ),
             Self::CreateIndex { name, keys } => {
                 write!(f, "build partition index '{name}' over {}", keys.join(", "))
             }
@@ -296,9 +351,17 @@ fn of_run(batch: &[PartitionEntry]) -> String {
 
 /// The first three partitions, by their values.
 fn some<'a>(partitions: impl ExactSizeIterator<Item = &'a PartitionValues>) -> String {
-    let more = partitions.len().saturating_sub(3);
-    let mut listed: Vec<String> =
-        partitions.take(3).map(|values| format!("[{}]", values.join(", "))).collect();
+    first_three(partitions.map(|values| format!("[{}]", values.join(", "))))
+}
+
+/// The first three names.
+fn names<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    first_three(names.map(|name| format!("'{name}'")))
+}
+
+fn first_three(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(3);
+    let mut listed: Vec<String> = all.take(3).collect();
     if more > 0 {
         listed.push(format!("and {more} more"));
     }
@@ -370,16 +433,10 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     }
     // What is held is held whole: a table that has moved in the same change has its partitions where they are.
     let stays = held.is_none() || publishing::policy(desired).is_some() || is_at(desired, &have.definition);
-    let (partition_steps, mut wake_at) =
-        if stays { partitions::steps(desired, world, now) } else { (Vec::new(), None) };
-    // What the table is to say by the time that partitions are written.
-    let table = steps.iter().find_map(TableStep::definition).unwrap_or(&have.definition);
-    let behind = cascade::steps(desired, table, world, &partition_steps);
-    let reason = reason.or_else(|| {
-        let writes = !partition_steps.is_empty() || !behind.is_empty();
-        writes.then_some(Reason::UpdatingPartitions)
-    });
-    steps.extend(partition_steps.into_iter().chain(behind));
+    let (data_steps, mut wake_at) =
+        if stays { data_steps(desired, have, world, &steps, now) } else { (Vec::new(), None) };
+    let reason = reason.or_else(|| (!data_steps.is_empty()).then_some(Reason::UpdatingPartitions));
+    steps.extend(data_steps);
     let reason = match indexes::next(desired, world) {
         Next::Nothing => reason,
         Next::Step(step) => {
@@ -418,6 +475,25 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         wake_at = Some(wake_at.map_or(due.at, |moment| moment.min(due.at)));
     }
     Plan { steps, verdict, wake_at }
+}
+
+/// What is to be done about partitions and data, once the definition is written.
+fn data_steps(
+    desired: &DesiredTable,
+    have: &ObservedTable,
+    world: &TableWorld,
+    before: &[TableStep],
+    now: Timestamp,
+) -> (Vec<TableStep>, Option<Timestamp>) {
+    let (mut steps, wake_at) = partitions::steps(desired, world, now);
+    // What the table says by the time that partitions are written.
+    let table = before.iter().find_map(TableStep::definition).unwrap_or(&have.definition);
+    steps.extend(cascade::steps(desired, table, world, &steps));
+    // Data goes only when nothing else is to be done that it might be needed for.
+    if before.is_empty() && steps.is_empty() {
+        steps = superseded::steps(desired, world, now);
+    }
+    (steps, wake_at)
 }
 
 /// The difference that an observer sees: fields of the spec and partitions, no marks.

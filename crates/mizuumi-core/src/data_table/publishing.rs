@@ -7,7 +7,7 @@ mod ground;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::condition::cut;
 use mizuumi_api::data_table::{PublicationState, PublicationStatus};
 
@@ -31,6 +31,8 @@ const LONGEST_REFUSAL: usize = 96;
 pub struct Published {
     /// The table's root: runs, manifests and an empty head lie under it.
     pub root: String,
+    /// How long data is kept that nothing points to any more; for ever if none.
+    pub keeps_superseded: Option<SignedDuration>,
     /// What runs ask for; none while the runs have not been looked at.
     pub asked: Option<Requests>,
 }
@@ -42,6 +44,17 @@ pub struct Requests {
     pub open: Vec<Asked>,
     /// Uids of all runs that ask.
     pub asking: BTreeSet<String>,
+    /// Names of all runs that are not over.
+    pub under_way: BTreeSet<String>,
+}
+
+/// A table's runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunsOfTable {
+    /// What they ask for.
+    pub asked: Vec<Asked>,
+    /// Names of those that are not over, whether they ask yet or not.
+    pub under_way: BTreeSet<String>,
 }
 
 /// What a run asks for.
@@ -85,7 +98,8 @@ impl Published {
     /// Takes up what runs ask for. Worked on now is what the status does not say is done, rollbacks first, each with the run
     /// that it takes back. What was asked for under another root has to wait until the table's is that one again: it is the
     /// table that says where manifests are, and not who asks.
-    pub fn ask(&mut self, all: Vec<Asked>, told: &[PublicationStatus]) {
+    pub fn ask(&mut self, runs: RunsOfTable, told: &[PublicationStatus]) {
+        let RunsOfTable { asked: all, under_way } = runs;
         let asking: BTreeSet<String> = all.iter().map(|one| one.uid.clone()).collect();
         let mut open: Vec<Asked> = all
             .into_iter()
@@ -97,7 +111,7 @@ impl Published {
         let is_unread = |known: &&PublicationStatus| known.state.is_over() && asking.contains(&known.uid);
         let most = AT_ONCE.min(TOLD.saturating_sub(told.iter().filter(is_unread).count()));
         let open = in_turn(open, most);
-        self.asked = Some(Requests { open, asking });
+        self.asked = Some(Requests { open, asking, under_way });
     }
 
     /// The manifests to look at.

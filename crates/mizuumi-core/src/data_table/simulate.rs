@@ -2,12 +2,15 @@
 //!
 //! Convergence is proven on this model; a conformance test holds the model against a real endpoint.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use mizuumi_api::data_table::IndexState;
 
 use super::cascade::ColumnsMark;
 use super::partitions::PartitionEntry;
 use super::plan::TableStep;
+use super::superseded::SeenRun;
 use super::world::{ObservedIndex, ObservedPartition, ObservedTable, TableWorld};
 use crate::s3_uri;
 
@@ -33,7 +36,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
         TableStep::DeleteTable { owner } => {
             if after.table.as_ref().is_some_and(|t| t.definition.owner_mark() == Some(owner.as_str())) {
                 after.table = None;
-                after.partitions = after.partitions.map(|_| std::collections::BTreeMap::new());
+                after.partitions = after.partitions.map(|_| BTreeMap::new());
                 after.indexes = after.indexes.map(|_| Vec::new());
             }
         }
@@ -87,6 +90,13 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 partitions.retain(|values, _| batch.iter().all(|entry| entry.values != *values));
             }
         }
+        TableStep::MarkSuperseded { .. }
+        | TableStep::UnmarkSuperseded { .. }
+        | TableStep::DeleteSuperseded { .. } => {
+            if let Some(runs) = &mut after.runs {
+                clear_up(runs, step);
+            }
+        }
         // Time passes in between: Glue has built it, or taken it down.
         TableStep::CreateIndex { name, keys } => {
             if let Some(indexes) = after.indexes.as_mut().filter(|all| all.iter().all(|i| i.name != *name)) {
@@ -102,6 +112,23 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
         }
     }
     after
+}
+
+fn clear_up(seen: &mut BTreeMap<String, SeenRun>, step: &TableStep) {
+    match step {
+        TableStep::MarkSuperseded { runs, since, .. } => {
+            // It is written in seconds.
+            let since = Timestamp::from_second(since.as_second()).ok();
+            seen.extend(runs.iter().map(|run| (run.clone(), SeenRun::Ours(since))));
+        }
+        TableStep::UnmarkSuperseded { runs, .. } => {
+            seen.extend(runs.iter().map(|(run, _)| (run.clone(), SeenRun::Ours(None))));
+        }
+        TableStep::DeleteSuperseded { runs, .. } => {
+            seen.retain(|name, _| runs.iter().all(|(run, _)| run != name));
+        }
+        _ => {}
+    }
 }
 
 /// Whether partitions still point to what was seen when the step was decided.

@@ -12,6 +12,7 @@ use super::files::FilesHealth;
 use super::indexes;
 use super::learning::Said;
 use super::publishing::Place;
+use super::superseded::SeenRun;
 use crate::publication::{Manifest, Pointer};
 
 /// Values of a partition, one for each key.
@@ -29,6 +30,9 @@ pub struct TableLook {
     /// Manifests of runs that ask to be published.
     #[serde(default)]
     pub manifests: Vec<ManifestLook>,
+    /// The root under which runs lie that may be superseded.
+    #[serde(default)]
+    pub runs: Option<String>,
     /// The newest files.
     #[serde(default)]
     pub files: Option<FilesLook>,
@@ -66,7 +70,11 @@ impl TableLook {
     /// Whether anything has to be looked at besides the definition.
     #[must_use]
     pub const fn is_of_data(&self) -> bool {
-        self.partitions || self.indexes || !self.manifests.is_empty() || self.files.is_some()
+        self.partitions
+            || self.indexes
+            || !self.manifests.is_empty()
+            || self.runs.is_some()
+            || self.files.is_some()
     }
 
     /// Whether the table's columns come from its data, so that it is looked at before there is a table.
@@ -102,6 +110,8 @@ pub struct TableWorld {
     pub directories: Option<Vec<Directory>>,
     /// The manifests that were looked at, by their SHA-256.
     pub manifests: BTreeMap<String, SeenManifest>,
+    /// The runs whose manifests lie there, if they were looked at.
+    pub runs: Option<BTreeMap<String, SeenRun>>,
     /// The newest files, if they were looked at.
     pub files: Option<SeenFiles>,
     /// When the data was looked at.

@@ -183,6 +183,7 @@ impl Case {
             indexes: look.indexes.then(|| self.world.indexes.clone()),
             directories: look.directories.map(|_| directories),
             manifests: BTreeMap::new(),
+            runs: None,
             files: look.files.map(|files| SeenFiles {
                 location: Some("s3://lake/team/flights/".to_owned()),
                 health: FilesHealth::of(vec![1024, 64 * 1024 * 1024]),

@@ -286,6 +286,7 @@ impl Seed {
             indexes: look.indexes.then_some(indexes),
             table: table.map(|definition| ObservedTable { definition, version: Some("7".to_owned()) }),
             manifests: BTreeMap::new(),
+            runs: None,
             files: look.files.map(|files| SeenFiles {
                 location: Some("s3://lake/team/flights/".to_owned()),
                 health: FilesHealth::of(vec![1]),

@@ -42,6 +42,7 @@ fn world(days: &[&str], hours: i64, looked: &str) -> TableWorld {
         indexes: None,
         directories: Some(Vec::new()),
         manifests: BTreeMap::new(),
+        runs: None,
         files: None,
         looked: Some(Looked { newest: at(looked), whole: at("2026-11-22T00:00:00Z") }),
     }

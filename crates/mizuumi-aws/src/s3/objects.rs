@@ -1,0 +1,121 @@
+//! Objects by their location: their names, their bytes, written and deleted.
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use mizuumi_core::{Class, Errand, Failure, Lane, s3_uri};
+
+use super::{bucket_and_prefix, pages};
+use crate::clients::ProfileClients;
+use crate::error::classify;
+use crate::gateway::api;
+
+/// DeleteObjects takes so many keys, and a page of a list has as many (Amazon S3 API reference).
+const AT_ONCE: usize = 1_000;
+
+/// The names of all objects under a location that ends in `/`, without it.
+pub(crate) async fn names(
+    clients: &ProfileClients,
+    lane: Lane,
+    location: &str,
+) -> Result<Vec<String>, Failure> {
+    names_of(clients, lane, location, usize::MAX).await
+}
+
+/// The same of the first page.
+pub(crate) async fn some_names(
+    clients: &ProfileClients,
+    lane: Lane,
+    location: &str,
+) -> Result<Vec<String>, Failure> {
+    names_of(clients, lane, location, 1).await
+}
+
+async fn names_of(
+    clients: &ProfileClients,
+    lane: Lane,
+    location: &str,
+    most: usize,
+) -> Result<Vec<String>, Failure> {
+    let (bucket, prefix) = bucket_and_prefix(location)?;
+    let mut all = Vec::new();
+    pages(clients, lane, (&bucket, &prefix), None, most, |page| {
+        let names = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&prefix));
+        all.extend(names.map(str::to_owned));
+    })
+    .await?;
+    Ok(all)
+}
+
+/// An object's bytes, once all of them are there.
+pub(crate) async fn whole(operation: &'static str, body: ByteStream) -> Result<Vec<u8>, Failure> {
+    let body = body.collect().await.map_err(|error| Failure {
+        operation,
+        class: Class::Unavailable,
+        message: format!("the answer broke off: {error}"),
+    })?;
+    Ok(body.to_vec())
+}
+
+/// Writes an object, whatever was there.
+pub(crate) async fn put(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    location: &str,
+    bytes: Vec<u8>,
+) -> Result<(), Failure> {
+    let api = api!("s3", "PutObject", Write);
+    let (bucket, key) = place(api.name, location)?;
+    let send = || clients.s3.put_object().bucket(&bucket).key(&key).body(bytes.clone().into()).send();
+    let made = clients.gateway.write(api, errand, send).await?;
+    made.map(drop).ok_or_else(|| no_bucket(api.name, location))
+}
+
+/// Deletes objects, all in one bucket; those that are gone already are as good.
+pub(crate) async fn delete(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    locations: Vec<String>,
+) -> Result<(), Failure> {
+    let api = api!("s3", "DeleteObjects", Write);
+    for some in locations.chunks(AT_ONCE) {
+        let places = some.iter().map(|one| place(api.name, one)).collect::<Result<Vec<_>, _>>()?;
+        let Some(bucket) = places.first().map(|(bucket, _)| bucket.clone()) else { continue };
+        let unbuilt = |error: aws_sdk_s3::error::BuildError| failure(api.name, error.to_string());
+        let objects = places
+            .into_iter()
+            .map(|(_, key)| ObjectIdentifier::builder().key(key).build().map_err(unbuilt))
+            .collect::<Result<Vec<_>, _>>()?;
+        let objects = Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(unbuilt)?;
+        let delete = clients.s3.delete_objects().bucket(bucket).delete(objects);
+        let answer = clients.gateway.write(api, errand, || delete.clone().send()).await?;
+        let Some(error) = answer.as_ref().and_then(|answer| answer.errors().first()) else { continue };
+        let code = error.code().unwrap_or("no code");
+        return Err(Failure {
+            operation: api.name,
+            class: classify(code).unwrap_or(Class::Unknown),
+            message: format!(
+                "{}: {code}: {}",
+                error.key().unwrap_or_default(),
+                error.message().unwrap_or_default()
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Bucket and key of an object.
+pub(crate) fn place(operation: &'static str, location: &str) -> Result<(String, String), Failure> {
+    let place = s3_uri::bucket_and_prefix(location);
+    // A location of a file: the final `/` that marks a directory is none of its key.
+    let place = place.map(|(bucket, key)| (bucket, key.trim_end_matches('/').to_owned()));
+    place.ok_or_else(|| failure(operation, format!("'{location}' is no S3 location")))
+}
+
+/// There is no such bucket.
+pub(crate) fn no_bucket(operation: &'static str, location: &str) -> Failure {
+    failure(operation, format!("the bucket of {location} is gone"))
+}
+
+const fn failure(operation: &'static str, message: String) -> Failure {
+    Failure { operation, class: Class::Invalid, message }
+}
