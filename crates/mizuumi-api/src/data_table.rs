@@ -74,6 +74,8 @@ use crate::duration::ShortDuration;
         .message("a freshness source of type 'PartitionValue' or 'PartitionCreation' needs registered partitions; with `mode` 'Projected' there are none").reason(Reason::FieldValueForbidden).field_path(".freshness"),
     validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type.startsWith('Partition')) || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("a freshness source of type 'PartitionValue' or 'PartitionCreation' needs `partitionKeys`").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
+    validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'S3LastModified') || !has(self.partitions) || !(self.partitions.mode in ['Published', 'Projected'])")
+        .message("a freshness source of type 'S3LastModified' does not go with `partitions.mode` 'Published' or 'Projected'").reason(Reason::FieldValueInvalid).field_path(".freshness"),
     validation = Rule::new("!has(self.freshness) || !self.freshness.sources.exists(s, s.type == 'Manifest') || (has(self.partitions) && self.partitions.mode == 'Published')")
         .message("a freshness source of type 'Manifest' goes with `partitions.mode` 'Published'").reason(Reason::FieldValueInvalid).field_path(".freshness"),
 )]
@@ -108,6 +110,14 @@ pub struct DataTableSpec {
     /// Layer of the lake; written to Glue as the parameter `mizuumi.layer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<Layer>,
+    /// The job that makes the data, by name or address; written to Glue as the parameter `mizuumi.producer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub producer: Option<String>,
+    /// How many earlier versions of the definition Glue keeps; older ones are deleted. Left alone when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub keep_versions: Option<i32>,
     /// Where the columns come from.
     pub schema: TableSchema,
     /// Keys that the data is partitioned by, in the order of the directories. Their change would need a new table.
@@ -426,6 +436,8 @@ pub struct Serde {
         .message("`marker` and `quietPeriod` go with `mode` 'Discovered'").reason(Reason::FieldValueInvalid).field_path(".mode"),
     validation = Rule::new("!(has(self.marker) && has(self.quietPeriod))")
         .message("at most one of `marker` and `quietPeriod` may be set").reason(Reason::FieldValueInvalid).field_path(".quietPeriod"),
+    validation = Rule::new("self.mode == 'Discovered' || (!has(self.lookback) && !has(self.prune))")
+        .message("`lookback` and `prune` go with `mode` 'Discovered'").reason(Reason::FieldValueInvalid).field_path(".mode"),
     validation = Rule::new("self.mode == 'Published' || !has(self.keepSuperseded)")
         .message("`keepSuperseded` goes with `mode` 'Published'").reason(Reason::FieldValueInvalid).field_path(".keepSuperseded"),
 )]
@@ -446,6 +458,15 @@ pub struct Partitions {
     /// Without this and without `marker`, the installation's `partitions.quietPeriod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_period: Option<ShortDuration>,
+    /// With `Discovered`: into how many of the newest directories of each key but the last one looks go; without it into all,
+    /// now and then. Data that comes later than that into older directories is not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 100_000))]
+    pub lookback: Option<i32>,
+    /// With `Discovered`: whether a partition that was registered by this resource leaves the catalog once there is no object
+    /// left in its directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<bool>,
     /// With `Published`: how long the data of a run is kept once nothing points to it any more, nor did before what it points
     /// to now; at least `24h`. Without it, for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]

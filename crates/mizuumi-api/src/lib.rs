@@ -36,6 +36,8 @@ pub mod annotation {
     pub const CONFIRM_DELETION: &str = "mizuumi.dev/confirm-deletion";
     /// Approves changes that break readers, by the hashes that the status names; commas part them.
     pub const APPROVE: &str = "mizuumi.dev/approve";
+    /// The commit that the resource was applied from; written to Glue as `mizuumi.commit` with the next change of the table.
+    pub const COMMIT: &str = "mizuumi.dev/commit";
     /// A producer's report: the exclusive end of the data covered, RFC 3339.
     pub const REPORTED_DATA_TIME: &str = "mizuumi.dev/reported-data-time";
     /// A producer's report: when the data landed, RFC 3339.

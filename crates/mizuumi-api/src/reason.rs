@@ -116,6 +116,8 @@ reasons! {
     HeaderRead,
     /// Hive and Spark read other types than the table says; the message says which.
     TypesIgnored,
+    /// A table of the warehouse or of a mart holds text. Write Parquet or ORC.
+    ParquetDue,
     /// The run's work is being done; it is waited for its data.
     Running,
     /// The run's data is all there, and the table is publishing it.

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clients::ProfileClients;
 use crate::glue::{self, partition_indexes};
-use crate::{files, manifests, s3, superseded};
+use crate::s3::directories::{self, walk};
+use crate::{files, manifests, superseded};
 
 /// The looks of all tables.
 #[derive(Debug, Default)]
@@ -33,7 +34,11 @@ pub(crate) struct DataLook {
     asked: TableLook,
     pub(crate) partitions: Vec<(PartitionValues, ObservedPartition)>,
     pub(crate) indexes: Option<Vec<ObservedIndex>>,
+    #[serde(default)]
+    pub(crate) versions: Option<Vec<String>>,
     pub(crate) directories: Option<Vec<Directory>>,
+    #[serde(default)]
+    pub(crate) vanished: Vec<PartitionValues>,
     pub(crate) manifests: BTreeMap<String, SeenManifest>,
     #[serde(default)]
     pub(crate) runs: Option<BTreeMap<String, SeenRun>>,
@@ -66,6 +71,7 @@ impl DataLooks {
             known.as_mut().map(|(seen, _)| std::mem::take(&mut seen.manifests)).unwrap_or_default();
         let files = known.as_mut().and_then(|(seen, _)| seen.files.take());
         let runs = known.as_mut().and_then(|(seen, _)| seen.runs.take());
+        let versions = known.as_mut().and_then(|(seen, _)| seen.versions.take());
         let is_outdated = known.as_ref().is_some_and(|(_, is_outdated)| *is_outdated);
         let mut seen = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(None),
@@ -87,7 +93,7 @@ impl DataLooks {
                 let indexes = indexes(clients, lane, key, look).await?;
                 let mut directories = None;
                 if let Some(wanted) = &look.directories {
-                    let newest = s3::directories(clients, lane, wanted, &partitions, false).await?;
+                    let newest = walk(clients, lane, wanted, &partitions, false).await?.unregistered;
                     let older = known.directories.unwrap_or_default();
                     let older =
                         older.into_iter().filter(|o| newest.iter().all(|n| n.values != o.values)).collect();
@@ -95,24 +101,32 @@ impl DataLooks {
                     all.extend(newest);
                     directories = Some(all);
                 }
+                // What was gone may be there again.
+                let vanished = directories::still_gone(clients, lane, known.vanished, &partitions).await?;
                 let looked = Looked { newest: ask.now, ..known.looked };
-                DataLook::new(asked, partitions, indexes, directories, looked)
+                DataLook { vanished, ..DataLook::new(asked, partitions, indexes, directories, looked) }
             }
             (_, DataReading::Whole) | (None, DataReading::Newest) => {
                 let partitions = partitions(clients, lane, key, look).await?;
                 let indexes = indexes(clients, lane, key, look).await?;
-                let directories = match &look.directories {
-                    Some(wanted) => Some(s3::directories(clients, lane, wanted, &partitions, true).await?),
-                    None => None,
-                };
+                let (mut directories, mut vanished) = (None, Vec::new());
+                if let Some(wanted) = &look.directories {
+                    let found = walk(clients, lane, wanted, &partitions, true).await?;
+                    (directories, vanished) = (Some(found.unregistered), found.vanished);
+                }
                 let looked = Looked { newest: ask.now, whole: ask.now };
-                DataLook::new(asked, partitions, indexes, directories, looked)
+                DataLook { vanished, ..DataLook::new(asked, partitions, indexes, directories, looked) }
             }
         };
         // A run that asks anew may bring files that say other columns.
         let brings_columns =
             look.is_of_columns() && look.manifests.iter().any(|one| !manifests.contains_key(&one.sha256));
         seen.manifests = manifests::look(clients, lane, &look.manifests, manifests).await?;
+        seen.versions = match ask.data {
+            _ if !look.versions => None,
+            DataReading::Known if !is_outdated => versions,
+            _ => Some(glue::versions::get(clients, lane, &key.database, &key.table).await?),
+        };
         seen.runs = match &look.runs {
             Some(root) if ask.data != DataReading::Known || is_outdated => {
                 Some(superseded::look(clients, lane, key, root, &runs.unwrap_or_default()).await?)
@@ -180,7 +194,9 @@ impl DataLook {
             indexes,
             directories,
             looked,
+            vanished: Vec::new(),
             manifests: BTreeMap::new(),
+            versions: None,
             runs: None,
             files: None,
         }
@@ -224,5 +240,7 @@ async fn partitions(
 
 fn unregistered(all: Vec<Directory>, look: &TableLook, partitions: &Partitions) -> Vec<Directory> {
     let Some(wanted) = &look.directories else { return Vec::new() };
-    all.into_iter().filter(|directory| !s3::is_registered(&directory.values, wanted, partitions)).collect()
+    all.into_iter()
+        .filter(|directory| !directories::is_registered(&directory.values, wanted, partitions))
+        .collect()
 }

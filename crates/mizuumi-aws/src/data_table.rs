@@ -80,6 +80,9 @@ impl TablePort {
             TableStep::DeleteSuperseded { root, owner, runs } => {
                 superseded::delete(clients, errand, key, owner, root, runs).await
             }
+            TableStep::DeleteVersions(versions) => {
+                glue::versions::delete(clients, errand, database, table, versions).await
+            }
             TableStep::CreateIndex { name, keys } => {
                 partition_indexes::create(clients, errand, database, table, name, keys).await
             }
@@ -111,7 +114,9 @@ impl Port<Tables> for TablePort {
             if let Some(seen) = looking.await? {
                 world.partitions = look.partitions.then(|| seen.partitions.into_iter().collect());
                 world.indexes = seen.indexes;
+                world.versions = seen.versions;
                 world.directories = seen.directories;
+                world.vanished = seen.vanished;
                 world.manifests = seen.manifests;
                 world.runs = seen.runs;
                 world.files = seen.files;
@@ -144,6 +149,7 @@ impl Port<Tables> for TablePort {
             | TableStep::MarkSuperseded { .. }
             | TableStep::UnmarkSuperseded { .. }
             | TableStep::DeleteSuperseded { .. }
+            | TableStep::DeleteVersions(_)
             | TableStep::CreateIndex { .. }
             | TableStep::DeleteIndex { .. } => self.looks.outdate(key),
         }

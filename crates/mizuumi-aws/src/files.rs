@@ -62,7 +62,7 @@ impl Places<'_> {
             places.extend(all.iter().rev().take(PLACES).map(|(_, location)| (*location).to_owned()));
         }
         places.extend(look.places.iter().cloned());
-        places.truncate(if look.columns.is_some() { PLACES } else { 1 });
+        places.truncate(if look.columns.is_some() || look.times { PLACES } else { 1 });
         places
     }
 }
@@ -77,17 +77,19 @@ pub(crate) async fn look(
     known: Option<SeenFiles>,
     everywhere: bool,
 ) -> Result<Option<SeenFiles>, Failure> {
-    let pages = if look.location.is_some() { PAGES_OF_A_TABLE } else { PAGES };
+    let pages = if look.location.is_some() || look.times { PAGES_OF_A_TABLE } else { PAGES };
+    // Where nothing depends on them, files are only counted.
+    let counts_only = look.columns.is_none() && !look.times;
     for place in places.newest(look) {
         let is_known = known.as_ref().is_some_and(|known| known.location.as_deref() == Some(place.as_str()));
-        if is_known && look.columns.is_none() && !everywhere {
+        if is_known && counts_only && !everywhere {
             return Ok(known);
         }
         let files = match s3::files(clients, lane, &place, pages).await {
-            Ok(files) if files.is_empty() && look.columns.is_some() => continue,
+            Ok(files) if files.is_empty() && !counts_only => continue,
             Ok(files) => files,
-            Err(_) if look.columns.is_none() => return Ok(known),
-            Err(failure) if failure.class.is_transient() => return Err(failure),
+            Err(_) if counts_only => return Ok(known),
+            Err(failure) if look.columns.is_none() || failure.class.is_transient() => return Err(failure),
             Err(failure) => {
                 let why = SeenSchema::Unreadable(failure.to_string());
                 return Ok(Some(nothing(Some(place), Some(why))));

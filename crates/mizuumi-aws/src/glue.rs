@@ -2,6 +2,7 @@
 
 mod convert;
 pub(crate) mod partition_indexes;
+pub(crate) mod versions;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -436,12 +437,21 @@ fn refused(
     values: &[String],
     detail: Option<&aws_sdk_glue::types::ErrorDetail>,
 ) -> Failure {
+    refused_part(operation, &format!("partition [{}]", values.join(", ")), detail)
+}
+
+/// What Glue says of a part of a batch that it did not take.
+fn refused_part(
+    operation: &'static str,
+    what: &str,
+    detail: Option<&aws_sdk_glue::types::ErrorDetail>,
+) -> Failure {
     let code = detail.and_then(|d| d.error_code()).unwrap_or("no code");
     let said = detail.and_then(|d| d.error_message()).unwrap_or("no message");
     Failure {
         operation,
         class: classify(code).unwrap_or(Class::Unknown),
-        message: format!("partition [{}]: {code}: {said}", values.join(", ")),
+        message: format!("{what}: {code}: {said}"),
     }
 }
 

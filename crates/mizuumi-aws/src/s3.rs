@@ -1,8 +1,6 @@
-//! Which directories under a table's root name partitions, whether their data is all there, and what lies in a run's.
-//!
-//! Directories are walked level by level with a delimiter, so that the cost follows the number of directories, not of
-//! objects; only those that are not registered yet are looked into.
+//! What lies in S3: lists, and the files of tables and runs.
 
+pub(crate) mod directories;
 pub(crate) mod objects;
 
 use std::collections::BTreeMap;
@@ -10,8 +8,7 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::Object;
 use jiff::Timestamp;
-use mizuumi_core::data_table::world::{Directory, DirectoryLook};
-use mizuumi_core::data_table::{ObservedPartition, PartitionValues};
+use mizuumi_core::data_table::PartitionValues;
 use mizuumi_core::ingest_run::plan::MARKER;
 use mizuumi_core::ingest_run::world::{Output, OutputLook, OutputPartition};
 use mizuumi_core::publication::hexadecimal;
@@ -21,84 +18,12 @@ use sha2::{Digest, Sha256};
 use crate::clients::ProfileClients;
 use crate::gateway::api;
 
-/// On each level but the last, a look for new data goes into so many directories: the newest, and the one before it for
-/// what comes late at the turn of a month.
-const NEWEST: usize = 2;
-
-/// The directories that no partition stands for yet; only the newest ones, unless all are asked for.
-pub(crate) async fn directories(
-    clients: &ProfileClients,
-    lane: Lane,
-    look: &DirectoryLook,
-    registered: &BTreeMap<PartitionValues, ObservedPartition>,
-    everywhere: bool,
-) -> Result<Vec<Directory>, Failure> {
-    let (bucket, root) = bucket_and_prefix(&look.location)?;
-    let mut level: Vec<(PartitionValues, String)> = vec![(Vec::new(), root)];
-    for (depth, key) in look.keys.iter().enumerate() {
-        let is_last = depth + 1 == look.keys.len();
-        let mut next = Vec::new();
-        for (values, prefix) in level {
-            let mut children = Vec::new();
-            for child in child_prefixes(clients, lane, &bucket, &prefix).await? {
-                if let Some(value) = hive_path::value(child.strip_prefix(&prefix).unwrap_or_default(), key) {
-                    let mut values = values.clone();
-                    values.push(value);
-                    children.push((values, child));
-                }
-            }
-            if !everywhere && !is_last {
-                children.sort_by_cached_key(|(values, _)| by_number(values.last()));
-                children.drain(..children.len().saturating_sub(NEWEST));
-            }
-            next.extend(children);
-        }
-        level = next;
-    }
-    let mut directories = Vec::new();
-    for (values, prefix) in level.into_iter().filter(|(values, _)| !is_registered(values, look, registered)) {
-        directories.push(look_into(clients, lane, &bucket, values, &prefix, look.marker.as_deref()).await?);
-    }
-    Ok(directories)
-}
-
 fn bucket_and_prefix(location: &str) -> Result<(String, String), Failure> {
     s3_uri::bucket_and_prefix(location).ok_or_else(|| Failure {
         operation: "s3:ListObjectsV2",
         class: Class::Invalid,
         message: format!("'{location}' is no S3 location"),
     })
-}
-
-/// Whether a partition stands for the directory of these values. One that is registered elsewhere counts as not
-/// registered: the table's root may have moved.
-pub(crate) fn is_registered(
-    values: &PartitionValues,
-    look: &DirectoryLook,
-    registered: &BTreeMap<PartitionValues, ObservedPartition>,
-) -> bool {
-    let location = registered.get(values).and_then(|partition| partition.location.as_deref());
-    location.is_some_and(|location| s3_uri::lies_under(location, &s3_uri::canonical(&look.location)))
-}
-
-/// The order of values in which 10 comes after 9.
-fn by_number(value: Option<&String>) -> (Option<u64>, String) {
-    let value = value.cloned().unwrap_or_default();
-    (value.parse().ok(), value)
-}
-
-async fn child_prefixes(
-    clients: &ProfileClients,
-    lane: Lane,
-    bucket: &str,
-    prefix: &str,
-) -> Result<Vec<String>, Failure> {
-    let mut all = Vec::new();
-    pages(clients, lane, (bucket, prefix), Some("/"), usize::MAX, |page| {
-        all.extend(page.common_prefixes().iter().filter_map(|p| p.prefix()).map(str::to_owned));
-    })
-    .await?;
-    Ok(all)
 }
 
 /// The pages of a list of what begins with a prefix, in the order of the keys; so many of them at most.
@@ -129,29 +54,6 @@ async fn pages(
         }
     }
     Ok(())
-}
-
-async fn look_into(
-    clients: &ProfileClients,
-    lane: Lane,
-    bucket: &str,
-    values: PartitionValues,
-    prefix: &str,
-    marker: Option<&str>,
-) -> Result<Directory, Failure> {
-    let mut newest: Option<Timestamp> = None;
-    let mut has_marker = false;
-    pages(clients, lane, (bucket, prefix), None, usize::MAX, |page| {
-        for object in page.contents() {
-            let path = object.key().and_then(|key| key.strip_prefix(prefix)).unwrap_or_default();
-            has_marker |= marker == Some(path);
-            if is_data(path) {
-                newest = newest.max(written(object));
-            }
-        }
-    })
-    .await?;
-    Ok(Directory { values, location: format!("s3://{bucket}/{prefix}"), has_marker, newest })
 }
 
 /// What lies in a run's directory, by partition.
@@ -268,13 +170,6 @@ fn is_data(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_tenth_month_comes_after_the_ninth() {
-        let mut months: Vec<String> = ["10", "9", "1", "x"].map(str::to_owned).to_vec();
-        months.sort_by_cached_key(|month| by_number(Some(month)));
-        assert_eq!(months, ["x", "1", "9", "10"]);
-    }
 
     #[test]
     fn a_partition_is_named_by_the_first_directories_of_a_path() {

@@ -25,6 +25,7 @@ pub mod report;
 pub mod simulate;
 pub mod storage;
 pub mod superseded;
+pub mod versions;
 pub mod world;
 
 use std::fmt;

@@ -43,6 +43,8 @@ pub enum Source {
     },
     /// When the newest partition was registered.
     PartitionCreation,
+    /// When the newest file was written.
+    S3LastModified,
     /// A parameter of the Glue table.
     GlueParameter(api::GlueParameterSource),
     /// The newest published run.
@@ -53,7 +55,7 @@ impl Source {
     /// Whether it has to look at the partitions.
     #[must_use]
     pub const fn is_of_partitions(&self) -> bool {
-        matches!(self, Self::PartitionValue { .. } | Self::PartitionCreation)
+        matches!(self, Self::PartitionValue { .. } | Self::PartitionCreation | Self::S3LastModified)
     }
 }
 
@@ -142,6 +144,7 @@ impl Policy {
                 (FreshnessSourceType::Reported, _) => sources.push(Source::Reported),
                 (FreshnessSourceType::Manifest, _) => sources.push(Source::Manifest),
                 (FreshnessSourceType::PartitionCreation, _) => sources.push(Source::PartitionCreation),
+                (FreshnessSourceType::S3LastModified, _) => sources.push(Source::S3LastModified),
                 (FreshnessSourceType::GlueParameter, (_, Some(parameter))) => {
                     sources.push(Source::GlueParameter(parameter.clone()));
                 }

@@ -187,3 +187,54 @@ async fn a_parameter_that_another_program_writes_makes_the_table_fresh() {
         "it is not ours"
     );
 }
+
+#[tokio::test]
+async fn the_newest_file_of_the_newest_partition_says_when_data_was_written() {
+    let team = Team::new("written").await;
+    let _controller = Controller::start(&team).await;
+    let freshness = json!({ "sources": [{ "type": "S3LastModified" }], "maxAge": { "error": "2h" } });
+    team.create_ready("plain", json!({ "freshness": freshness })).await;
+    assert_eq!(reason_of(&team.get("plain").await, "Fresh"), "NeverObserved");
+    team.aws.put("plain/part-0", "x").await;
+    team.annotate("plain", json!({ "mizuumi.dev/requested-at": "now" })).await;
+    let table = team.fresh("plain", "Fresh").await;
+    let told = table.status.and_then(|status| status.freshness).expect("freshness");
+    assert_eq!(told.data_time, None);
+    assert!(told.loaded_at.is_some_and(|written| written >= ago(600)), "{told:?}");
+
+    let spec = json!({
+        "partitionKeys": [{ "name": "day", "type": "string" }],
+        "partitions": { "mode": "Discovered", "marker": "_SUCCESS" },
+        "freshness": freshness,
+    });
+    for object in ["day=2/part-0", "day=2/_SUCCESS"] {
+        team.aws.put(&format!("keyed/{object}"), "x").await;
+    }
+    team.create_ready("keyed", spec).await;
+    let loaded = async || {
+        let status = team.get("keyed").await.status;
+        status.and_then(|status| status.freshness).and_then(|freshness| freshness.loaded_at)
+    };
+    let first = team.fresh("keyed", "Fresh").await;
+    let first = first.status.and_then(|status| status.freshness).and_then(|told| told.loaded_at);
+    // S3 tells whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    for object in ["day=1/part-0", "day=1/_SUCCESS"] {
+        team.aws.put(&format!("keyed/{object}"), "x").await;
+    }
+    team.annotate("keyed", json!({ "mizuumi.dev/requested-at": "once" })).await;
+    team.eventually("keyed", "the backfill is registered", async || {
+        ensure!(team.aws.partition_values("keyed").await == ["1", "2"]);
+        Ok(())
+    })
+    .await;
+    team.ready("keyed").await;
+    assert_eq!(loaded().await, first, "a backfill makes nothing fresh");
+    team.aws.put("keyed/day=2/part-1", "x").await;
+    team.annotate("keyed", json!({ "mizuumi.dev/requested-at": "twice" })).await;
+    team.eventually("keyed", "the new file is told", async || {
+        ensure!(loaded().await > first);
+        Ok(())
+    })
+    .await;
+}

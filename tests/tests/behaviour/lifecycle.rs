@@ -383,3 +383,45 @@ async fn a_database_is_made_on_request_and_never_deleted() {
     team.delete_wholly("orders").await;
     assert_eq!(get().await, Some(made));
 }
+
+#[tokio::test]
+async fn so_many_earlier_versions_stay_as_the_spec_says() {
+    let team = Team::new("versions").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("orders", json!({})).await;
+    for text in ["one", "two", "three", "four"] {
+        team.change("orders", json!({ "description": text })).await;
+        team.ready("orders").await;
+    }
+    assert_eq!(team.aws.versions("orders").await, 5);
+    team.change("orders", json!({ "keepVersions": 2 })).await;
+    let note = team.event("orders", "VersionsDeleted").await;
+    assert!(note.contains("delete 2 earlier versions of the definition: '0', '1'"), "{note}");
+    team.ready("orders").await;
+    assert_eq!(team.aws.versions("orders").await, 3);
+    assert_eq!(team.aws.existing("orders").await.description(), Some("four"));
+    team.change("orders", json!({ "description": "five" })).await;
+    team.ready("orders").await;
+    team.annotate("orders", json!({ "mizuumi.dev/requested-at": "now" })).await;
+    team.eventually("orders", "the next look takes the next version with it", async || {
+        let versions = team.aws.versions("orders").await;
+        ensure!(versions == 3, "there are {versions}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_commit_is_told_with_the_change_that_it_made() {
+    let team = Team::new("commit").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("orders", json!({ "producer": "daily-orders" })).await;
+    assert_eq!(team.aws.parameter("orders", "mizuumi.producer").await.as_deref(), Some("daily-orders"));
+    assert_eq!(team.aws.parameter("orders", "mizuumi.commit").await, None);
+    team.annotate("orders", json!({ "mizuumi.dev/commit": "0c1f3a9" })).await;
+    let versions = team.aws.versions("orders").await;
+    team.change("orders", json!({ "description": "Orders" })).await;
+    team.ready("orders").await;
+    assert_eq!(team.aws.parameter("orders", "mizuumi.commit").await.as_deref(), Some("0c1f3a9"));
+    assert_eq!(team.aws.versions("orders").await, versions + 1, "the commit alone wrote nothing");
+}

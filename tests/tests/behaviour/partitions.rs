@@ -156,3 +156,61 @@ async fn projected_partitions_are_parameters_that_come_and_go_with_the_mode() {
     assert_eq!(parameter("projection.day.range").await, None);
     assert_eq!(reason_of(&changed, "Compatible"), "EnginesAgree");
 }
+
+#[tokio::test]
+async fn a_partition_whose_directory_is_gone_is_pruned_and_comes_back_with_it() {
+    let team = Team::new("pruned").await;
+    let _controller = Controller::start(&team).await;
+    let days = ["day=1/", "day=2/", "day=3/"];
+    for day in days {
+        team.aws.put(&format!("orders/{day}part-0"), "x").await;
+        team.aws.put(&format!("orders/{day}_SUCCESS"), "").await;
+    }
+    team.create_ready("orders", keyed(&json!({ "mode": "Discovered", "marker": "_SUCCESS" }))).await;
+    assert_eq!(team.aws.partition_values("orders").await, ["1", "2", "3"]);
+    // Somebody else's: no directory of it has ever been there.
+    team.aws.create_partition("orders", &["0"], &format!("{}day=0/", team.location("orders"))).await;
+    for name in ["part-0", "_SUCCESS"] {
+        team.aws.delete_object(&format!("orders/day=2/{name}")).await;
+    }
+    team.annotate("orders", json!({ "mizuumi.dev/requested-at": "first" })).await;
+    team.sweeps(2).await;
+    assert_eq!(team.aws.partition_values("orders").await, ["0", "1", "2", "3"], "nobody asked for it");
+    team.change("orders", json!({ "partitions": { "prune": true } })).await;
+    let note = team.event("orders", "PartitionsRemoved").await;
+    assert!(note.contains("remove 1 partition from the catalog (data stays): [2]"), "{note}");
+    team.ready("orders").await;
+    assert_eq!(team.aws.partition_values("orders").await, ["0", "1", "3"]);
+    for name in ["part-0", "_SUCCESS"] {
+        team.aws.put(&format!("orders/day=2/{name}"), "x").await;
+    }
+    team.annotate("orders", json!({ "mizuumi.dev/requested-at": "second" })).await;
+    team.eventually("orders", "the partition is back", async || {
+        ensure!(team.aws.partition_values("orders").await == ["0", "1", "2", "3"]);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_goes_so_far_back_as_the_spec_says() {
+    let team = Team::new("lookback").await;
+    let _controller = Controller::start(&team).await;
+    for month in 1..=4 {
+        team.aws.put(&format!("orders/month={month}/day=1/_SUCCESS"), "").await;
+    }
+    let spec = json!({
+        "partitionKeys": [{ "name": "month", "type": "int" }, { "name": "day", "type": "int" }],
+        "partitions": { "mode": "Discovered", "marker": "_SUCCESS", "lookback": 3, "prune": true },
+    });
+    team.create_ready("orders", spec).await;
+    assert_eq!(team.aws.partition_values("orders").await, ["2/1", "3/1", "4/1"]);
+    // The oldest is passed over from now on, and is not taken for gone.
+    team.aws.put("orders/month=5/day=1/_SUCCESS", "").await;
+    team.annotate("orders", json!({ "mizuumi.dev/requested-at": "first" })).await;
+    team.eventually("orders", "the new one is there, and the old one stays", async || {
+        ensure!(team.aws.partition_values("orders").await == ["2/1", "3/1", "4/1", "5/1"]);
+        Ok(())
+    })
+    .await;
+}

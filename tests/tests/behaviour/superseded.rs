@@ -99,6 +99,10 @@ async fn without_being_asked_for_nothing_goes_and_too_short_a_time_is_refused() 
     assert_eq!(data(&team, "first").await, 3);
     team.change("orders", json!({ "partitions": { "keepSuperseded": "23h" } })).await;
     let told = team.reason("orders", "SpecInvalid").await;
-    assert!(told.message.contains("spec.partitions.keepSuperseded: must be at least 24h"), "{}", told.message);
+    assert!(
+        told.message.contains("spec.partitions.keepSuperseded: must be at least 24h"),
+        "{}",
+        told.message
+    );
     assert_eq!(data(&team, "first").await, 3);
 }

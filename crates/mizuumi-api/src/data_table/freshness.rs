@@ -60,6 +60,8 @@ pub enum FreshnessSourceType {
     PartitionValue,
     /// The newest partition in the catalog says when it was registered, and so when its data was there at the latest.
     PartitionCreation,
+    /// The newest file of the newest partition, or of a table without partition keys, says when it was written.
+    S3LastModified,
     /// A parameter of the Glue table says it, which another program writes.
     GlueParameter,
     /// With `partitions.mode: Published`: the newest published run says it, by `spec.external.dataTime` and by when its

@@ -75,6 +75,16 @@ pub fn read(policy: &Policy, desired: &DesiredTable, world: &TableWorld) -> Read
                     });
                 }
             }
+            Source::S3LastModified => {
+                let Some(files) = &world.files else { return Reading::NotAsked };
+                if let Some(written) = files.newest {
+                    return Reading::Known(Clock {
+                        source: FreshnessSourceType::S3LastModified,
+                        data_time: None,
+                        loaded_at: Some(written),
+                    });
+                }
+            }
             Source::Manifest => {
                 let Some(newest) = publishing::newest(desired, world) else { return Reading::NotAsked };
                 if let Some(RunTimes { data_time, loaded_at }) = newest

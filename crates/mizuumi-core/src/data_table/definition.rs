@@ -16,6 +16,10 @@ pub const APPLIED_PARAMETER: &str = "mizuumi.applied";
 pub const LAYER_PARAMETER: &str = "mizuumi.layer";
 /// The parameter that says which columns partitions have: of a table those that they are to have, of a partition its own.
 pub const COLUMNS_PARAMETER: &str = "mizuumi.columns";
+/// The parameter that names the job that makes the data.
+pub const PRODUCER_PARAMETER: &str = "mizuumi.producer";
+/// The parameter that names the commit by which the table was changed last.
+pub const COMMIT_PARAMETER: &str = "mizuumi.commit";
 /// Every parameter of ours but the freshness ones begins so.
 pub const OUR_PREFIX: &str = "mizuumi.";
 

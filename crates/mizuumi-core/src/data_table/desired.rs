@@ -41,6 +41,12 @@ pub struct DesiredTable {
     pub team: Option<String>,
     /// Layer of the lake.
     pub layer: Option<api::Layer>,
+    /// The job that makes the data.
+    pub producer: Option<String>,
+    /// The commit that the resource was applied from.
+    pub commit: Option<String>,
+    /// How many earlier versions Glue keeps; not ours to delete if none.
+    pub keeps_versions: Option<usize>,
     /// Columns; where they come from the data, those that are known of it already.
     pub columns: Vec<Column>,
     /// How columns are learnt from the data; none if the spec says them.
@@ -111,11 +117,22 @@ pub enum PartitionPolicy {
     /// These, and of ours no others.
     Declared(BTreeMap<PartitionValues, String>),
     /// Those that directories say.
-    Discovered(Completeness),
+    Discovered(Discovery),
     /// None: Athena computes them from these table parameters.
     Projected(BTreeMap<String, String>),
     /// Those that runs bring.
     Published(Published),
+}
+
+/// How directories say partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovery {
+    /// When a directory counts as complete.
+    pub completeness: Completeness,
+    /// Into so many of the newest directories of each level but the last is looked; into all if none.
+    pub lookback: Option<usize>,
+    /// Whether a partition leaves the catalog whose directory is gone.
+    pub prunes: bool,
 }
 
 /// When a directory counts as complete.
@@ -215,6 +232,9 @@ impl DesiredTable {
             description: spec.description.clone().filter(|text| !text.is_empty()),
             team: spec.owner.clone(),
             layer: spec.layer,
+            producer: spec.producer.clone(),
+            commit: commit(object),
+            keeps_versions: spec.keep_versions.and_then(|number| usize::try_from(number).ok()),
             columns,
             learning,
             partition_keys,
@@ -253,16 +273,19 @@ impl DesiredTable {
     /// What has to be looked at besides the definition.
     #[must_use]
     pub fn look(&self) -> TableLook {
-        let by_partition =
-            self.freshness.as_ref().is_some_and(|policy| policy.sources.iter().any(Source::is_of_partitions));
+        let sources = self.freshness.iter().flat_map(|policy| &policy.sources);
+        let times = sources.clone().any(|source| *source == Source::S3LastModified);
+        let by_partition = sources.clone().any(Source::is_of_partitions) && !self.partition_keys.is_empty();
         let directories = match &self.partitions {
-            Some(PartitionPolicy::Discovered(completeness)) => Some(DirectoryLook {
+            Some(PartitionPolicy::Discovered(discovery)) => Some(DirectoryLook {
                 location: self.location.clone(),
                 keys: self.partition_keys.iter().map(|key| key.name.clone()).collect(),
-                marker: match completeness {
+                marker: match &discovery.completeness {
                     Completeness::Marker(name) => Some(name.clone()),
                     Completeness::Quiet(_) => None,
                 },
+                lookback: discovery.lookback,
+                prunes: discovery.prunes,
             }),
             _ => None,
         };
@@ -274,11 +297,12 @@ impl DesiredTable {
         };
         let partitions =
             by_partition || registered || (self.learning.is_some() && !self.partition_keys.is_empty());
-        let files = (partitions || self.learning.is_some()).then(|| FilesLook {
+        let files = (partitions || times || self.learning.is_some()).then(|| FilesLook {
             location: self.partition_keys.is_empty().then(|| self.location.clone()),
             places: if self.learning.is_some() { self.places() } else { Vec::new() },
             columns: self.learning.as_ref().map(|learning| learning.format),
             by_place: finds_by_place(&self.storage),
+            times,
         });
         let manifests = match &self.partitions {
             Some(PartitionPolicy::Published(published)) => published.look(),
@@ -287,7 +311,16 @@ impl DesiredTable {
         let runs = publishing::policy(self)
             .filter(|published| published.keeps_superseded.is_some())
             .map(|published| published.root.clone());
-        TableLook { partitions, indexes: self.indexes.is_some(), directories, manifests, runs, files }
+        let versions = self.keeps_versions.is_some();
+        TableLook {
+            partitions,
+            indexes: self.indexes.is_some(),
+            versions,
+            directories,
+            manifests,
+            runs,
+            files,
+        }
     }
 
     /// Where files are of partitions that need not be registered yet, the newest first.
@@ -515,17 +548,10 @@ fn partition_policy(
             Some(PartitionPolicy::Declared(declared(partitions, spec, installation, problems)))
         }
         PartitionMode::Discovered => {
-            if let Some(marker) = &partitions.marker {
-                return Some(PartitionPolicy::Discovered(Completeness::Marker(marker.clone())));
-            }
-            let quiet = partitions.quiet_period.as_ref().unwrap_or(&installation.partitions.quiet_period);
-            match quiet.length() {
-                Ok(length) => Some(PartitionPolicy::Discovered(Completeness::Quiet(length))),
-                Err(error) => {
-                    problems.push(Problem::invalid("spec.partitions.quietPeriod", error.to_string()));
-                    None
-                }
-            }
+            let lookback = partitions.lookback.and_then(|number| usize::try_from(number).ok());
+            let prunes = partitions.prune == Some(true);
+            let completeness = completeness(partitions, installation, problems)?;
+            Some(PartitionPolicy::Discovered(Discovery { completeness, lookback, prunes }))
         }
         PartitionMode::Projected => {
             let projection = partitions.projection.as_ref()?;
@@ -550,6 +576,31 @@ fn partition_policy(
                 keeps_superseded,
                 asked: None,
             }))
+        }
+    }
+}
+
+/// The commit that an object says that it was applied from, unless that is no such name.
+fn commit(object: &DataTable) -> Option<String> {
+    let commit = object.metadata.annotations.as_ref()?.get(annotation::COMMIT)?;
+    let is_name = !commit.is_empty() && commit.len() <= 255 && commit.chars().all(|c| c.is_ascii_graphic());
+    is_name.then(|| commit.clone())
+}
+
+fn completeness(
+    partitions: &api::Partitions,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) -> Option<Completeness> {
+    if let Some(marker) = &partitions.marker {
+        return Some(Completeness::Marker(marker.clone()));
+    }
+    let quiet = partitions.quiet_period.as_ref().unwrap_or(&installation.partitions.quiet_period);
+    match quiet.length() {
+        Ok(length) => Some(Completeness::Quiet(length)),
+        Err(error) => {
+            problems.push(Problem::invalid("spec.partitions.quietPeriod", error.to_string()));
+            None
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::definition::{
-    APPLIED_PARAMETER, COLUMNS_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, TableDefinition,
+    APPLIED_PARAMETER, COLUMNS_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, PRODUCER_PARAMETER,
+    TableDefinition,
 };
 use super::desired::DesiredTable;
 use super::layout;
@@ -84,14 +85,15 @@ pub fn changes(have: &TableDefinition, to: &TableDefinition) -> Vec<Change> {
     changes
 }
 
-/// Whether only marks and freshness change: no schema version is worth keeping for that. The layer is the spec's word.
+/// Whether only marks and freshness change: no schema version is worth keeping for that. Layer and producer are the spec's
+/// words.
 #[must_use]
 pub fn is_bookkeeping(changes: &[Change], desired: &DesiredTable) -> bool {
     let names = &desired.freshness_parameters;
     let freshness = [&names.loaded_at, &names.data_time, &names.fresh_until];
     changes.iter().all(|change| {
         change.path.strip_prefix("parameters.").is_some_and(|key| {
-            (key.starts_with(OUR_PREFIX) && key != LAYER_PARAMETER)
+            (key.starts_with(OUR_PREFIX) && ![LAYER_PARAMETER, PRODUCER_PARAMETER].contains(&key))
                 || freshness.iter().any(|name| *name == key)
         })
     })

@@ -1,10 +1,11 @@
 //! What one engine reads in a table and another does not, told before somebody finds out by a query.
 
 use mizuumi_api::Reason;
-use mizuumi_api::data_table::Engine;
+use mizuumi_api::data_table::{Engine, Layer};
 
 use super::avro;
-use super::definition::TableDefinition;
+use super::definition::{LAYER_PARAMETER, TableDefinition};
+use super::storage::TEXT_INPUT;
 use crate::hive_type;
 
 /// Something that engines do not read alike.
@@ -34,6 +35,7 @@ pub fn findings(table: &TableDefinition, engines: &[Engine]) -> Vec<Finding> {
         header(table),
         open_csv(table),
         avro_small(table),
+        text(table),
     ];
     all.into_iter()
         .flatten()
@@ -147,6 +149,23 @@ fn avro_small(table: &TableDefinition) -> Option<Finding> {
     ))
 }
 
+/// Text in a layer that people query: every query reads every byte of every column, and a value that is no number is only
+/// found out by a query that fails or answers null.
+fn text(table: &TableDefinition) -> Option<Finding> {
+    let layer = parameter(table, LAYER_PARAMETER)?;
+    let is_queried = [Layer::Warehouse, Layer::Mart].iter().any(|queried| queried.name() == layer);
+    let is_text = table.input_format.as_deref() == Some(TEXT_INPUT);
+    (is_queried && is_text).then_some(())?;
+    Some(finding(
+        Reason::ParquetDue,
+        &[Engine::Athena, Engine::Hive, Engine::Spark],
+        format!(
+            "its files are text, and its layer is '{layer}': each query reads all of every column; write Parquet or ORC \
+             (`format: parquet`)"
+        ),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -178,7 +197,13 @@ mod tests {
         let parquet = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
         let plain = table(&[], parquet, &["int"]);
         let managed = TableDefinition { table_type: None, ..plain.clone() };
-        let cases: [(TableDefinition, &[Reason]); 11] = [
+        let text = |layer| TableDefinition {
+            input_format: Some(TEXT_INPUT.to_owned()),
+            ..table(&[("mizuumi.layer", layer)], "", &["int"])
+        };
+        let cases: [(TableDefinition, &[Reason]); 13] = [
+            (text("Warehouse"), &[Reason::ParquetDue]),
+            (text("Lake"), &[]),
             (plain, &[]),
             (managed, &[Reason::NotExternal]),
             (table(&[("EXTERNAL", "FALSE")], parquet, &[]), &[Reason::NotExternal]),

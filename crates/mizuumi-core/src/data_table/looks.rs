@@ -52,8 +52,8 @@ pub(super) fn of(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> 
         Some(PartitionPolicy::Published(_)) if world.manifests.values().any(is_unreadable) => {
             after(looked.newest, desired.looks.least)
         }
-        // Files that say the columns may come without a partition.
-        Some(PartitionPolicy::Declared(_)) | None if look.is_of_columns() => {
+        // Files that say the columns, or how recent the data is, may come without a partition.
+        Some(PartitionPolicy::Declared(_)) | None if look.is_of_new_files() => {
             after(looked.newest, wait(desired, world, now))
         }
         // What is declared or published brings no news of its own accord; only somebody else's changes are looked for.
@@ -116,9 +116,11 @@ impl Arrivals {
         let policy = desired.freshness.as_ref()?;
         let (keys, grain) = policy.sources.iter().find_map(|source| match source {
             Source::PartitionValue { keys, grain } => Some((keys, *grain)),
-            Source::Reported | Source::PartitionCreation | Source::GlueParameter(_) | Source::Manifest => {
-                None
-            }
+            Source::Reported
+            | Source::PartitionCreation
+            | Source::S3LastModified
+            | Source::GlueParameter(_)
+            | Source::Manifest => None,
         })?;
         let mut ends: Vec<(Timestamp, Option<Timestamp>)> = world
             .partitions
@@ -157,14 +159,20 @@ fn state_at(desired: &DesiredTable, world: &TableWorld, moment: Timestamp) -> Op
     judgement(desired, world, moment).map(|judged| judged.state)
 }
 
-const fn is_of_partitions(source: FreshnessSourceType) -> bool {
-    matches!(source, FreshnessSourceType::PartitionValue | FreshnessSourceType::PartitionCreation)
+/// Whether a look at the data is what asks a source.
+const fn is_of_data(source: FreshnessSourceType) -> bool {
+    matches!(
+        source,
+        FreshnessSourceType::PartitionValue
+            | FreshnessSourceType::PartitionCreation
+            | FreshnessSourceType::S3LastModified
+    )
 }
 
 fn judgement(desired: &DesiredTable, world: &TableWorld, moment: Timestamp) -> Option<Judgement> {
     let policy = desired.freshness.as_ref()?;
     match clock::read(policy, desired, world) {
-        clock::Reading::Known(clock) if is_of_partitions(clock.source) => {
+        clock::Reading::Known(clock) if is_of_data(clock.source) => {
             Some(policy.judge(Some(&clock), desired.created, moment))
         }
         _ => None,

@@ -11,11 +11,12 @@ use sha2::{Digest, Sha256};
 
 use super::TableClaim;
 use super::definition::{
-    APPLIED_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, OWNER_PARAMETER, TableDefinition,
+    APPLIED_PARAMETER, COMMIT_PARAMETER, Column, LAYER_PARAMETER, OUR_PREFIX, OWNER_PARAMETER,
+    PRODUCER_PARAMETER, TableDefinition,
 };
 use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::world::TableWorld;
-use super::{cascade, clock, indexes, layout, publishing};
+use super::{cascade, clock, diff, indexes, layout, publishing};
 use crate::hive_type;
 use crate::s3_uri;
 
@@ -64,7 +65,20 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
     }
     tell_freshness(marks, desired, world, &before);
     cascade::lay_over(&mut to, desired, have);
+    tell_commit(&mut to, desired, have);
     to
+}
+
+/// Names the commit by which the table is changed. One that changes nothing here is no reason to write.
+fn tell_commit(to: &mut TableDefinition, desired: &DesiredTable, have: Option<&TableDefinition>) {
+    let changes = |have| !diff::is_bookkeeping(&diff::changes(have, to), desired);
+    if have.is_some_and(|have| is_drift(desired, have) || !changes(have)) {
+        return;
+    }
+    match &desired.commit {
+        Some(commit) => to.parameters.insert(COMMIT_PARAMETER.to_owned(), commit.clone()),
+        None => to.parameters.remove(COMMIT_PARAMETER),
+    };
 }
 
 /// The definition that is there, with nothing of the spec but what its data says: which run it points to, and how recent it
@@ -172,6 +186,9 @@ fn parameters(desired: &DesiredTable) -> BTreeMap<String, String> {
     }
     if let Some(layer) = desired.layer {
         all.insert(LAYER_PARAMETER.to_owned(), layer.name().to_owned());
+    }
+    if let Some(producer) = &desired.producer {
+        all.insert(PRODUCER_PARAMETER.to_owned(), producer.clone());
     }
     if let Some(PartitionPolicy::Projected(projection)) = &desired.partitions {
         all.extend(projection.clone());

@@ -85,9 +85,17 @@ pub fn steps(
         PartitionPolicy::Declared(want) => {
             (declared(want, have, &owner, desired.mode != Mode::ObserveOnly), None)
         }
-        PartitionPolicy::Discovered(completeness) => {
+        PartitionPolicy::Discovered(discovery) => {
             let directories = world.directories.as_deref().unwrap_or_default();
-            discovered(completeness, directories, have, &owner, now)
+            let (mut steps, wake_at) = discovered(&discovery.completeness, directories, have, &owner, now);
+            if discovery.prunes {
+                let is_ours = |values: &&PartitionValues| {
+                    have.get(*values).is_some_and(|partition| partition.owner.as_ref() == Some(&owner))
+                };
+                let gone: Vec<PartitionValues> = world.vanished.iter().filter(is_ours).cloned().collect();
+                steps.extend(batches(&gone, LARGEST_DELETE, TableStep::DeletePartitions));
+            }
+            (steps, wake_at)
         }
         PartitionPolicy::Projected(_) => (Vec::new(), None),
         PartitionPolicy::Published(_) => (published(desired, world), None),

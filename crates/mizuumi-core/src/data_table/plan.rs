@@ -15,7 +15,7 @@ use super::indexes::{self, Next};
 use super::learning::Trouble;
 use super::partitions::{self, PartitionEntry};
 use super::world::{ObservedTable, PartitionValues, TableWorld};
-use super::{TableClaim, TableGoal, learning, looks, merge, publishing, superseded};
+use super::{TableClaim, TableGoal, learning, looks, merge, publishing, superseded, versions};
 use crate::owner;
 use crate::plan::{Goal, Plan, Verdict};
 use crate::s3_uri;
@@ -89,6 +89,8 @@ pub enum TableStep {
         /// The runs, each with since when.
         runs: Vec<(String, Timestamp)>,
     },
+    /// Delete old versions of the definition.
+    DeleteVersions(Vec<String>),
     /// Have an index over the partitions built.
     CreateIndex {
         /// Its name.
@@ -138,6 +140,7 @@ impl TableStep {
             | Self::MarkSuperseded { .. }
             | Self::UnmarkSuperseded { .. }
             | Self::DeleteSuperseded { .. }
+            | Self::DeleteVersions(_)
             | Self::DeleteIndex { .. } => true,
         }
     }
@@ -165,6 +168,7 @@ impl TableStep {
             | Self::MarkSuperseded { .. }
             | Self::UnmarkSuperseded { .. }
             | Self::DeleteSuperseded { .. }
+            | Self::DeleteVersions(_)
             | Self::CreateIndex { .. }
             | Self::DeleteIndex { .. } => (&[], &[]),
         };
@@ -193,6 +197,7 @@ impl TableStep {
             Self::MarkSuperseded { .. } => "RunsSuperseded",
             Self::UnmarkSuperseded { .. } => "RunsInUseAgain",
             Self::DeleteSuperseded { .. } => "SupersededDataDeleted",
+            Self::DeleteVersions(_) => "VersionsDeleted",
             Self::CreateIndex { .. } => "IndexRequested",
             Self::DeleteIndex { .. } => "IndexRemoved",
         }
@@ -215,6 +220,7 @@ impl TableStep {
             | Self::WithdrawPartitions(_)
             | Self::UnmarkSuperseded { .. }
             | Self::DeleteSuperseded { .. }
+            | Self::DeleteVersions(_)
             | Self::DeleteIndex { .. } => '-',
         }
     }
@@ -326,6 +332,10 @@ impl fmt::Display for TableStep {
                 count(runs.len(), "run"),
                 names(runs.iter().map(|(run, _)| run))
             ),
+            Self::DeleteVersions(versions) => {
+                let number = count(versions.len(), "earlier version");
+                write!(f, "delete {number} of the definition: {}", names(versions.iter()))
+            }
             Self::CreateIndex { name, keys } => {
                 write!(f, "build partition index '{name}' over {}", keys.join(", "))
             }
@@ -492,6 +502,9 @@ fn data_steps(
     // Data goes only when nothing else is to be done that it might be needed for.
     if before.is_empty() && steps.is_empty() {
         steps = superseded::steps(desired, world, now);
+    }
+    if before.is_empty() {
+        steps.extend(versions::steps(desired, world));
     }
     (steps, wake_at)
 }

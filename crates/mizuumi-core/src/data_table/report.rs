@@ -10,7 +10,7 @@ use mizuumi_api::{Reason, annotation};
 
 use super::clock;
 use super::definition::{Column, TableDefinition};
-use super::desired::{DesiredTable, Mode, PartitionPolicy};
+use super::desired::{DesiredTable, Discovery, Mode, PartitionPolicy};
 use super::partitions;
 use super::plan::{TableStep, Why};
 use super::publishing;
@@ -304,7 +304,7 @@ fn handled_request(
 fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Option<PartitionsStatus> {
     let partitions = world.partitions.as_ref()?;
     let incomplete = match &desired.partitions {
-        Some(PartitionPolicy::Discovered(completeness)) => world
+        Some(PartitionPolicy::Discovered(Discovery { completeness, .. })) => world
             .directories
             .iter()
             .flatten()

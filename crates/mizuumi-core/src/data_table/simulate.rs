@@ -27,10 +27,14 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                     Some(ObservedTable { definition: (**definition).clone(), version: Some("0".to_owned()) });
             }
         }
-        TableStep::UpdateTable { from_version, to, .. } => {
+        TableStep::UpdateTable { from_version, to, archive, .. } => {
             if let Some(table) = after.table.as_mut().filter(|table| table.version == *from_version) {
                 table.definition = (**to).clone();
-                table.version = Some(next(table.version.as_deref()));
+                let version = next(table.version.as_deref());
+                if let Some(versions) = after.versions.as_mut().filter(|_| *archive) {
+                    versions.insert(0, version.clone());
+                }
+                table.version = Some(version);
             }
         }
         TableStep::DeleteTable { owner } => {
@@ -97,14 +101,13 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 clear_up(runs, step);
             }
         }
-        // Time passes in between: Glue has built it, or taken it down.
-        TableStep::CreateIndex { name, keys } => {
-            if let Some(indexes) = after.indexes.as_mut().filter(|all| all.iter().all(|i| i.name != *name)) {
-                let (name, keys) = (name.clone(), keys.clone());
-                indexes.push(ObservedIndex { name, keys, state: IndexState::Active, errors: Vec::new() });
-                indexes.sort_by(|a, b| a.name.cmp(&b.name));
+        TableStep::DeleteVersions(gone) => {
+            if let Some(versions) = &mut after.versions {
+                versions.retain(|version| !gone.contains(version));
             }
         }
+        // Time passes in between: Glue has built it, or taken it down.
+        TableStep::CreateIndex { name, keys } => build_index(&mut after, name, keys),
         TableStep::DeleteIndex { name } => {
             if let Some(indexes) = &mut after.indexes {
                 indexes.retain(|index| index.name != *name);
@@ -112,6 +115,14 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
         }
     }
     after
+}
+
+fn build_index(after: &mut TableWorld, name: &str, keys: &[String]) {
+    if let Some(indexes) = after.indexes.as_mut().filter(|all| all.iter().all(|i| i.name != name)) {
+        let (name, keys) = (name.to_owned(), keys.to_vec());
+        indexes.push(ObservedIndex { name, keys, state: IndexState::Active, errors: Vec::new() });
+        indexes.sort_by(|a, b| a.name.cmp(&b.name));
+    }
 }
 
 fn clear_up(seen: &mut BTreeMap<String, SeenRun>, step: &TableStep) {

@@ -21,7 +21,7 @@ pub struct StorageClasses {
     pub classification: Option<&'static str>,
 }
 
-const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
+pub(super) const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
 const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
 const LAZY_SIMPLE: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
 

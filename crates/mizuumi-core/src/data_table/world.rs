@@ -25,6 +25,9 @@ pub struct TableLook {
     pub partitions: bool,
     /// The partition indexes.
     pub indexes: bool,
+    /// The versions of the definition.
+    #[serde(default)]
+    pub versions: bool,
     /// The directories in S3.
     pub directories: Option<DirectoryLook>,
     /// Manifests of runs that ask to be published.
@@ -49,6 +52,9 @@ pub struct FilesLook {
     pub columns: Option<Format>,
     /// Whether readers find columns by their place, so that all files have to have them in one order.
     pub by_place: bool,
+    /// Whether they say how recent the data is, so that new ones are looked for where the others were.
+    #[serde(default)]
+    pub times: bool,
 }
 
 /// Which manifest to look at.
@@ -72,6 +78,7 @@ impl TableLook {
     pub const fn is_of_data(&self) -> bool {
         self.partitions
             || self.indexes
+            || self.versions
             || !self.manifests.is_empty()
             || self.runs.is_some()
             || self.files.is_some()
@@ -81,6 +88,12 @@ impl TableLook {
     #[must_use]
     pub fn is_of_columns(&self) -> bool {
         self.files.as_ref().is_some_and(|files| files.columns.is_some())
+    }
+
+    /// Whether new files matter, wherever they come.
+    #[must_use]
+    pub fn is_of_new_files(&self) -> bool {
+        self.files.as_ref().is_some_and(|files| files.columns.is_some() || files.times)
     }
 }
 
@@ -93,6 +106,12 @@ pub struct DirectoryLook {
     pub keys: Vec<String>,
     /// Name of the object that says a directory is complete.
     pub marker: Option<String>,
+    /// Into so many of the newest directories of each level but the last a look at everything goes; into all if none.
+    #[serde(default)]
+    pub lookback: Option<usize>,
+    /// Whether partitions are looked for whose directories are gone.
+    #[serde(default)]
+    pub prunes: bool,
 }
 
 /// A table as it was seen.
@@ -106,8 +125,12 @@ pub struct TableWorld {
     pub partitions: Option<BTreeMap<PartitionValues, ObservedPartition>>,
     /// The partition indexes, if they were looked at.
     pub indexes: Option<Vec<ObservedIndex>>,
+    /// The versions of the definition, the present one first, if they were looked at.
+    pub versions: Option<Vec<String>>,
     /// The directories that no partition under the table's root stands for yet, if they were looked at.
     pub directories: Option<Vec<Directory>>,
+    /// Partitions whose directories are gone, if that was looked for.
+    pub vanished: Vec<PartitionValues>,
     /// The manifests that were looked at, by their SHA-256.
     pub manifests: BTreeMap<String, SeenManifest>,
     /// The runs whose manifests lie there, if they were looked at.

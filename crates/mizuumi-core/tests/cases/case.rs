@@ -184,6 +184,8 @@ impl Case {
             directories: look.directories.map(|_| directories),
             manifests: BTreeMap::new(),
             runs: None,
+            versions: None,
+            vanished: Vec::new(),
             files: look.files.map(|files| SeenFiles {
                 location: Some("s3://lake/team/flights/".to_owned()),
                 health: FilesHealth::of(vec![1024, 64 * 1024 * 1024]),

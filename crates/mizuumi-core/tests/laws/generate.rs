@@ -171,7 +171,7 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
                         let columns: Vec<Value> = all[..keys].iter().map(column).collect();
                         Some(json!({ "mode": "Projected", "projection": { "columns": columns } }))
                     }
-                    "Quiet" => Some(json!({ "mode": "Discovered", "quietPeriod": "1h" })),
+                    "Quiet" => Some(json!({ "mode": "Discovered", "quietPeriod": "1h", "prune": true })),
                     _ => None,
                 };
                 spec.extend(partitions.map(|partitions| ("partitions".to_owned(), partitions)));
@@ -287,6 +287,8 @@ impl Seed {
             table: table.map(|definition| ObservedTable { definition, version: Some("7".to_owned()) }),
             manifests: BTreeMap::new(),
             runs: None,
+            versions: None,
+            vanished: self.partitions.keys().take(2).cloned().collect(),
             files: look.files.map(|files| SeenFiles {
                 location: Some("s3://lake/team/flights/".to_owned()),
                 health: FilesHealth::of(vec![1]),

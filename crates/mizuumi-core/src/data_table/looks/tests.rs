@@ -43,6 +43,8 @@ fn world(days: &[&str], hours: i64, looked: &str) -> TableWorld {
         directories: Some(Vec::new()),
         manifests: BTreeMap::new(),
         runs: None,
+        versions: None,
+        vanished: Vec::new(),
         files: None,
         looked: Some(Looked { newest: at(looked), whole: at("2026-11-22T00:00:00Z") }),
     }
