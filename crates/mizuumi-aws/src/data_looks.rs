@@ -1,11 +1,11 @@
 //! What the last look at each table's data saw: its partitions, their indexes, the directories that no partition stands for,
 //! and its newest files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use mizuumi_core::data_table::superseded::SeenRun;
-use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, SeenFiles, SeenManifest};
+use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, RunsLook, SeenFiles, SeenManifest};
 use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,10 @@ pub(crate) struct DataLooks {
 #[derive(Debug)]
 struct Kept {
     look: Packed<DataLook>,
-    /// Whether partitions or indexes were written since.
+    /// Whether something was written since.
     is_outdated: bool,
+    /// The partitions that were written since, or may have been.
+    written: BTreeSet<PartitionValues>,
 }
 
 /// A look at a table's data.
@@ -73,14 +75,16 @@ impl DataLooks {
         let runs = known.as_mut().and_then(|(seen, _)| seen.runs.take());
         let versions = known.as_mut().and_then(|(seen, _)| seen.versions.take());
         let is_outdated = known.as_ref().is_some_and(|(_, is_outdated)| *is_outdated);
+        let mut written = self.written(key);
         let mut seen = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(None),
             (Some((known, false)), DataReading::Known) => {
                 DataLook { indexes: indexes(clients, lane, key, look).await?, ..known }
             }
             // Written since: what became of the partitions has to be seen, and no directory changes by it.
-            (Some((known, true)), DataReading::Known) => {
-                let partitions = partitions(clients, lane, key, look).await?;
+            (Some((mut known, true)), DataReading::Known) => {
+                let before = std::mem::take(&mut known.partitions);
+                let partitions = renewed(clients, lane, key, look, before, written).await?;
                 let indexes = indexes(clients, lane, key, look).await?;
                 let directories = known.directories.map(|all| unregistered(all, look, &partitions));
                 DataLook { partitions: partitions.into_iter().collect(), indexes, directories, ..known }
@@ -88,6 +92,11 @@ impl DataLooks {
             (Some((known, is_outdated)), DataReading::Newest) => {
                 let partitions = match &look.directories {
                     Some(_) if !is_outdated => known.partitions.into_iter().collect(),
+                    // Of all others only those that runs are about have to be seen as they are now.
+                    None if look.runs.is_some() => {
+                        written.extend(concerned(&manifests, &known.partitions));
+                        renewed(clients, lane, key, look, known.partitions, written).await?
+                    }
                     _ => partitions(clients, lane, key, look).await?,
                 };
                 let indexes = indexes(clients, lane, key, look).await?;
@@ -128,7 +137,7 @@ impl DataLooks {
             _ => Some(glue::versions::get(clients, lane, &key.database, &key.table).await?),
         };
         seen.runs = match &look.runs {
-            Some(root) if ask.data != DataReading::Known || is_outdated => {
+            Some(RunsLook { root, superseded: true }) if ask.data != DataReading::Known || is_outdated => {
                 Some(superseded::look(clients, lane, key, root, &runs.unwrap_or_default()).await?)
             }
             _ => runs,
@@ -148,18 +157,24 @@ impl DataLooks {
             _ => files,
         };
         if let Ok(look) = Packed::new(&seen) {
-            self.with(|kept| kept.insert(key.clone(), Kept { look, is_outdated: false }));
+            let kept = Kept { look, is_outdated: false, written: BTreeSet::new() };
+            self.with(|all| all.insert(key.clone(), kept));
         }
         Ok(Some(seen))
     }
 
-    /// Partitions or indexes were written, or may have been.
-    pub(crate) fn outdate(&self, key: &TableKey) {
+    /// Something was written, or may have been: these partitions, or something else.
+    pub(crate) fn outdate<'a>(&self, key: &TableKey, partitions: impl Iterator<Item = &'a PartitionValues>) {
         self.with(|kept| {
             if let Some(kept) = kept.get_mut(key) {
                 kept.is_outdated = true;
+                kept.written.extend(partitions.cloned());
             }
         });
+    }
+
+    fn written(&self, key: &TableKey) -> BTreeSet<PartitionValues> {
+        self.with(|kept| kept.get(key).map(|kept| kept.written.clone())).unwrap_or_default()
     }
 
     pub(crate) fn forget(&self, key: &TableKey) {
@@ -236,6 +251,49 @@ async fn partitions(
         return Ok(Partitions::new());
     }
     Ok(glue::get_partitions(clients, lane, &key.database, &key.table).await?.into_iter().collect())
+}
+
+/// What is known of a table's partitions, with these seen as they are now; all of them, where that takes fewer calls.
+async fn renewed(
+    clients: &ProfileClients,
+    lane: Lane,
+    key: &TableKey,
+    look: &TableLook,
+    known: Vec<(PartitionValues, ObservedPartition)>,
+    some: BTreeSet<PartitionValues>,
+) -> Result<Partitions, Failure> {
+    if !look.partitions || glue::partition_calls(some.len()) > glue::pages(known.len()) {
+        return partitions(clients, lane, key, look).await;
+    }
+    let mut all: Partitions = known.into_iter().collect();
+    let some: Vec<PartitionValues> = some.into_iter().collect();
+    let now = glue::get_some_partitions(clients, lane, &key.database, &key.table, &some).await?;
+    for values in &some {
+        all.remove(values);
+    }
+    all.extend(now);
+    Ok(all)
+}
+
+/// The partitions that runs are about to write: those that their manifests name, and where a run is taken back, those that
+/// point to it.
+fn concerned(
+    manifests: &BTreeMap<String, SeenManifest>,
+    known: &[(PartitionValues, ObservedPartition)],
+) -> BTreeSet<PartitionValues> {
+    let read = || {
+        manifests.values().filter_map(|seen| match seen {
+            SeenManifest::Read(manifest) => Some(manifest),
+            SeenManifest::Wrong(_) | SeenManifest::Unreadable(_) => None,
+        })
+    };
+    let named =
+        read().flat_map(|manifest| manifest.partitions.iter().map(|partition| partition.values.clone()));
+    let taken_back: BTreeSet<&String> = read().filter_map(|manifest| manifest.rolls_back.as_ref()).collect();
+    let pointing = known.iter().filter(|(_, partition)| {
+        partition.pointer.as_ref().is_some_and(|pointer| taken_back.contains(&pointer.run.run))
+    });
+    named.chain(pointing.map(|(values, _)| values.clone())).collect()
 }
 
 fn unregistered(all: Vec<Directory>, look: &TableLook, partitions: &Partitions) -> Vec<Directory> {

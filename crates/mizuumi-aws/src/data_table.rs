@@ -151,7 +151,7 @@ impl Port<Tables> for TablePort {
             | TableStep::DeleteSuperseded { .. }
             | TableStep::DeleteVersions(_)
             | TableStep::CreateIndex { .. }
-            | TableStep::DeleteIndex { .. } => self.looks.outdate(key),
+            | TableStep::DeleteIndex { .. } => self.looks.outdate(key, step.partitions()),
         }
         outcome
     }

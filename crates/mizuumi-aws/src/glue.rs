@@ -10,7 +10,7 @@ use aws_sdk_glue::operation::get_partitions::builders::GetPartitionsFluentBuilde
 use aws_sdk_glue::types::{
     BatchUpdatePartitionRequestEntry, DatabaseInput, Partition, PartitionError, PartitionValueList, Segment,
 };
-use futures::future;
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
 use mizuumi_core::{Class, Errand, Failure, Lane};
@@ -28,6 +28,11 @@ const PARTITIONS_A_PAGE: i32 = 1000;
 const FEW_PAGES: usize = 5;
 /// In so many parts a longer one is read at once; AWS takes at most 10.
 const SEGMENTS: i32 = 10;
+
+/// So many partitions are read by their values with one call; AWS takes 1,000, and answers the columns of each.
+const PARTITIONS_A_READ: usize = 100;
+/// So many such calls are made at once.
+const READS_AT_ONCE: usize = 10;
 
 /// One table, or none.
 pub(crate) async fn get_table(
@@ -114,6 +119,35 @@ pub(crate) async fn get_partitions(
     });
     let parts = future::try_join_all(segments).await?;
     Ok(parts.into_iter().flatten().flatten().collect())
+}
+
+/// How many calls it takes to list so many partitions.
+pub(crate) const fn pages(partitions: usize) -> usize {
+    partitions / 1000 + 1
+}
+
+/// How many calls it takes to read so many partitions by their values.
+pub(crate) const fn partition_calls(partitions: usize) -> usize {
+    partitions.div_ceil(PARTITIONS_A_READ)
+}
+
+/// These partitions, as far as they are there.
+pub(crate) async fn get_some_partitions(
+    clients: &ProfileClients,
+    lane: Lane,
+    database: &str,
+    table: &str,
+    partitions: &[PartitionValues],
+) -> Result<Vec<(PartitionValues, ObservedPartition)>, Failure> {
+    // Collected first: a stream that held the closure would not be one of any lifetime.
+    let reads: Vec<_> = partitions
+        .chunks(PARTITIONS_A_READ)
+        .map(|some| async move {
+            batch_get_partition(clients, lane, database, table, some.iter(), &Sent::default()).await
+        })
+        .collect();
+    let read: Vec<Vec<Partition>> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+    Ok(read.iter().flatten().map(convert::observed_partition).collect())
 }
 
 /// The partitions of a list, unless it has more pages than that.
@@ -272,7 +306,8 @@ pub(crate) async fn update_partitions(
     batch: &[PartitionEntry],
 ) -> Result<(), Failure> {
     let api = api!("glue", "BatchUpdatePartition", Write);
-    let there = batch_get_partition(clients, errand.lane, database, table, batch, &Sent::default()).await?;
+    let values = batch.iter().map(|entry| &entry.values);
+    let there = batch_get_partition(clients, errand.lane, database, table, values, &Sent::default()).await?;
     let mut entries = Vec::with_capacity(batch.len());
     for partition in &there {
         let Some(entry) = batch.iter().find(|entry| entry.values == partition.values()) else { continue };
@@ -318,7 +353,8 @@ async fn are_as_seen(
     if watched.is_empty() {
         return Ok(Some(sent.at()));
     }
-    for partition in batch_get_partition(clients, lane, database, table, &watched, &sent).await? {
+    let values = watched.iter().map(|entry| &entry.values);
+    for partition in batch_get_partition(clients, lane, database, table, values, &sent).await? {
         let (values, now) = convert::observed_partition(&partition);
         let seen = watched.iter().find(|entry| entry.values == values).and_then(|entry| entry.seen.as_ref());
         if seen != Some(&now.place()) {
@@ -337,11 +373,11 @@ async fn batch_get_partition(
     lane: Lane,
     database: &str,
     table: &str,
-    batch: &[PartitionEntry],
+    partitions: impl Iterator<Item = &PartitionValues>,
     sent: &Sent,
 ) -> Result<Vec<Partition>, Failure> {
     let api = api!("glue", "BatchGetPartition", Read);
-    let wanted = value_lists(api.name, batch.iter().map(|entry| &entry.values))?;
+    let wanted = value_lists(api.name, partitions)?;
     let get = clients
         .glue
         .batch_get_partition()

@@ -16,7 +16,7 @@ use super::learning::{self, Learning};
 use super::projection;
 use super::publishing::Published;
 use super::storage::StorageClasses;
-use super::world::{DirectoryLook, FilesLook, PartitionValues, TableLook};
+use super::world::{DirectoryLook, FilesLook, PartitionValues, RunsLook, TableLook};
 use super::{avro, avsc, clock, indexes, partitions, publishing};
 use crate::freshness::{Policy, Source};
 use crate::hive_path;
@@ -308,9 +308,10 @@ impl DesiredTable {
             Some(PartitionPolicy::Published(published)) => published.look(),
             _ => Vec::new(),
         };
-        let runs = publishing::policy(self)
-            .filter(|published| published.keeps_superseded.is_some())
-            .map(|published| published.root.clone());
+        let runs = publishing::policy(self).map(|published| RunsLook {
+            root: published.root.clone(),
+            superseded: published.keeps_superseded.is_some(),
+        });
         let versions = self.keeps_versions.is_some();
         TableLook {
             partitions,

@@ -154,7 +154,7 @@ impl TableStep {
     }
 
     /// The partitions that it writes.
-    pub(super) fn partitions(&self) -> impl Iterator<Item = &PartitionValues> {
+    pub fn partitions(&self) -> impl Iterator<Item = &PartitionValues> {
         let (entries, values): (&[PartitionEntry], &[PartitionValues]) = match self {
             Self::CreatePartitions(batch)
             | Self::UpdatePartitions(batch)

@@ -33,12 +33,21 @@ pub struct TableLook {
     /// Manifests of runs that ask to be published.
     #[serde(default)]
     pub manifests: Vec<ManifestLook>,
-    /// The root under which runs lie that may be superseded.
+    /// The runs that bring its partitions, if that is what does.
     #[serde(default)]
-    pub runs: Option<String>,
+    pub runs: Option<RunsLook>,
     /// The newest files.
     #[serde(default)]
     pub files: Option<FilesLook>,
+}
+
+/// Where runs are that bring a table's partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunsLook {
+    /// The table's root.
+    pub root: String,
+    /// Whether to look for those that nothing points to any more.
+    pub superseded: bool,
 }
 
 /// Which files to look at.
@@ -75,12 +84,12 @@ impl TableLook {
 
     /// Whether anything has to be looked at besides the definition.
     #[must_use]
-    pub const fn is_of_data(&self) -> bool {
+    pub fn is_of_data(&self) -> bool {
         self.partitions
             || self.indexes
             || self.versions
             || !self.manifests.is_empty()
-            || self.runs.is_some()
+            || self.runs.as_ref().is_some_and(|runs| runs.superseded)
             || self.files.is_some()
     }
 
