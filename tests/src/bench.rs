@@ -1,4 +1,4 @@
-//! The benchmarks B1 to B9: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
+//! The benchmarks B1 to B9 and B13: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
 //!
 //! One size after the other: objects are created, the controller makes their tables, and then what is asked for is
 //! measured on them. What each figure means is in the book's page on benchmarks.
@@ -13,6 +13,7 @@ mod figures;
 mod fleet;
 mod floor;
 mod ground;
+mod partitions;
 mod process;
 mod report;
 mod restart;
@@ -84,8 +85,12 @@ async fn caught<T>(work: LocalBoxFuture<'_, Result<T>>) -> Result<T> {
 
 /// All benchmarks of one size, in an order in which each finds what it needs.
 async fn one_size(settings: &Settings, report: &mut Report, size: Size) -> Result<()> {
-    use Id::{B2, B3, B4, B5, B6, B7, B8, B9};
+    use Id::{B1, B2, B3, B4, B5, B6, B7, B8, B9, B13};
     let mut ground = Ground::lay(settings, report, size).boxed_local().await?;
+    // Of no use to the others, and the other way round.
+    if !settings.wants(&[B1, B2, B3, B4, B5, B6, B7, B8, B9]) {
+        return partitions::publish(&mut ground).boxed_local().await;
+    }
     let empty = if settings.wants(&[B8]) { cold::empty(&mut ground).await? } else { 0.0 };
     cold::sync(&mut ground).await?;
     if settings.wants(&[B8]) {
@@ -123,6 +128,10 @@ async fn one_size(settings: &Settings, report: &mut Report, size: Size) -> Resul
     if settings.wants(&[B2]) {
         let done = caught(adopt::adopt(&mut ground).boxed_local()).await;
         note(&mut ground, B2, done);
+    }
+    if settings.wants(&[B13]) {
+        let done = caught(partitions::publish(&mut ground).boxed_local()).await;
+        note(&mut ground, B13, done);
     }
     Ok(())
 }

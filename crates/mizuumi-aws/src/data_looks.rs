@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 use mizuumi_core::data_table::superseded::SeenRun;
 use mizuumi_core::data_table::world::{Directory, Looked, ObservedIndex, RunsLook, SeenFiles, SeenManifest};
-use mizuumi_core::data_table::{ObservedPartition, PartitionValues, TableKey, TableLook};
+use mizuumi_core::data_table::{PartitionValues, TableKey, TableLook};
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::ProfileClients;
-use crate::glue::{self, partition_indexes};
+use crate::glue::{self, Partitions, partition_indexes};
 use crate::s3::directories::{self, walk};
 use crate::{files, manifests, superseded};
 
@@ -34,7 +34,8 @@ struct Kept {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DataLook {
     asked: TableLook,
-    pub(crate) partitions: Vec<(PartitionValues, ObservedPartition)>,
+    #[serde(with = "pairs")]
+    pub(crate) partitions: Partitions,
     pub(crate) indexes: Option<Vec<ObservedIndex>>,
     #[serde(default)]
     pub(crate) versions: Option<Vec<String>>,
@@ -87,11 +88,11 @@ impl DataLooks {
                 let partitions = renewed(clients, lane, key, look, before, written).await?;
                 let indexes = indexes(clients, lane, key, look).await?;
                 let directories = known.directories.map(|all| unregistered(all, look, &partitions));
-                DataLook { partitions: partitions.into_iter().collect(), indexes, directories, ..known }
+                DataLook { partitions, indexes, directories, ..known }
             }
             (Some((known, is_outdated)), DataReading::Newest) => {
                 let partitions = match &look.directories {
-                    Some(_) if !is_outdated => known.partitions.into_iter().collect(),
+                    Some(_) if !is_outdated => known.partitions,
                     // Of all others only those that runs are about have to be seen as they are now.
                     None if look.runs.is_some() => {
                         written.extend(concerned(&manifests, &known.partitions));
@@ -192,8 +193,6 @@ impl DataLooks {
     }
 }
 
-type Partitions = BTreeMap<PartitionValues, ObservedPartition>;
-
 impl DataLook {
     fn new(
         asked: TableLook,
@@ -202,7 +201,6 @@ impl DataLook {
         directories: Option<Vec<Directory>>,
         looked: Looked,
     ) -> Self {
-        let partitions = partitions.into_iter().collect();
         Self {
             asked,
             partitions,
@@ -250,7 +248,7 @@ async fn partitions(
     if !look.partitions {
         return Ok(Partitions::new());
     }
-    Ok(glue::get_partitions(clients, lane, &key.database, &key.table).await?.into_iter().collect())
+    glue::get_partitions(clients, lane, &key.database, &key.table).await
 }
 
 /// What is known of a table's partitions, with these seen as they are now; all of them, where that takes fewer calls.
@@ -259,13 +257,13 @@ async fn renewed(
     lane: Lane,
     key: &TableKey,
     look: &TableLook,
-    known: Vec<(PartitionValues, ObservedPartition)>,
+    known: Partitions,
     some: BTreeSet<PartitionValues>,
 ) -> Result<Partitions, Failure> {
     if !look.partitions || glue::partition_calls(some.len()) > glue::pages(known.len()) {
         return partitions(clients, lane, key, look).await;
     }
-    let mut all: Partitions = known.into_iter().collect();
+    let mut all = known;
     let some: Vec<PartitionValues> = some.into_iter().collect();
     let now = glue::get_some_partitions(clients, lane, &key.database, &key.table, &some).await?;
     for values in &some {
@@ -277,10 +275,7 @@ async fn renewed(
 
 /// The partitions that runs are about to write: those that their manifests name, and where a run is taken back, those that
 /// point to it.
-fn concerned(
-    manifests: &BTreeMap<String, SeenManifest>,
-    known: &[(PartitionValues, ObservedPartition)],
-) -> BTreeSet<PartitionValues> {
+fn concerned(manifests: &BTreeMap<String, SeenManifest>, known: &Partitions) -> BTreeSet<PartitionValues> {
     let read = || {
         manifests.values().filter_map(|seen| match seen {
             SeenManifest::Read(manifest) => Some(manifest),
@@ -301,4 +296,41 @@ fn unregistered(all: Vec<Directory>, look: &TableLook, partitions: &Partitions) 
     all.into_iter()
         .filter(|directory| !directories::is_registered(&directory.values, wanted, partitions))
         .collect()
+}
+
+/// Partitions as a list: no key of JSON is a list of values.
+mod pairs {
+    use std::fmt;
+
+    use serde::de::{SeqAccess, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    use super::Partitions;
+
+    pub(super) fn serialize<S: Serializer>(all: &Partitions, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Partitions, D::Error> {
+        from.deserialize_seq(Pairs)
+    }
+
+    struct Pairs;
+
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Partitions;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of partitions")
+        }
+
+        // One by one: there may be a million.
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Partitions, A::Error> {
+            let mut all = Partitions::new();
+            while let Some((values, partition)) = list.next_element()? {
+                all.insert(values, partition);
+            }
+            Ok(all)
+        }
+    }
 }

@@ -112,7 +112,7 @@ impl Port<Tables> for TablePort {
             // On the heap: most passes look at no data, and there are many of them.
             let looking = Box::pin(self.looks.look(clients, key, &look, location.as_deref(), ask));
             if let Some(seen) = looking.await? {
-                world.partitions = look.partitions.then(|| seen.partitions.into_iter().collect());
+                world.partitions = look.partitions.then_some(seen.partitions);
                 world.indexes = seen.indexes;
                 world.versions = seen.versions;
                 world.directories = seen.directories;

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use mizuumi_api::data_table::Format;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::learning;
+use mizuumi_core::data_table::partitions;
 use mizuumi_core::data_table::world::{
     Directory, FilesLook, ManifestLook, SeenFiles, SeenManifest, SeenSchema,
 };
-use mizuumi_core::data_table::{ObservedPartition, PartitionValues, partitions};
 use mizuumi_core::{Class, Failure, Lane};
 use mizuumi_files::{End, FileFormat, Reading, Said};
 
 use crate::clients::ProfileClients;
 use crate::gateway::api;
+use crate::glue::Partitions;
 use crate::s3::{self, File};
 
 /// So many places are looked into for files: the newest may be empty.
@@ -28,7 +29,7 @@ const FURTHER: usize = 3;
 
 /// Where a table's files may be.
 pub(crate) struct Places<'a> {
-    pub(crate) partitions: &'a [(PartitionValues, ObservedPartition)],
+    pub(crate) partitions: &'a Partitions,
     pub(crate) directories: Option<&'a [Directory]>,
     pub(crate) manifests: &'a BTreeMap<String, SeenManifest>,
     pub(crate) asked: &'a [ManifestLook],

@@ -4,6 +4,7 @@ mod convert;
 pub(crate) mod partition_indexes;
 pub(crate) mod versions;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_glue::operation::get_partitions::builders::GetPartitionsFluentBuilder;
@@ -92,13 +93,16 @@ pub(crate) async fn get_tables(
     }
 }
 
+/// Partitions by their values.
+pub(crate) type Partitions = BTreeMap<PartitionValues, ObservedPartition>;
+
 /// Every partition of a table; none if the table is not there. Where there are very many, parts of them at once.
 pub(crate) async fn get_partitions(
     clients: &ProfileClients,
     lane: Lane,
     database: &str,
     table: &str,
-) -> Result<Vec<(PartitionValues, ObservedPartition)>, Failure> {
+) -> Result<Partitions, Failure> {
     let get = clients
         .glue
         .get_partitions()
@@ -118,7 +122,11 @@ pub(crate) async fn get_partitions(
         }
     });
     let parts = future::try_join_all(segments).await?;
-    Ok(parts.into_iter().flatten().flatten().collect())
+    let mut all = Partitions::new();
+    for mut part in parts.into_iter().flatten() {
+        all.append(&mut part);
+    }
+    Ok(all)
 }
 
 /// How many calls it takes to list so many partitions.
@@ -156,8 +164,8 @@ async fn some_pages(
     lane: Lane,
     get: &GetPartitionsFluentBuilder,
     most: usize,
-) -> Result<Option<Vec<(PartitionValues, ObservedPartition)>>, Failure> {
-    let mut all = Vec::new();
+) -> Result<Option<Partitions>, Failure> {
+    let mut all = Partitions::new();
     let mut token = None;
     for _ in 0..most {
         let page = get.clone().set_next_token(token);

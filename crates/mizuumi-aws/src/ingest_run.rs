@@ -115,7 +115,10 @@ async fn pointing(
     let (database, table) = (look.table.database.as_str(), look.table.table.as_str());
     let all: Vec<(Vec<String>, Option<Pointer>)> = if look.has_partitions {
         let partitions = glue::get_partitions(clients, lane, database, table).await?;
-        partitions.into_iter().map(|(values, partition)| (values, partition.pointer)).collect()
+        partitions
+            .into_iter()
+            .map(|(values, partition)| (values, partition.pointer.map(|pointer| *pointer)))
+            .collect()
     } else {
         let table = glue::get_table(clients, lane, database, table).await?;
         table.iter().map(|table| (Vec::new(), publishing::place_of(&table.definition).pointer)).collect()

@@ -113,7 +113,6 @@ pub(crate) async fn delete(
     let table = table.filter(|table| table.definition.owner_mark() == Some(owner));
     let Some(table) = table else { return Err(conflict(format!("table '{key}' is not ours any more"))) };
     let partitions = glue::get_partitions(clients, errand.lane, &key.database, &key.table).await?;
-    let partitions = partitions.into_iter().collect();
     let pointed = pointed_to(root, Some(&partitions), Some(&table.definition));
     for (run, since) in runs {
         if pointed.as_ref().is_none_or(|pointed| pointed.contains(run)) {

@@ -89,7 +89,7 @@ pub(super) fn observed_partition(partition: &Partition) -> (PartitionValues, Obs
         location: text(partition.storage_descriptor().and_then(|s| s.location())),
         owner: parameter(OWNER_PARAMETER).map(str::to_owned),
         created: partition.creation_time().and_then(timestamp),
-        pointer: Pointer::read(parameter),
+        pointer: Pointer::read(parameter).map(Box::new),
         columns: parameter(COLUMNS_PARAMETER).and_then(ColumnsMark::read),
     };
     (partition.values().to_vec(), observed)

@@ -107,7 +107,7 @@ pub fn steps(
     let entries: Vec<PartitionEntry> = behind
         .filter_map(|(values, partition)| {
             let entry = PartitionEntry {
-                pointer: partition.pointer.clone(),
+                pointer: partition.pointer.as_deref().cloned(),
                 // Written where it is, or not at all.
                 seen: Some(partition.place()),
                 takes_columns: true,

@@ -197,7 +197,7 @@ pub fn newest(desired: &DesiredTable, world: &TableWorld) -> Option<Option<RunTi
     match Ground::of(desired, world)? {
         Ground::Table { place, .. } => Some(place.pointer.as_ref().map(times)),
         Ground::Partitions { all, .. } => {
-            Some(all.values().filter_map(|p| p.pointer.as_ref()).map(times).max_by_key(by_time))
+            Some(all.values().filter_map(|p| p.pointer.as_deref()).map(times).max_by_key(by_time))
         }
     }
 }
@@ -357,7 +357,7 @@ pub fn entries(
         let seen = there.map(ObservedPartition::place);
         let to = to.unwrap_or(Place { location: None, pointer: None });
         // Put back, it is what it was; published or rolled back, all that it said was of other data.
-        let is_new_data = there.is_none_or(|there| there.pointer != to.pointer);
+        let is_new_data = there.is_none_or(|there| there.pointer.as_deref() != to.pointer.as_ref());
         let owner = Some(desired.owner.to_string());
         let goes = to.location.is_none();
         let location = to.location.unwrap_or_default();

@@ -51,7 +51,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                         location: Some(entry.location.clone()),
                         owner: entry.owner.clone(),
                         created: Some(now),
-                        pointer: entry.pointer.clone(),
+                        pointer: entry.pointer.clone().map(Box::new),
                         columns,
                     });
                 }
@@ -70,7 +70,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 {
                     partition.location = Some(entry.location.clone());
                     partition.owner.clone_from(&entry.owner);
-                    partition.pointer.clone_from(&entry.pointer);
+                    partition.pointer = entry.pointer.clone().map(Box::new);
                     if entry.owner.is_none() && !entry.takes_columns {
                         partition.columns = None;
                     } else if entry.takes_columns || entry.is_new_data {

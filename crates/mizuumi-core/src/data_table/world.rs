@@ -224,7 +224,8 @@ pub struct ObservedPartition {
     pub created: Option<Timestamp>,
     /// The run whose data it points to, as it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<Pointer>,
+    // Apart, as most of very many partitions may have none.
+    pub pointer: Option<Box<Pointer>>,
     /// The columns that it was given, as it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnsMark>,
@@ -234,7 +235,7 @@ impl ObservedPartition {
     /// What it points to.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place { location: self.location.clone(), pointer: self.pointer.clone() }
+        Place { location: self.location.clone(), pointer: self.pointer.as_deref().cloned() }
     }
 }
 

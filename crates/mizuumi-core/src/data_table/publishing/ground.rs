@@ -54,7 +54,7 @@ impl<'a> Ground<'a> {
             }
             Self::Partitions { all, .. } => all
                 .iter()
-                .filter_map(|(values, p)| Some((values.clone(), p.pointer.as_ref().filter(is_it)?.clone())))
+                .filter_map(|(values, p)| Some((values.clone(), p.pointer.as_deref().filter(is_it)?.clone())))
                 .collect(),
         }
     }
@@ -87,7 +87,7 @@ impl<'a> Ground<'a> {
             Self::Partitions { all, .. } => all
                 .iter()
                 .filter_map(|(values, partition)| {
-                    let back = back(partition.location.as_deref(), partition.pointer.as_ref());
+                    let back = back(partition.location.as_deref(), partition.pointer.as_deref());
                     let marked = || {
                         (partition.pointer.is_some() && self.is_unmarked(values)).then(|| partition.place())
                     };
