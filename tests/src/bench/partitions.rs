@@ -94,8 +94,6 @@ pub(crate) async fn publish(ground: &mut Ground<'_>) -> Result<()> {
     let most = 64.0_f64.max(number(there) / 1024.0) + EMPTY;
     ground.report.add(ground.figure(Id::B13, "memory at its most", Unit::Mebibytes, rss).at_most(most));
     ground.report.count("B13 BatchCreatePartition calls", writes);
-    ground.report.count("B13 GetPartitions calls of the publication", spent.calls.of("GetPartitions"));
-    ground.report.count("B13 BatchGetPartition calls", spent.calls.of("BatchGetPartition"));
     Ok(())
 }
 
