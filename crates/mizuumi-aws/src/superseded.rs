@@ -37,6 +37,8 @@ pub(crate) async fn look(
         let is_ours = match known.get(&run) {
             Some(SeenRun::Ours(_)) => true,
             Some(SeenRun::NotOurs) => false,
+            // It was read when it was marked, and is read again before anything goes.
+            None if since.contains_key(&run) => true,
             None => is_ours(clients, lane, key, root, &run).await?,
         };
         let seen = if is_ours { SeenRun::Ours(since.get(&run).copied()) } else { SeenRun::NotOurs };
