@@ -139,6 +139,18 @@ impl Admin {
         serde_json::from_value(answer["entries"].clone()).expect("writes")
     }
 
+    /// Says what crawlers find at a place; `finding` is one of the endpoint without the account.
+    pub async fn finding(&self, mut finding: Value) {
+        finding["account"] = json!(self.account);
+        self.ask("POST", "findings", "", Some(finding)).await.expect("the finding is set");
+    }
+
+    /// Lets time pass for the crawls of this account.
+    pub async fn age_crawls(&self, seconds: i64) {
+        let aging = json!({ "account": self.account, "seconds": seconds });
+        self.ask("POST", "crawls/age", "", Some(aging)).await.expect("the crawls are older");
+    }
+
     /// Limits the rate of this account's calls; `quota` is a quota of the endpoint without the account.
     pub async fn quota(&self, mut quota: Value) {
         quota["account"] = json!(self.account);

@@ -1,4 +1,4 @@
-//! The admin API under `/_localaws/`: faults, quotas, latency, counts, audit, judge, seed, reset.
+//! The admin API under `/_localaws/`: faults, quotas, latency, counts, audit, judge, seed, what crawlers find, reset.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::audit;
 use crate::clock;
 use crate::faults::Rule;
-use crate::glue::Seed;
+use crate::glue::{Aging, Finding, Seed};
 use crate::judge::{self, Question, View};
 use crate::latency::Latency;
 use crate::quotas::Quota;
@@ -31,6 +31,8 @@ pub(crate) fn router() -> Router<Arc<Endpoint>> {
         .route("/latency", get(latencies).post(set_latencies).delete(clear_latencies))
         .route("/audit", get(audit))
         .route("/seed", post(seed))
+        .route("/findings", post(add_findings))
+        .route("/crawls/age", post(age_crawls))
         // 100,000 objects of 4 kB.
         .route("/judge", post(judge).layer(DefaultBodyLimit::disable()))
         .route("/reset", post(reset))
@@ -174,6 +176,30 @@ async fn seed(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": error.to_string()}))).into_response()
         }
+    }
+}
+
+async fn add_findings(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    match read_items::<Finding>(&body) {
+        Ok(findings) => {
+            for finding in findings {
+                endpoint.glue.find(finding);
+            }
+            Json(json!({})).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn age_crawls(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    match read_items::<Aging>(&body) {
+        Ok(all) => {
+            for aging in all {
+                endpoint.glue.age_crawls(&aging);
+            }
+            Json(json!({})).into_response()
+        }
+        Err(error) => error.into_response(),
     }
 }
 

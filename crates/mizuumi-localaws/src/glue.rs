@@ -1,8 +1,10 @@
-//! AWS Glue Data Catalog: databases, tables with versions, partitions. State is kept per (account, region).
+//! AWS Glue Data Catalog: databases, tables with versions, partitions, crawlers. State is kept per (account, region).
 
 mod answer;
+mod crawlers;
 mod databases;
 mod expression;
+mod findings;
 mod history;
 mod input;
 mod name_pattern;
@@ -30,6 +32,7 @@ use crate::protocol::ApiError;
 /// A JSON object, as requests and definitions are.
 pub(crate) type Object = Map<String, Value>;
 
+pub(crate) use self::findings::{Aging, Finding};
 use self::history::History;
 pub use self::seed::Seed;
 pub(crate) use self::survey::Known;
@@ -144,6 +147,8 @@ impl<'a> Call<'a> {
 struct Catalog {
     databases: BTreeMap<String, Database>,
     tags: BTreeMap<String, BTreeMap<String, String>>,
+    crawlers: BTreeMap<String, crawlers::Crawler>,
+    findings: Vec<Finding>,
     calls: u64,
 }
 
@@ -249,6 +254,15 @@ fn handler(operation: &str) -> Option<Handler> {
         "CreatePartitionIndex" => partition_indexes::create,
         "DeletePartitionIndex" => partition_indexes::delete,
         "GetPartitionIndexes" => partition_indexes::list,
+        "CreateCrawler" => crawlers::create,
+        "UpdateCrawler" => crawlers::update,
+        "StartCrawler" => crawlers::start,
+        "StopCrawler" => crawlers::stop,
+        "DeleteCrawler" => crawlers::delete,
+        "GetCrawler" => crawlers::get,
+        "GetCrawlers" => crawlers::get_all,
+        "BatchGetCrawlers" => crawlers::batch_get,
+        "ListCrawlers" => crawlers::list,
         "GetTags" => tags::get,
         "TagResource" => tags::tag,
         "UntagResource" => tags::untag,
@@ -278,6 +292,7 @@ impl Glue {
         let mut catalog = catalog.hold();
         catalog.calls += 1;
         call.moment = catalog.calls;
+        crawlers::settle(&mut catalog, call);
         handler(&mut catalog, call)
     }
 

@@ -23,7 +23,7 @@ async fn answers_and_errors_have_the_json_protocols_form() {
             json!({"__type": "EntityNotFoundException", "Message": "Database nosuch not found."})
         );
         assert!(answer.head.contains("x-amzn-errortype: entitynotfoundexception"));
-        let answer = client.glue("StartCrawler", &json!({})).unwrap();
+        let answer = client.glue("StartJobRun", &json!({})).unwrap();
         assert_eq!((answer.status, &answer.body["__type"]), (400, &json!("UnknownOperationException")));
         let answer = client.send("GET /bucket?list-type=2 HTTP/1.1", "").unwrap();
         assert_eq!(answer.status, 501);
