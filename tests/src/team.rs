@@ -113,6 +113,7 @@ impl Team {
             deletions: Deletions::default(),
             partitions: mizuumi_api::installation::PartitionDefaults::default(),
             freshness_parameters: mizuumi_api::installation::FreshnessParameters::default(),
+            crawlers: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! `DataTable`: a table of the Glue Data Catalog over data in S3.
 
+pub mod crawler;
 pub mod freshness;
 pub mod layout;
 pub mod partition_index;
@@ -12,6 +13,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use crawler::{CrawlState, Crawler, CrawlerStatus, LastCrawl};
 pub use freshness::{
     Deadline, Freshness, FreshnessSource, FreshnessSourceType, GlueParameterSource, Grain, MaxAge,
     PartitionValueSource, TimeFormat, ToldTime,
@@ -251,6 +253,8 @@ impl Layer {
         .message("`avsc` must be set when `from` is 'Avsc', and only then").reason(Reason::FieldValueInvalid).field_path(".avsc"),
     validation = Rule::new("self.from == 'Declared' || !has(self.columns)")
         .message("`columns` goes with `from` 'Declared'").reason(Reason::FieldValueInvalid).field_path(".columns"),
+    validation = Rule::new("self.from == 'Crawler' || !has(self.crawler)")
+        .message("`crawler` goes with `from` 'Crawler'").reason(Reason::FieldValueInvalid).field_path(".crawler"),
     validation = Rule::new("self.from != 'Declared' || (has(self.columns) && self.columns.size() > 0)")
         .message("`columns` must be set when `from` is 'Declared'").reason(Reason::FieldValueRequired).field_path(".columns"),
 )]
@@ -275,6 +279,9 @@ pub struct TableSchema {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 131_072))]
     pub avsc: Option<String>,
+    /// With `Crawler`: how the crawler looks at the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crawler: Option<Crawler>,
 }
 
 /// The source of a table's columns.
@@ -287,6 +294,9 @@ pub enum SchemaSource {
     /// The newest files say them: the footers of Parquet and ORC, the headers of Avro. Columns come and types widen as
     /// `evolution` lets them; none goes by itself. `status.schema` shows them.
     Files,
+    /// A Glue crawler says them, whatever the format. Mizuumi makes it, starts it when there is new data, and reads what it
+    /// found; each crawl costs money. The crawler never writes this table. The installation's configuration has to allow it.
+    Crawler,
 }
 
 /// What a change of the columns does to data and queries that are there already.

@@ -40,6 +40,9 @@ pub struct Installation {
     /// Names of the Glue table parameters that tell freshness.
     #[serde(default)]
     pub freshness_parameters: FreshnessParameters,
+    /// Where crawlers write. Without it, no resource may have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crawlers: Option<Crawlers>,
 }
 
 /// Which AWS.
@@ -89,6 +92,25 @@ pub struct Profile {
     /// External id that the role's trust policy asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// Role that the crawlers of this profile's tables work with. Without it, they have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crawler_role_arn: Option<String>,
+}
+
+/// What crawlers may do. They write tables as they understand them, so they have a database of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Crawlers {
+    /// Glue database that crawlers write to; it has to exist, in the account of each profile that has crawlers. No resource
+    /// may have a table there.
+    pub database: String,
+    /// The least time from one crawl of a table to the next, whatever the resource says.
+    #[serde(default = "an_hour")]
+    pub least_every: ShortDuration,
+}
+
+fn an_hour() -> ShortDuration {
+    ShortDuration("1h".to_owned())
 }
 
 /// How often to look.
@@ -326,6 +348,7 @@ impl Installation {
         if let Err(error) = self.partitions.quiet_period.length() {
             problems.push(format!("partitions.quietPeriod: {error}"));
         }
+        self.problems_of_crawlers(&mut problems);
         let keys = &self.freshness_parameters;
         let names = [&keys.loaded_at, &keys.data_time, &keys.fresh_until];
         if names.iter().any(|name| name.is_empty() || name.len() > 255)
@@ -337,6 +360,46 @@ impl Installation {
                 .push("freshnessParameters: must be three different names of 1 to 255 characters".to_owned());
         }
         problems
+    }
+
+    fn problems_of_crawlers(&self, problems: &mut Vec<String>) {
+        for (name, profile) in &self.profiles {
+            let Some(role) = &profile.crawler_role_arn else { continue };
+            if !role.starts_with("arn:") || !role.contains(":role/") {
+                problems.push(format!(
+                    "profiles.{name}.crawlerRoleArn: must be the ARN of a role, such as \
+                     'arn:aws:iam::111122223333:role/crawler'; it is '{role}'"
+                ));
+            }
+        }
+        let Some(crawlers) = &self.crawlers else { return };
+        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if crawlers.database.is_empty()
+            || crawlers.database.len() > 255
+            || !crawlers.database.bytes().all(is_name)
+        {
+            problems.push(format!(
+                "crawlers.database: must be a lower-case name of at most 255 characters; it is '{}'",
+                crawlers.database
+            ));
+        } else if self.allows_database(&crawlers.database) {
+            problems.push(format!(
+                "crawlers.database: must not be one that allow.databases lets resources write to; it is '{}'",
+                crawlers.database
+            ));
+        }
+        if let Err(error) = crawlers.least_every.length() {
+            problems.push(format!("crawlers.leastEvery: {error}"));
+        }
+    }
+
+    /// Whether resources may have tables in a database.
+    #[must_use]
+    pub fn allows_database(&self, database: &str) -> bool {
+        self.allow.databases.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(stem) => database.starts_with(stem),
+            None => database == pattern,
+        })
     }
 
     /// The profile of that name; `default` is always there.
@@ -384,6 +447,8 @@ deletions: { holdAbove: 0 }
 kubernetes: { concurrency: 0 }
 partitions: { quietPeriod: 10 minutes }
 freshnessParameters: { loadedAt: a, dataTime: a }
+profiles: { default: { crawlerRoleArn: crawler } }
+crawlers: { database: Crawls, leastEvery: often }
 ";
         let InvalidInstallation(problems) = Installation::from_yaml(bad).expect_err("invalid");
         for path in [
@@ -401,9 +466,23 @@ freshnessParameters: { loadedAt: a, dataTime: a }
             "kubernetes.concurrency:",
             "partitions.quietPeriod:",
             "freshnessParameters:",
+            "profiles.default.crawlerRoleArn:",
+            "crawlers.database:",
+            "crawlers.leastEvery:",
         ] {
             assert!(problems.iter().any(|p| p.starts_with(path)), "no problem at {path} in {problems:#?}");
         }
+    }
+
+    #[test]
+    fn crawlers_write_where_no_resource_does() {
+        let text = format!("{SMALLEST}crawlers: {{ database: nyc_crawls }}\n");
+        let InvalidInstallation(problems) =
+            Installation::from_yaml(&text).expect_err("one database for both");
+        assert!(problems[0].contains("must not be one that allow.databases"), "{problems:?}");
+        let text = format!("{SMALLEST}crawlers: {{ database: crawls }}\n");
+        let crawlers = Installation::from_yaml(&text).expect("valid").crawlers.expect("crawlers");
+        assert_eq!(crawlers.least_every, ShortDuration("1h".to_owned()));
     }
 
     #[test]

@@ -74,6 +74,11 @@ reasons! {
     /// The columns come from the data, and the newest files do not say them; the message says which file and why. The
     /// columns stay as they are; write files that say them.
     SchemaUnreadable,
+    /// The columns come from a Glue crawler, which is being made or runs; the table follows by itself once it has ended.
+    Crawling,
+    /// The columns come from a Glue crawler, whose last crawl failed; the message has its words. The columns stay as they are. It
+    /// is started again after a while, or at once when `mizuumi.dev/requested-at` is set to the present time.
+    CrawlFailed,
     /// The external object keeps being changed by somebody else as fast as it is put back. Find the other writer.
     Fighting,
     /// AWS says no. Check the role of the profile; it is tried again slowly.

@@ -7,8 +7,9 @@ use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port, Reading};
 
 use crate::catalog::Catalog;
 use crate::clients::ProfileClients;
+use crate::crawls::CrawlerLooks;
 use crate::data_looks::DataLooks;
-use crate::glue::{self, partition_indexes};
+use crate::glue::{self, crawlers, partition_indexes};
 use crate::superseded;
 
 /// Glue and S3 as the table driver sees them.
@@ -16,13 +17,14 @@ use crate::superseded;
 pub struct TablePort {
     catalog: Arc<Catalog>,
     looks: DataLooks,
+    crawlers: CrawlerLooks,
 }
 
 impl TablePort {
     /// A port onto a catalog.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, looks: DataLooks::default() }
+        Self { catalog, looks: DataLooks::default(), crawlers: CrawlerLooks::default() }
     }
 
     /// The definition that a table's partitions are made like.
@@ -89,6 +91,16 @@ impl TablePort {
             TableStep::DeleteIndex { name } => {
                 partition_indexes::delete(clients, errand, database, table, name).await
             }
+            TableStep::CreateCrawler(to) => crawlers::create(clients, errand, to).await,
+            TableStep::UpdateCrawler { to, .. } => crawlers::update(clients, errand, to).await,
+            TableStep::StartCrawler { name, owner, last } => {
+                crawlers::start(clients, errand, name, owner, *last).await
+            }
+            TableStep::StopCrawler { name, owner } => crawlers::stop(clients, errand, name, owner).await,
+            TableStep::DeleteCrawler { name, owner } => crawlers::delete(clients, errand, name, owner).await,
+            TableStep::DeleteCrawledTables { database, crawler, names } => {
+                crawlers::delete_tables(clients, errand, database, crawler, names).await
+            }
         }
     }
 }
@@ -101,6 +113,12 @@ impl Port<Tables> for TablePort {
             table: sight.table,
             ..TableWorld::default()
         };
+        if let Some(crawler) = &look.crawler {
+            let clients = self.catalog.clients(&key.profile)?;
+            world.crawler = Box::pin(self.crawlers.look(clients, key, crawler, ask)).await?;
+        }
+        // Which crawler there is has no bearing on the data.
+        let look = &TableLook { crawler: None, ..look.clone() };
         // Of a table that is not there yet, or that somebody else keeps, the data is no business of ours until the
         // definition is; unless it is the data that says the definition.
         let (look, location) = match &world.table {
@@ -152,6 +170,12 @@ impl Port<Tables> for TablePort {
             | TableStep::DeleteVersions(_)
             | TableStep::CreateIndex { .. }
             | TableStep::DeleteIndex { .. } => self.looks.outdate(key, step.partitions()),
+            TableStep::CreateCrawler(_)
+            | TableStep::UpdateCrawler { .. }
+            | TableStep::StartCrawler { .. }
+            | TableStep::StopCrawler { .. }
+            | TableStep::DeleteCrawler { .. }
+            | TableStep::DeleteCrawledTables { .. } => self.crawlers.outdate(key),
         }
         outcome
     }
@@ -163,5 +187,6 @@ impl Port<Tables> for TablePort {
     fn forget(&self, key: &TableKey) {
         self.catalog.forget(key);
         self.looks.forget(key);
+        self.crawlers.forget(key);
     }
 }

@@ -64,6 +64,10 @@ pub fn classify(code: &str) -> Option<Class> {
         | "AlreadyExistsException"
         | "ResourceNotReadyException"
         | "ConflictException"
+        // A crawler does something else by now: the next look tells what.
+        | "CrawlerRunningException"
+        | "CrawlerNotRunningException"
+        | "CrawlerStoppingException"
         // A conditional put of S3: there is an object, or another put is under way.
         | "PreconditionFailed"
         | "ConditionalRequestConflict"
@@ -168,6 +172,7 @@ mod tests {
             ("AlreadyExistsException", Class::Conflict),
             ("InvalidInputException", Class::Invalid),
             ("NoSuchBucket", Class::Invalid),
+            ("CrawlerRunningException", Class::Conflict),
             ("PreconditionFailed", Class::Conflict),
         ] {
             assert_eq!(classify(code), Some(class), "{code}");

@@ -41,7 +41,7 @@ impl Places<'_> {
     /// The newest first; what runs are about to bring is newer than all that is there.
     fn newest(&self, look: &FilesLook) -> Vec<String> {
         let mut places = Vec::new();
-        if look.columns.is_some() {
+        if look.is_of_columns() {
             let asked = self.asked.iter().rev().filter_map(|asked| match self.manifests.get(&asked.sha256) {
                 Some(SeenManifest::Read(manifest)) => manifest.partitions.last(),
                 _ => None,
@@ -63,7 +63,7 @@ impl Places<'_> {
             places.extend(all.iter().rev().take(PLACES).map(|(_, location)| (*location).to_owned()));
         }
         places.extend(look.places.iter().cloned());
-        places.truncate(if look.columns.is_some() || look.times { PLACES } else { 1 });
+        places.truncate(if look.is_of_columns() || look.times { PLACES } else { 1 });
         places
     }
 }
@@ -80,7 +80,7 @@ pub(crate) async fn look(
 ) -> Result<Option<SeenFiles>, Failure> {
     let pages = if look.location.is_some() || look.times { PAGES_OF_A_TABLE } else { PAGES };
     // Where nothing depends on them, files are only counted.
-    let counts_only = look.columns.is_none() && !look.times;
+    let counts_only = !look.is_of_columns() && !look.times;
     for place in places.newest(look) {
         let is_known = known.as_ref().is_some_and(|known| known.location.as_deref() == Some(place.as_str()));
         if is_known && counts_only && !everywhere {
@@ -90,7 +90,7 @@ pub(crate) async fn look(
             Ok(files) if files.is_empty() && !counts_only => continue,
             Ok(files) => files,
             Err(_) if counts_only => return Ok(known),
-            Err(failure) if look.columns.is_none() || failure.class.is_transient() => return Err(failure),
+            Err(failure) if !look.is_of_columns() || failure.class.is_transient() => return Err(failure),
             Err(failure) => {
                 let why = SeenSchema::Unreadable(failure.to_string());
                 return Ok(Some(nothing(Some(place), Some(why))));

@@ -1,6 +1,7 @@
 //! The Glue calls that Mizuumi makes, each in its own words and with its errors classified.
 
 mod convert;
+pub(crate) mod crawlers;
 pub(crate) mod partition_indexes;
 pub(crate) mod versions;
 

@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod clients;
+mod crawls;
 mod data_looks;
 pub mod data_table;
 pub mod error;

@@ -6,6 +6,7 @@ mod avro_learning;
 pub mod avsc;
 pub mod cascade;
 pub mod clock;
+pub mod crawler;
 pub mod definition;
 pub mod desired;
 pub mod diff;
@@ -40,6 +41,7 @@ pub use plan::TableStep;
 pub use publishing::{Asked, RunsOfTable};
 pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
 
+use crawler::CrawlerRef;
 use desired::PartitionPolicy;
 
 use crate::kind::{DataDue, Evidence, Kind};
@@ -77,6 +79,8 @@ pub struct TableClaim {
     pub freshness_parameters: Vec<String>,
     /// Whether the policy lets the controller write at all.
     pub may_write: bool,
+    /// The crawler that goes with the table, if it may have one.
+    pub crawler: Option<CrawlerRef>,
 }
 
 /// What a goal for a table is.
@@ -135,6 +139,7 @@ impl Kind for Tables {
         let may_write = object.spec.management_policy == ManagementPolicy::Full && refused.is_empty();
         let parameters = &installation.freshness_parameters;
         let claim = TableClaim {
+            crawler: crawler::of_claim(object, installation, &owner),
             owner,
             freshness_parameters: vec![
                 parameters.loaded_at.clone(),
@@ -158,9 +163,20 @@ impl Kind for Tables {
     fn look(goal: &TableGoal) -> TableLook {
         match goal {
             Goal::Present(desired) => desired.look(),
-            Goal::Absent(_) => TableLook::default(),
+            Goal::Absent(claim) => TableLook {
+                crawler: claim.crawler.as_ref().map(|all| all.look(&claim.owner, true)),
+                ..TableLook::default()
+            },
             // Partitions carry the mark too.
-            Goal::Released(claim) => TableLook { partitions: claim.may_write, ..TableLook::default() },
+            Goal::Released(claim) => TableLook {
+                partitions: claim.may_write,
+                crawler: claim
+                    .crawler
+                    .as_ref()
+                    .filter(|_| claim.may_write)
+                    .map(|all| all.look(&claim.owner, true)),
+                ..TableLook::default()
+            },
         }
     }
 

@@ -12,6 +12,7 @@ use generate::{FOREIGN_MARK, OUR_MARK, Wanted, installation, scene, wanted, writ
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::{AdoptionPolicy, ManagementPolicy};
+use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::definition::APPLIED_PARAMETER;
 use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::{ObservedTable, TableGoal, TableStep, TableWorld, Tables};
@@ -36,6 +37,10 @@ fn settle(goal: &TableGoal, mut world: TableWorld, now: Timestamp) -> Result<Tab
             Verdict::Blocked(reason, message) => return Err(format!("blocked: {reason}: {message}")),
             // It waits for data, which no step makes.
             Verdict::Converging(reason @ Reason::AwaitingData, message) => {
+                return Err(format!("blocked: {reason}: {message}"));
+            }
+            // It waits for its crawler, which goes on by itself.
+            Verdict::Converging(reason @ Reason::Crawling, message) if plan.steps.is_empty() => {
                 return Err(format!("blocked: {reason}: {message}"));
             }
             Verdict::Converging(..) | Verdict::InSync => {}
@@ -172,12 +177,26 @@ proptest! {
     }
 
     #[test]
+    fn the_crawler_of_another_is_not_written((wanted, seed) in scene(writing()), deleted in any::<bool>()) {
+        let wanted = if deleted { wanted.deleted() } else { wanted };
+        let goal = wanted.goal();
+        let mut world = seed.seen_by(&goal);
+        let Some(SeenCrawler { crawler: Some(crawler), .. }) = &mut world.crawler else { return Ok(()) };
+        crawler.definition.mark = FOREIGN_MARK.to_owned();
+        for step in Tables::plan(&goal, &world, wanted.now).steps {
+            prop_assert!(!step.event_reason().starts_with("Crawle"), "{}", step);
+        }
+    }
+
+    #[test]
     fn the_table_of_another_is_not_written((wanted, seed) in scene(wanted()), deleted in any::<bool>()) {
         let wanted = if deleted { wanted.deleted() } else { wanted };
         let goal = wanted.goal();
         let world = seed.marked(Some(FOREIGN_MARK)).seen_by(&goal);
         prop_assume!(world.table.is_some());
-        let plan = Tables::plan(&goal, &world, wanted.now);
+        let mut plan = Tables::plan(&goal, &world, wanted.now);
+        // What the crawler made was made for this resource, whoever has the table.
+        plan.steps.retain(|step| !deleted || !step.event_reason().starts_with("Crawle"));
         prop_assert!(plan.steps.is_empty() || !Tables::may_write(&goal), "{:?}", plan);
         if Tables::may_write(&goal) && !deleted {
             let refused = matches!(
@@ -198,7 +217,10 @@ proptest! {
         let goal = wanted.goal();
         let world = seed.marked(None).seen_by(&goal);
         prop_assume!(world.table.is_some());
-        prop_assert_eq!(Tables::plan(&goal, &world, wanted.now).steps, vec![]);
+        let mut steps = Tables::plan(&goal, &world, wanted.now).steps;
+        // What the crawler made was made for this resource, whoever has the table.
+        steps.retain(|step| !deleted || !step.event_reason().starts_with("Crawle"));
+        prop_assert_eq!(steps, vec![]);
     }
 
     #[test]
@@ -268,6 +290,14 @@ proptest! {
             return Ok(());
         }
         let after = settled.map_err(TestCaseError::fail)?;
+        let is_theirs = |seen: &SeenCrawler| {
+            seen.crawler.as_ref().is_some_and(|crawler| crawler.definition.mark == FOREIGN_MARK)
+        };
+        match &world.crawler {
+            Some(seen) if is_theirs(seen) => prop_assert_eq!(&after.crawler, &world.crawler),
+            Some(_) => prop_assert_eq!(&after.crawler, &Some(SeenCrawler::default())),
+            None => {}
+        }
         if matches!(goal, Goal::Absent(_)) {
             prop_assert_eq!(after.table, None);
             return Ok(());

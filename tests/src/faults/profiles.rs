@@ -37,7 +37,7 @@ pub(super) fn configured(a: &Team, b: &Team) -> BTreeMap<String, Profile> {
     let role = |team: &Team| {
         let name = team.profile.clone().unwrap_or_default();
         let role_arn = Some(format!("arn:aws:iam::{}:role/catalog-{name}", team.account));
-        (name, Profile { role_arn, external_id: None })
+        (name, Profile { role_arn, ..Profile::default() })
     };
     BTreeMap::from([role(a), role(b)])
 }

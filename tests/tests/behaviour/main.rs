@@ -5,6 +5,7 @@
 mod admission;
 mod conformance;
 mod crash;
+mod crawler;
 mod drift;
 mod evolution;
 mod faults;

@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::crawler::CrawlerStatus;
 use super::freshness::FreshnessSourceType;
 use super::partition_index::PartitionIndexStatus;
 use crate::condition::Condition;
@@ -28,9 +29,12 @@ pub struct DataTableStatus {
     /// The partitions in the catalog, when they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<PartitionsStatus>,
-    /// With `schema.from: Files`, the columns that the data says.
+    /// With `schema.from: Files` or `Crawler`, the columns that the data says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaStatus>,
+    /// The crawler of this table, until it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crawler: Option<CrawlerStatus>,
     /// The newest files, when they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FilesStatus>,
@@ -97,11 +101,18 @@ pub struct PartitionsStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SchemaStatus {
-    /// The file that said them last.
+    /// The file that said them last; none if a crawler did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub file: Option<String>,
-    /// When it first said so.
+    /// The crawler that found them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub crawler: Option<String>,
+    /// When the crawl was started that found them last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crawled_at: Option<Timestamp>,
+    /// When they were first seen so.
     pub observed_at: Timestamp,
     /// How many columns there are.
     #[schemars(range(min = 0))]

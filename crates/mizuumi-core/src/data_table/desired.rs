@@ -9,10 +9,11 @@ use mizuumi_api::data_table::{
 use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
 use mizuumi_api::{Installation, annotation};
 
+use super::crawler::{self, CrawlerGoal};
 use super::definition::{Column, makes_iceberg};
 use super::evolution::finds_by_place;
 use super::layout::Layout;
-use super::learning::{self, Learning};
+use super::learning::{self, Learning, Source as ColumnsSource};
 use super::projection;
 use super::publishing::Published;
 use super::storage::StorageClasses;
@@ -51,6 +52,8 @@ pub struct DesiredTable {
     pub columns: Vec<Column>,
     /// How columns are learnt from the data; none if the spec says them.
     pub learning: Option<Learning>,
+    /// What becomes of the crawler, if there may be one.
+    pub crawler: Option<CrawlerGoal>,
     /// Partition keys.
     pub partition_keys: Vec<Column>,
     /// What the Glue table points to, unless a run has been published into a table without partition keys.
@@ -176,6 +179,7 @@ impl DesiredTable {
         let (columns, avro_schema) = columns_of_schema(object, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
         let learning = learning(object, &mut problems);
+        let crawler = crawler::goal(object, installation, &owner, &mut problems);
         // Of columns that are learnt, keys are none: they are left out there.
         let others = if learning.is_some() { &[][..] } else { &columns };
         let partition_keys = columns_of_keys(keys, others, &mut problems);
@@ -237,6 +241,7 @@ impl DesiredTable {
             keeps_versions: spec.keep_versions.and_then(|number| usize::try_from(number).ok()),
             columns,
             learning,
+            crawler,
             partition_keys,
             location: match &partitions {
                 Some(PartitionPolicy::Published(published)) => publication::head(&published.root),
@@ -300,14 +305,16 @@ impl DesiredTable {
         let files = (partitions || times || self.learning.is_some()).then(|| FilesLook {
             location: self.partition_keys.is_empty().then(|| self.location.clone()),
             places: if self.learning.is_some() { self.places() } else { Vec::new() },
-            columns: self.learning.as_ref().map(|learning| learning.format),
+            columns: self.learning.as_ref().and_then(Learning::format),
             by_place: finds_by_place(&self.storage),
             times,
+            watched: crawler::policy(self).is_some(),
         });
         let manifests = match &self.partitions {
             Some(PartitionPolicy::Published(published)) => published.look(),
             _ => Vec::new(),
         };
+        let crawler = self.crawler.as_ref().map(|crawler| crawler.look(&self.owner));
         let runs = publishing::policy(self).map(|published| RunsLook {
             root: published.root.clone(),
             superseded: published.keeps_superseded.is_some(),
@@ -321,6 +328,7 @@ impl DesiredTable {
             manifests,
             runs,
             files,
+            crawler,
         }
     }
 
@@ -333,7 +341,7 @@ impl DesiredTable {
                 all.into_iter().rev().take(NEWEST).map(|(_, location)| location.clone()).collect()
             }
             // Whoever registers partitions needs a table first.
-            None => vec![self.location.clone()],
+            None | Some(PartitionPolicy::Projected(_)) => vec![self.location.clone()],
             Some(_) => Vec::new(),
         }
     }
@@ -355,11 +363,7 @@ pub(super) fn check_identity(
     problems: &mut Vec<Problem>,
 ) {
     let database = &spec.database;
-    let allowed = |pattern: &String| match pattern.strip_suffix('*') {
-        Some(stem) => database.starts_with(stem),
-        None => database == pattern,
-    };
-    if !installation.allow.databases.iter().any(allowed) {
+    if !installation.allows_database(database) {
         problems.push(Problem::not_allowed(
             "spec.database",
             format!(
@@ -424,7 +428,9 @@ fn check_sources(
 fn columns_of_schema(object: &DataTable, problems: &mut Vec<Problem>) -> (Vec<Column>, Option<String>) {
     let schema = &object.spec.schema;
     match schema.from {
-        api::SchemaSource::Files => (learning::remembered(object.status.as_ref()), None),
+        api::SchemaSource::Files | api::SchemaSource::Crawler => {
+            (learning::remembered(object.status.as_ref()), None)
+        }
         api::SchemaSource::Declared => {
             let declared = schema.columns.as_deref().unwrap_or_default();
             let said = declared.iter().map(|c| (&c.name, &c.type_, &c.comment));
@@ -446,9 +452,21 @@ fn columns_of_schema(object: &DataTable, problems: &mut Vec<Problem>) -> (Vec<Co
 /// How the columns are learnt from the data, if that is where they come from.
 fn learning(object: &DataTable, problems: &mut Vec<Problem>) -> Option<Learning> {
     let spec = &object.spec;
-    if spec.schema.from != api::SchemaSource::Files {
-        return None;
-    }
+    let source = match spec.schema.from {
+        api::SchemaSource::Declared | api::SchemaSource::Avsc => return None,
+        api::SchemaSource::Crawler => Some(ColumnsSource::Crawler),
+        api::SchemaSource::Files => files_of(spec, problems).map(ColumnsSource::Files),
+    };
+    let own = spec.serde_parameters.as_ref().is_some_and(|all| all.contains_key(avro::SCHEMA_LITERAL));
+    Some(Learning {
+        source: source?,
+        table: super::table_name(object),
+        makes_avro_schema: spec.format == Some(api::Format::Avro) && !own,
+    })
+}
+
+/// The format of files that are to say the columns.
+fn files_of(spec: &api::DataTableSpec, problems: &mut Vec<Problem>) -> Option<api::Format> {
     let format = spec.format.filter(|format| format.says_columns());
     if format.is_none() {
         problems.push(Problem::invalid(
@@ -462,12 +480,7 @@ fn learning(object: &DataTable, problems: &mut Vec<Problem>) -> Option<Learning>
             "must not be 'Files' with `partitions.mode: Projected`: no partition is registered whose files say the columns",
         ));
     }
-    let own = spec.serde_parameters.as_ref().is_some_and(|all| all.contains_key(avro::SCHEMA_LITERAL));
-    Some(Learning {
-        format: format?,
-        table: super::table_name(object),
-        makes_avro_schema: format? == api::Format::Avro && !own,
-    })
+    format
 }
 
 /// Columns with their names and types checked. Glue folds names to lower case, so that is how they are compared.

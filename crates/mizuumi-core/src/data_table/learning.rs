@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::{self as api, Format};
 
@@ -13,7 +14,7 @@ use super::definition::Column;
 use super::desired::{self, DesiredTable};
 use super::evolution::{finds_by_place, is_wider};
 use super::world::{SeenSchema, TableWorld};
-use super::{avro, avro_learning};
+use super::{avro, avro_learning, crawler};
 use crate::hive_type::HiveType;
 use crate::plan::Verdict;
 use crate::problem::Problem;
@@ -31,17 +32,54 @@ const LONGEST_TYPE: usize = 131_072;
 /// How the columns of a table are learnt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Learning {
-    /// The format of the files.
-    pub format: Format,
+    /// Who says them.
+    pub source: Source,
     /// The name of the Glue table.
     pub table: String,
     /// Whether the schema that readers of Avro look for is made from the columns.
     pub makes_avro_schema: bool,
 }
 
+/// Who says the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The newest files, which are of this format.
+    Files(Format),
+    /// A crawler.
+    Crawler,
+}
+
+impl Learning {
+    /// The format of files that say the columns.
+    #[must_use]
+    pub const fn format(&self) -> Option<Format> {
+        match self.source {
+            Source::Files(format) => Some(format),
+            Source::Crawler => None,
+        }
+    }
+}
+
+/// What was found in the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Who says it, for messages.
+    pub(super) what: String,
+    /// The file, if one says it.
+    pub(super) file: Option<String>,
+    /// The crawler and when it was started, if one says it.
+    pub(super) crawl: Option<(String, Timestamp)>,
+    /// The columns.
+    pub(super) columns: Vec<Said>,
+    /// The schema in Avro, if there is one.
+    pub(super) avro: Option<String>,
+}
+
 /// A table with the columns that its data says.
 #[derive(Debug)]
 pub struct Learnt<'a> {
+    /// What said them this time.
+    pub found: Option<Found>,
     /// The table; without columns if nothing is known of any.
     pub desired: Cow<'a, DesiredTable>,
     /// Why nothing has been learnt.
@@ -55,6 +93,12 @@ pub enum Trouble {
     NoData(String),
     /// It does not say what it should.
     Unreadable(String),
+    /// The crawler has not told it yet.
+    Crawling(String),
+    /// The crawler failed.
+    CrawlFailed(String),
+    /// The crawler is somebody else's.
+    Refused(String),
 }
 
 impl Trouble {
@@ -64,6 +108,9 @@ impl Trouble {
         match self {
             Self::NoData(message) => Verdict::Converging(Reason::AwaitingData, message),
             Self::Unreadable(message) => Verdict::Blocked(Reason::SchemaUnreadable, message),
+            Self::Crawling(message) => Verdict::Converging(Reason::Crawling, message),
+            Self::CrawlFailed(message) => Verdict::Blocked(Reason::CrawlFailed, message),
+            Self::Refused(message) => Verdict::Blocked(Reason::OwnedByAnother, message),
         }
     }
 }
@@ -72,43 +119,30 @@ impl Trouble {
 #[must_use]
 pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
     let Some(learning) = &desired.learning else {
-        return Learnt { desired: Cow::Borrowed(desired), trouble: None };
+        return Learnt { desired: Cow::Borrowed(desired), trouble: None, found: None };
     };
     let mut known = if desired.columns.is_empty() { there(world) } else { desired.columns.clone() };
     let is_key = |column: &Column| {
         desired.partition_keys.iter().any(|key| key.name.to_lowercase() == column.name.to_lowercase())
     };
     known.retain(|column| !is_key(column));
-    let schema = world.files.as_ref().and_then(|files| files.schema.as_ref());
     let mut own = None;
-    let (mut columns, mut trouble) = match schema {
-        Some(SeenSchema::Read { file, columns, avro }) => {
-            let laid = checked(columns).and_then(|said| laid_over(&known, said, desired));
-            let schema =
-                laid.and_then(|laid| Ok((avro_schema(learning, &laid, avro.as_deref(), world)?, laid)));
-            match schema {
-                Ok((schema, columns)) => {
-                    own = schema;
-                    (columns, None)
-                }
-                Err(why) => (known, Some(Trouble::Unreadable(format!("{file}: {why}")))),
+    let (mut columns, mut trouble, found) = match found(learning, desired, world) {
+        Ok(Some(found)) => match laid(&known, &found, learning, desired, world) {
+            Ok((schema, columns)) => {
+                own = schema;
+                (columns, None, Some(found))
             }
-        }
-        Some(SeenSchema::Unreadable(why)) => (known, Some(Trouble::Unreadable(why.clone()))),
-        Some(SeenSchema::NoFiles) | None if known.is_empty() => {
-            let where_ = desired.root();
-            let message = format!(
-                "the columns come from the data, and there is no {} file under {where_} yet; the table follows by itself",
-                learning.format.name()
-            );
-            (known, Some(Trouble::NoData(message)))
-        }
-        Some(SeenSchema::NoFiles) | None => (known, None),
+            Err(why) => (known, Some(Trouble::Unreadable(format!("{}: {why}", found.what))), None),
+        },
+        Err(trouble) => (known, Some(trouble), None),
+        Ok(None) if known.is_empty() => (known, Some(nothing(learning, desired, world)), None),
+        Ok(None) => (known, None, None),
     };
     if own.is_none() && !columns.is_empty() {
-        // Without a word of files, the table's own schema stays; where it is not what the columns say, files are asked first.
+        // Without a word of the data, the table's own schema stays; where it is not what the columns say, the data is asked first.
         match avro_schema(learning, &columns, None, world) {
-            Ok(schema) if world.files.is_some() || is_in(schema.as_deref(), world) => own = schema,
+            Ok(schema) if was_asked(learning, world) || is_in(schema.as_deref(), world) => own = schema,
             Ok(_) => {
                 columns.clear();
                 let message = "the files are looked at for their Avro schema first".to_owned();
@@ -120,17 +154,68 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
             }
         }
     }
+    let stays =
+        |why: String| if columns.is_empty() { why } else { format!("{why}; the columns stay as they are") };
     let trouble = trouble.map(|trouble| match trouble {
-        Trouble::Unreadable(why) if columns.is_empty() => Trouble::Unreadable(why),
-        Trouble::Unreadable(why) => Trouble::Unreadable(format!("{why}; the columns stay as they are")),
-        none @ Trouble::NoData(_) => none,
+        Trouble::Unreadable(why) => Trouble::Unreadable(stays(why)),
+        Trouble::CrawlFailed(why) => Trouble::CrawlFailed(stays(why)),
+        other => other,
     });
     let mut told = desired.clone();
     told.columns = columns;
     if let Some(literal) = own {
         told.storage.serde.parameters.insert(avro::SCHEMA_LITERAL.to_owned(), literal);
     }
-    Learnt { desired: Cow::Owned(told), trouble }
+    Learnt { desired: Cow::Owned(told), trouble, found }
+}
+
+/// What the data says, if it was asked and says anything.
+fn found(learning: &Learning, desired: &DesiredTable, world: &TableWorld) -> Result<Option<Found>, Trouble> {
+    if let Some(crawling) = crawler::policy(desired) {
+        return crawler::found(crawling, desired, world);
+    }
+    match world.files.as_ref().and_then(|files| files.schema.as_ref()) {
+        Some(SeenSchema::Read { file, columns, avro }) if learning.format().is_some() => Ok(Some(Found {
+            what: file.clone(),
+            file: Some(file.clone()),
+            crawl: None,
+            columns: columns.clone(),
+            avro: avro.clone(),
+        })),
+        Some(SeenSchema::Unreadable(why)) => Err(Trouble::Unreadable(why.clone())),
+        _ => Ok(None),
+    }
+}
+
+/// The columns as they are to be, and the schema that readers of Avro look for.
+fn laid(
+    known: &[Column],
+    found: &Found,
+    learning: &Learning,
+    desired: &DesiredTable,
+    world: &TableWorld,
+) -> Result<(Option<String>, Vec<Column>), String> {
+    let columns = laid_over(known, checked(&found.columns)?, desired)?;
+    Ok((avro_schema(learning, &columns, found.avro.as_deref(), world)?, columns))
+}
+
+/// Why there is not a single column.
+fn nothing(learning: &Learning, desired: &DesiredTable, world: &TableWorld) -> Trouble {
+    if let Some(crawling) = crawler::policy(desired) {
+        return crawler::waits(crawling, desired, world);
+    }
+    let (root, format) = (desired.root(), learning.format().map_or("data", Format::name));
+    Trouble::NoData(format!(
+        "the columns come from the data, and there is no {format} file under {root} yet; the table follows by itself"
+    ))
+}
+
+/// Whether those were asked that say the columns.
+const fn was_asked(learning: &Learning, world: &TableWorld) -> bool {
+    match learning.source {
+        Source::Files(_) => world.files.is_some(),
+        Source::Crawler => world.crawler.is_some(),
+    }
 }
 
 /// The columns that the table has; Glue takes a name twice, readers do not.

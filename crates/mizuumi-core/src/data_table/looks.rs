@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::data_table::{FreshnessSourceType, FreshnessState};
 
+use super::crawler::SeenCrawler;
 use super::desired::{DesiredTable, PartitionPolicy};
 use super::world::{SeenManifest, TableLook, TableWorld};
 use super::{TableGoal, clock};
@@ -44,6 +45,10 @@ pub(super) fn of(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> 
     if state_at(desired, world, looked.newest) != state_at(desired, world, now) {
         return Some(DataDue { is_urgent: true, ..due(now, DataReading::Newest) });
     }
+    if world.crawler.as_ref().is_some_and(SeenCrawler::is_busy) {
+        let at = looked.newest.checked_add(desired.looks.least).unwrap_or(Timestamp::MAX);
+        return Some(due(at, DataReading::Newest));
+    }
     let after = |moment: Timestamp, wait: SignedDuration| moment.checked_add(wait).unwrap_or(Timestamp::MAX);
     let audit = after(looked.whole, desired.looks.audit);
     let is_unreadable = |seen: &SeenManifest| matches!(seen, SeenManifest::Unreadable(_));
@@ -54,6 +59,10 @@ pub(super) fn of(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> 
         }
         // Files that say the columns, or how recent the data is, may come without a partition.
         Some(PartitionPolicy::Declared(_)) | None if look.is_of_new_files() => {
+            after(looked.newest, wait(desired, world, now))
+        }
+        // A crawler reads where no partition is registered.
+        Some(PartitionPolicy::Projected(_)) if look.is_of_columns() => {
             after(looked.newest, wait(desired, world, now))
         }
         // What is declared or published brings no news of its own accord; only somebody else's changes are looked for.

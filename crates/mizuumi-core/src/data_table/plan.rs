@@ -7,6 +7,7 @@ use mizuumi_api::Reason;
 use mizuumi_api::data_table::AdoptionPolicy;
 
 use super::cascade;
+use super::crawler::{self, CrawlerDefinition, CrawlerGoal};
 use super::definition::{OWNER_PARAMETER, TableDefinition};
 use super::desired::{DesiredTable, Mode};
 use super::diff::{self, Change};
@@ -103,6 +104,47 @@ pub enum TableStep {
         /// Its name.
         name: String,
     },
+    /// Make the crawler.
+    CreateCrawler(Box<CrawlerDefinition>),
+    /// Have the crawler be as it is to be.
+    UpdateCrawler {
+        /// The whole of it.
+        to: Box<CrawlerDefinition>,
+        /// What differs.
+        changes: Vec<String>,
+    },
+    /// Have the crawler look at the data, which costs money.
+    StartCrawler {
+        /// Its name.
+        name: String,
+        /// The mark that it must still carry.
+        owner: String,
+        /// The last crawl that is known; if there is another by now, there is no need.
+        last: Option<Timestamp>,
+    },
+    /// Have the crawler stop, so that it can be deleted.
+    StopCrawler {
+        /// Its name.
+        name: String,
+        /// The mark that it must still carry.
+        owner: String,
+    },
+    /// Delete the crawler.
+    DeleteCrawler {
+        /// Its name.
+        name: String,
+        /// The mark that it must still carry.
+        owner: String,
+    },
+    /// Delete tables that the crawler made.
+    DeleteCrawledTables {
+        /// Where they are.
+        database: String,
+        /// The crawler that they must still name.
+        crawler: String,
+        /// Their names.
+        names: Vec<String>,
+    },
 }
 
 /// Why a table is updated.
@@ -123,7 +165,7 @@ pub enum Why {
 }
 
 impl TableStep {
-    /// Whether it writes partitions or their indexes, which what was seen of the data decides.
+    /// Whether it writes partitions, their indexes or a crawler, which what was seen of the data decides.
     #[must_use]
     pub const fn rests_on_data(&self) -> bool {
         match self {
@@ -141,7 +183,13 @@ impl TableStep {
             | Self::UnmarkSuperseded { .. }
             | Self::DeleteSuperseded { .. }
             | Self::DeleteVersions(_)
-            | Self::DeleteIndex { .. } => true,
+            | Self::DeleteIndex { .. }
+            | Self::CreateCrawler(_)
+            | Self::UpdateCrawler { .. }
+            | Self::StartCrawler { .. }
+            | Self::StopCrawler { .. }
+            | Self::DeleteCrawler { .. }
+            | Self::DeleteCrawledTables { .. } => true,
         }
     }
 
@@ -170,7 +218,13 @@ impl TableStep {
             | Self::DeleteSuperseded { .. }
             | Self::DeleteVersions(_)
             | Self::CreateIndex { .. }
-            | Self::DeleteIndex { .. } => (&[], &[]),
+            | Self::DeleteIndex { .. }
+            | Self::CreateCrawler(_)
+            | Self::UpdateCrawler { .. }
+            | Self::StartCrawler { .. }
+            | Self::StopCrawler { .. }
+            | Self::DeleteCrawler { .. }
+            | Self::DeleteCrawledTables { .. } => (&[], &[]),
         };
         entries.iter().map(|entry| &entry.values).chain(values)
     }
@@ -200,6 +254,12 @@ impl TableStep {
             Self::DeleteVersions(_) => "VersionsDeleted",
             Self::CreateIndex { .. } => "IndexRequested",
             Self::DeleteIndex { .. } => "IndexRemoved",
+            Self::CreateCrawler(_) => "CrawlerCreated",
+            Self::UpdateCrawler { .. } => "CrawlerUpdated",
+            Self::StartCrawler { .. } => "CrawlerStarted",
+            Self::StopCrawler { .. } => "CrawlerStopped",
+            Self::DeleteCrawler { .. } => "CrawlerDeleted",
+            Self::DeleteCrawledTables { .. } => "CrawledTablesDeleted",
         }
     }
 }
@@ -212,16 +272,24 @@ impl TableStep {
             Self::CreateDatabase { .. }
             | Self::CreateTable(_)
             | Self::CreatePartitions(_)
+            | Self::CreateIndex { .. }
             | Self::MarkSuperseded { .. }
-            | Self::CreateIndex { .. } => '+',
-            Self::UpdateTable { .. } | Self::UpdatePartitions(_) | Self::CascadeColumns(_) => '~',
+            | Self::CreateCrawler(_) => '+',
+            Self::UpdateTable { .. }
+            | Self::UpdatePartitions(_)
+            | Self::CascadeColumns(_)
+            | Self::UpdateCrawler { .. }
+            | Self::StartCrawler { .. }
+            | Self::StopCrawler { .. } => '~',
             Self::DeleteTable { .. }
             | Self::DeletePartitions(_)
             | Self::WithdrawPartitions(_)
             | Self::UnmarkSuperseded { .. }
             | Self::DeleteSuperseded { .. }
             | Self::DeleteVersions(_)
-            | Self::DeleteIndex { .. } => '-',
+            | Self::DeleteIndex { .. }
+            | Self::DeleteCrawler { .. }
+            | Self::DeleteCrawledTables { .. } => '-',
         }
     }
 
@@ -340,6 +408,17 @@ impl fmt::Display for TableStep {
                 write!(f, "build partition index '{name}' over {}", keys.join(", "))
             }
             Self::DeleteIndex { name } => write!(f, "remove partition index '{name}'"),
+            Self::CreateCrawler(to) => write!(f, "create crawler '{}' over {}", to.name, to.path),
+            Self::UpdateCrawler { to, changes } => {
+                write!(f, "update crawler '{}': {}", to.name, changes.join("; "))
+            }
+            Self::StartCrawler { name, .. } => write!(f, "start crawler '{name}', which costs money"),
+            Self::StopCrawler { name, .. } => write!(f, "stop crawler '{name}'"),
+            Self::DeleteCrawler { name, .. } => write!(f, "delete crawler '{name}'"),
+            Self::DeleteCrawledTables { database, crawler, names } => {
+                let number = count(names.len(), "table");
+                write!(f, "delete {number} of crawler '{crawler}' from '{database}': {}", names.join(", "))
+            }
         }
     }
 }
@@ -383,8 +462,33 @@ fn first_three(all: impl ExactSizeIterator<Item = String>) -> String {
 pub fn plan(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
     match goal {
         Goal::Present(desired) => presence(desired, world, now),
-        Goal::Absent(claim) => absence(claim, world, now),
-        Goal::Released(claim) => release(claim, world),
+        Goal::Absent(claim) => with_crawler(absence(claim, world, now), claim, world, now),
+        Goal::Released(claim) => with_crawler(release(claim, world), claim, world, now),
+    }
+}
+
+/// The plan of a table that is let go, with what becomes of its crawler.
+fn with_crawler(
+    plan: Plan<TableStep>,
+    claim: &TableClaim,
+    world: &TableWorld,
+    now: Timestamp,
+) -> Plan<TableStep> {
+    let (Some(crawler), Some(seen), true) = (&claim.crawler, &world.crawler, claim.may_write) else {
+        return plan;
+    };
+    let mut steps = crawler::removal(crawler, &claim.owner, seen);
+    let waits = crawler::stopping(world, &claim.owner);
+    if steps.is_empty() && waits.is_none() {
+        return plan;
+    }
+    let wake_at = if waits.is_some() { now.checked_add(WHILE_BUILDING).ok() } else { None };
+    let why = waits.unwrap_or_else(|| format!("crawler '{}' is being deleted", crawler.name));
+    steps.extend(plan.steps);
+    let wake_at = [plan.wake_at, wake_at].into_iter().flatten().min();
+    match plan.verdict {
+        Verdict::InSync => Plan { wake_at, ..Plan::converge(Reason::Deleting, why, steps) },
+        verdict => Plan { steps, verdict, wake_at },
     }
 }
 
@@ -405,10 +509,10 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         let owner = desired.owner.to_string();
         first.push(TableStep::CreateDatabase { name: database.to_owned(), owner });
     }
-    let learning::Learnt { desired, trouble } = learning::learnt(desired, world);
+    let learning::Learnt { desired, trouble, .. } = learning::learnt(desired, world);
     let desired = desired.as_ref();
     if let Some(trouble) = trouble.as_ref().filter(|_| desired.columns.is_empty()) {
-        return Plan { steps: Vec::new(), verdict: trouble.clone().verdict(), wake_at: None };
+        return without_columns(desired, world, trouble, now);
     }
     let Some(have) = &world.table else {
         let to = merge::merged(desired, world);
@@ -418,13 +522,8 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
             first.into_iter().chain([TableStep::CreateTable(Box::new(to))]).collect(),
         );
     };
-    if let Some(what) = have.definition.unsupported() {
-        return Plan::blocked(
-            Reason::UnsupportedTable,
-            format!(
-                "Glue table '{external}' is {what}, which a DataTable does not write; nothing was changed"
-            ),
-        );
+    if let Some(refusal) = unsupported(desired, have) {
+        return refusal;
     }
     if desired.mode == Mode::ObserveOnly {
         return observed_only(desired, have, world, trouble, now);
@@ -469,6 +568,14 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         }
         Next::Failed(_) => reason,
     };
+    let (crawler_steps, due) = crawler::steps(desired, world, now);
+    wake_at = [wake_at, due].into_iter().flatten().min();
+    let reason = reason.or_else(|| (!crawler_steps.is_empty()).then_some(Reason::Crawling));
+    steps.extend(crawler_steps);
+    if let (None, None, Some(why)) = (&held, reason, stopping(desired, world)) {
+        let wake_at = now.checked_add(WHILE_BUILDING).ok();
+        return Plan { wake_at, ..Plan::converge(Reason::Crawling, why, steps) };
+    }
     let verdict = match (held, reason) {
         (Some(held), _) => Verdict::Blocked(Reason::ApprovalRequired, held.message()),
         (None, None) if let Some(trouble) = trouble => trouble.verdict(),
@@ -509,6 +616,32 @@ fn data_steps(
     (steps, wake_at)
 }
 
+/// What to do about a table whose columns nobody knows yet: at most its crawler.
+fn without_columns(
+    desired: &DesiredTable,
+    world: &TableWorld,
+    trouble: &Trouble,
+    now: Timestamp,
+) -> Plan<TableStep> {
+    let have = world.table.as_ref().filter(|_| desired.mode != Mode::ObserveOnly);
+    if let Some(refusal) = have.and_then(|have| unsupported(desired, have).or_else(|| refusal(desired, have)))
+    {
+        return refusal;
+    }
+    let (steps, wake_at) = crawler::steps(desired, world, now);
+    if steps.is_empty() {
+        return Plan { steps, verdict: trouble.clone().verdict(), wake_at };
+    }
+    let listed: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    Plan { wake_at, ..Plan::converge(Reason::Crawling, listed.join("; "), steps) }
+}
+
+/// Why the crawler of a table that needs none any more is still there.
+fn stopping(desired: &DesiredTable, world: &TableWorld) -> Option<String> {
+    let goes = matches!(desired.crawler, Some(CrawlerGoal::Removed(_))) && desired.mode == Mode::Full;
+    crawler::stopping(world, &desired.owner).filter(|_| goes)
+}
+
 /// The difference that an observer sees: fields of the spec and partitions, no marks.
 fn observed_only(
     desired: &DesiredTable,
@@ -543,6 +676,15 @@ fn observed_only(
         return Plan { steps, verdict, wake_at };
     }
     Plan { wake_at, ..Plan::converge(Reason::Differs, listed.join("; "), steps) }
+}
+
+/// Whether the table is none that is written here.
+fn unsupported(desired: &DesiredTable, have: &ObservedTable) -> Option<Plan<TableStep>> {
+    let (what, external) = (have.definition.unsupported()?, &desired.owner.external);
+    Some(Plan::blocked(
+        Reason::UnsupportedTable,
+        format!("Glue table '{external}' is {what}, which a DataTable does not write; nothing was changed"),
+    ))
 }
 
 /// Whether the table is somebody else's, or nobody's and not to be taken.

@@ -3,18 +3,20 @@
 use jiff::Timestamp;
 use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType, cut, keeping_times};
 use mizuumi_api::data_table::{
-    DataTable, DataTableStatus, DriftStatus, Engine, FilesStatus, FreshnessState, FreshnessStatus,
-    PartitionsStatus, PlanStatus, PublicationStatus, SchemaColumn, SchemaStatus, TableRef,
+    CrawlerStatus, DataTable, DataTableStatus, DriftStatus, Engine, FilesStatus, FreshnessState,
+    FreshnessStatus, LastCrawl, PartitionsStatus, PlanStatus, PublicationStatus, SchemaColumn, SchemaStatus,
+    TableRef,
 };
 use mizuumi_api::{Reason, annotation};
 
 use super::clock;
+use super::crawler::Crawled;
 use super::definition::{Column, TableDefinition};
 use super::desired::{DesiredTable, Discovery, Mode, PartitionPolicy};
 use super::partitions;
 use super::plan::{TableStep, Why};
 use super::publishing;
-use super::world::{SeenFiles, SeenSchema, TableWorld};
+use super::world::{SeenFiles, TableWorld};
 use super::{TableGoal, Tables, indexes, learning, lint, merge};
 use crate::freshness::{Clock, Judgement, Policy};
 use crate::hive_path;
@@ -42,6 +44,8 @@ const LONGEST_FINDINGS: usize = 800;
 const LONGEST_SCHEMA: usize = 32 * 1024;
 /// Longest text about an index that could not be built.
 const LONGEST_INDEX: usize = 128;
+/// Longest text about a crawl that failed.
+const LONGEST_CRAWL: usize = 512;
 /// Longest name of a partition.
 const LONGEST_PARTITION: usize = 1024;
 /// Longest value of the annotation that requests a reconciliation.
@@ -127,6 +131,7 @@ pub fn report(
         let before = before.partitions.filter(|_| kept);
         status.partitions = partitions_status(desired, world, now).or(before);
         status.schema = schema_status(desired, world, plan, status.schema, now);
+        status.crawler = crawler_status(desired, world, status.crawler);
         status.files = match (&world.files, desired.look().files) {
             (_, None) => None,
             (Some(files), Some(_)) => files_status(files),
@@ -262,6 +267,10 @@ fn converging(
         Some(Mode::ObserveOnly) if reason == Reason::Creating => {
             Readiness::told(ConditionStatus::False, Reason::NotFound, message)
         }
+        // There is no table to differ from anything, and whoever only looks does nothing about it.
+        Some(Mode::ObserveOnly) if matches!(reason, Reason::AwaitingData | Reason::Crawling) => {
+            Readiness::told(ConditionStatus::False, reason, message)
+        }
         Some(Mode::ObserveOnly) => Readiness::told(
             ConditionStatus::False,
             Reason::Differs,
@@ -341,11 +350,7 @@ fn schema_status(
         Verdict::Blocked(reason, _) => *reason == Reason::IndexFailed,
     };
     let learnt = learning::learnt(desired, world);
-    let (Some(SeenSchema::Read { file, .. }), true, None) =
-        (world.files.as_ref().and_then(|files| files.schema.as_ref()), is_settled, &learnt.trouble)
-    else {
-        return before;
-    };
+    let (Some(found), true) = (&learnt.found, is_settled) else { return before };
     let column = |column: &Column| SchemaColumn {
         name: column.name.clone(),
         type_: column.type_.clone().unwrap_or_default(),
@@ -356,7 +361,35 @@ fn schema_status(
     let columns = if size <= LONGEST_SCHEMA { all } else { Vec::new() };
     let is_known = |before: &SchemaStatus| before.columns == columns && before.count == count;
     let observed_at = before.filter(is_known).map_or(now, |before| before.observed_at);
-    Some(SchemaStatus { file: Some(cut(file, LONGEST_PARTITION)), observed_at, count, columns })
+    Some(SchemaStatus {
+        file: found.file.as_ref().map(|file| cut(file, LONGEST_PARTITION)),
+        crawler: found.crawl.as_ref().map(|(name, _)| name.clone()),
+        crawled_at: found.crawl.as_ref().map(|(_, at)| *at),
+        observed_at,
+        count,
+        columns,
+    })
+}
+
+/// The crawler, as far as it is this table's; what was not looked at this time is as it was.
+fn crawler_status(
+    desired: &DesiredTable,
+    world: &TableWorld,
+    before: Option<CrawlerStatus>,
+) -> Option<CrawlerStatus> {
+    desired.crawler.as_ref()?;
+    let Some(seen) = &world.crawler else { return before };
+    let crawler = seen.of(&desired.owner)?;
+    let last = |last: &Crawled| LastCrawl {
+        started_at: last.started,
+        succeeded: last.succeeded,
+        message: last.message.as_deref().map(|text| cut(text, LONGEST_CRAWL)),
+    };
+    Some(CrawlerStatus {
+        name: crawler.definition.name.clone(),
+        state: crawler.state,
+        last: crawler.last.as_ref().map(last),
+    })
 }
 
 fn files_status(files: &SeenFiles) -> Option<FilesStatus> {
@@ -371,7 +404,10 @@ fn files_status(files: &SeenFiles) -> Option<FilesStatus> {
 
 /// Whether all else goes on that a table is kept for.
 const fn goes_on(reason: Reason) -> bool {
-    matches!(reason, Reason::IndexFailed | Reason::ApprovalRequired | Reason::SchemaUnreadable)
+    matches!(
+        reason,
+        Reason::IndexFailed | Reason::ApprovalRequired | Reason::SchemaUnreadable | Reason::CrawlFailed
+    )
 }
 
 /// What became of what runs asked for; what was not looked at this time is as it was.

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mizuumi_api::data_table::IndexState;
+use mizuumi_api::data_table::{CrawlState, IndexState};
 
 use super::cascade::ColumnsMark;
+use super::crawler::{ObservedCrawler, SeenCrawler};
 use super::partitions::PartitionEntry;
 use super::plan::TableStep;
 use super::superseded::SeenRun;
@@ -113,6 +114,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 indexes.retain(|index| index.name != *name);
             }
         }
+        crawls => after.crawler.iter_mut().for_each(|seen| crawl(seen, crawls, now)),
     }
     after
 }
@@ -137,6 +139,42 @@ fn clear_up(seen: &mut BTreeMap<String, SeenRun>, step: &TableStep) {
         }
         TableStep::DeleteSuperseded { runs, .. } => {
             seen.retain(|name, _| runs.iter().all(|(run, _)| run != name));
+        }
+        _ => {}
+    }
+}
+
+/// What a step does to the crawler. How a crawl ends is up to the data.
+fn crawl(seen: &mut SeenCrawler, step: &TableStep, now: Timestamp) {
+    let is_of = |mark: &str, seen: &SeenCrawler| {
+        seen.crawler.as_ref().is_some_and(|crawler| crawler.definition.mark == mark)
+    };
+    match step {
+        TableStep::CreateCrawler(to) if seen.crawler.is_none() => {
+            let definition = (**to).clone();
+            let (state, updated) = (CrawlState::Ready, Some(now));
+            seen.crawler = Some(ObservedCrawler { definition, state, updated, last: None });
+        }
+        TableStep::UpdateCrawler { to, .. } if is_of(&to.mark, seen) => {
+            if let Some(crawler) = &mut seen.crawler {
+                crawler.definition = (**to).clone();
+                crawler.updated = Some(now);
+            }
+        }
+        TableStep::StartCrawler { owner, .. } if is_of(owner, seen) => {
+            if let Some(crawler) = &mut seen.crawler {
+                crawler.state = CrawlState::Running;
+            }
+        }
+        // Time passes in between: it has stopped.
+        TableStep::StopCrawler { owner, .. } if is_of(owner, seen) => {
+            if let Some(crawler) = &mut seen.crawler {
+                crawler.state = CrawlState::Ready;
+            }
+        }
+        TableStep::DeleteCrawler { owner, .. } if is_of(owner, seen) => seen.crawler = None,
+        TableStep::DeleteCrawledTables { names, .. } => {
+            seen.tables.retain(|table| !names.contains(&table.name));
         }
         _ => {}
     }

@@ -7,6 +7,7 @@ use mizuumi_api::data_table::{Format, IndexState};
 use serde::{Deserialize, Serialize};
 
 use super::cascade::ColumnsMark;
+use super::crawler::{CrawlerLook, SeenCrawler};
 use super::definition::TableDefinition;
 use super::files::FilesHealth;
 use super::indexes;
@@ -39,6 +40,9 @@ pub struct TableLook {
     /// The newest files.
     #[serde(default)]
     pub files: Option<FilesLook>,
+    /// The crawler.
+    #[serde(default)]
+    pub crawler: Option<CrawlerLook>,
 }
 
 /// Where runs are that bring a table's partitions.
@@ -64,6 +68,17 @@ pub struct FilesLook {
     /// Whether they say how recent the data is, so that new ones are looked for where the others were.
     #[serde(default)]
     pub times: bool,
+    /// Whether it matters when the newest was written, so that files that are known are looked at again.
+    #[serde(default)]
+    pub watched: bool,
+}
+
+impl FilesLook {
+    /// Whether the columns come from the files, by whoever reads them.
+    #[must_use]
+    pub const fn is_of_columns(&self) -> bool {
+        self.columns.is_some() || self.watched
+    }
 }
 
 /// Which manifest to look at.
@@ -82,7 +97,7 @@ impl TableLook {
         Self { indexes: self.indexes || indexes::are_owned(table), ..self.clone() }
     }
 
-    /// Whether anything has to be looked at besides the definition.
+    /// Whether anything has to be looked at besides the definition and the crawler.
     #[must_use]
     pub fn is_of_data(&self) -> bool {
         self.partitions
@@ -96,13 +111,13 @@ impl TableLook {
     /// Whether the table's columns come from its data, so that it is looked at before there is a table.
     #[must_use]
     pub fn is_of_columns(&self) -> bool {
-        self.files.as_ref().is_some_and(|files| files.columns.is_some())
+        self.files.as_ref().is_some_and(FilesLook::is_of_columns)
     }
 
     /// Whether new files matter, wherever they come.
     #[must_use]
     pub fn is_of_new_files(&self) -> bool {
-        self.files.as_ref().is_some_and(|files| files.columns.is_some() || files.times)
+        self.files.as_ref().is_some_and(|files| files.is_of_columns() || files.times)
     }
 }
 
@@ -146,6 +161,8 @@ pub struct TableWorld {
     pub runs: Option<BTreeMap<String, SeenRun>>,
     /// The newest files, if they were looked at.
     pub files: Option<SeenFiles>,
+    /// The crawler, if it was looked at.
+    pub crawler: Option<SeenCrawler>,
     /// When the data was looked at.
     pub looked: Option<Looked>,
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::DataTable;
 use mizuumi_api::{DataTableStatus, Installation};
 use mizuumi_core::data_table::cascade::ColumnsMark;
+use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::simulate::simulate;
@@ -65,6 +66,10 @@ struct World {
     directories: Vec<DirectoryText>,
     /// What the newest files say of their columns.
     files: Option<SeenSchema>,
+    /// When the newest file was written.
+    newest_file: Option<Timestamp>,
+    /// The crawler, and the tables that it made.
+    crawler: Option<SeenCrawler>,
     /// So many complete directories beside those, with the values 1, 2, …
     #[serde(default)]
     numbered_directories: usize,
@@ -189,10 +194,11 @@ impl Case {
             files: look.files.map(|files| SeenFiles {
                 location: Some("s3://lake/team/flights/".to_owned()),
                 health: FilesHealth::of(vec![1024, 64 * 1024 * 1024]),
-                newest: None,
+                newest: self.world.newest_file,
                 schema: files.columns.and(self.world.files.clone()),
                 read: Vec::new(),
             }),
+            crawler: look.crawler.and(self.world.crawler.clone()),
             looked: None,
         }
     }

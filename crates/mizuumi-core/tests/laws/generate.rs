@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mizuumi_api::data_table::{DataTable, IndexState};
+use mizuumi_api::data_table::{CrawlState, DataTable, IndexState};
 use mizuumi_api::{Installation, annotation};
 use mizuumi_core::data_table::cascade::ColumnsMark;
+use mizuumi_core::data_table::crawler::{
+    Crawled, CrawledTable, CrawlerDefinition, CrawlerLook, ObservedCrawler, SeenCrawler,
+};
 use mizuumi_core::data_table::definition::{APPLIED_PARAMETER, COLUMNS_PARAMETER, Kept, OWNER_PARAMETER};
 use mizuumi_core::data_table::desired::Mode;
 use mizuumi_core::data_table::files::FilesHealth;
@@ -32,6 +35,8 @@ pub fn installation() -> Installation {
     Installation::from_yaml(
         "{installation: demo, aws: {region: us-east-1},
           allow: {databases: [nyc], s3Prefixes: ['s3://lake/team/']},
+          crawlers: {database: crawls},
+          profiles: {default: {crawlerRoleArn: 'arn:aws:iam::111122223333:role/crawler'}},
           freshnessParameters: {loadedAt: loaded_at}}",
     )
     .expect("installation")
@@ -142,6 +147,8 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
             let says_columns = storage.get("format").is_some_and(|format| ["parquet", "orc"].map(Value::from).contains(format));
             if learns && says_columns && mode != "Projected" {
                 spec.insert("schema".to_owned(), json!({ "from": "Files", "evolution": "Breaking" }));
+            } else if learns {
+                spec.insert("schema".to_owned(), json!({ "from": "Crawler", "evolution": "Breaking" }));
             }
             spec.extend(storage);
             spec.extend(layout);
@@ -268,6 +275,7 @@ pub struct Seed {
     indexes: Vec<ObservedIndex>,
     directories: Vec<Directory>,
     said: SeenSchema,
+    crawl: Crawl,
 }
 
 impl Seed {
@@ -296,6 +304,7 @@ impl Seed {
                 schema: files.columns.map(|_| self.said.clone()),
                 read: Vec::new(),
             }),
+            crawler: look.crawler.map(|look| self.crawl.seen(look, root_of(goal), &self.said)),
             looked: None,
         }
     }
@@ -322,12 +331,24 @@ pub fn scene(wanted: impl Strategy<Value = Wanted>) -> impl Strategy<Value = (Wa
             }),
     ];
     let mark = select(vec![Some(OUR_MARK), Some(OUR_MARK), Some(OUR_MARK), Some(FOREIGN_MARK), None]);
-    (wanted, prop::bool::weighted(0.95), table, mark, partitions(), indexes(), directories(), said())
-        .prop_map(|(wanted, database_exists, table, mark, partitions, indexes, directories, said)| {
-            let table = table.map(|table| table.of(&wanted));
-            let seed = Seed { database_exists, table, partitions, indexes, directories, said }.marked(mark);
-            (wanted, seed)
-        })
+    (
+        wanted,
+        prop::bool::weighted(0.95),
+        table,
+        mark,
+        partitions(),
+        indexes(),
+        directories(),
+        (said(), crawl()),
+    )
+        .prop_map(
+            |(wanted, database_exists, table, mark, partitions, indexes, directories, (said, crawl))| {
+                let table = table.map(|table| table.of(&wanted));
+                let seed = Seed { database_exists, table, partitions, indexes, directories, said, crawl }
+                    .marked(mark);
+                (wanted, seed)
+            },
+        )
 }
 
 const FILE: &str = "s3://lake/team/flights/part-0";
@@ -349,6 +370,73 @@ fn said() -> impl Strategy<Value = SeenSchema> {
         1 => Just(SeenSchema::NoFiles),
         1 => Just(SeenSchema::Unreadable(format!("{FILE} is no Parquet file"))),
     ]
+}
+
+/// Where a table's data is.
+fn root_of(goal: &TableGoal) -> &str {
+    match goal {
+        TableGoal::Present(desired) => desired.root(),
+        _ => "s3://lake/team/flights/",
+    }
+}
+
+/// How far a crawler is.
+#[derive(Clone, Debug)]
+struct Crawl {
+    /// The mark that it carries; none if it is not there.
+    mark: Option<&'static str>,
+    is_running: bool,
+    is_changed: bool,
+    started: Option<(Timestamp, bool)>,
+    /// What it made of other places.
+    left: bool,
+}
+
+fn crawl() -> impl Strategy<Value = Crawl> {
+    let rarely = || prop::bool::weighted(0.15);
+    let mark = select(vec![Some(OUR_MARK), Some(OUR_MARK), Some(OUR_MARK), Some(FOREIGN_MARK), None]);
+    let started = prop::option::weighted(0.8, (moment(), prop::bool::weighted(0.85)));
+    (mark, rarely(), rarely(), started, rarely()).prop_map(|(mark, is_running, is_changed, started, left)| {
+        Crawl { mark, is_running, is_changed, started, left }
+    })
+}
+
+impl Crawl {
+    fn seen(&self, look: CrawlerLook, root: &str, said: &SeenSchema) -> SeenCrawler {
+        let definition = CrawlerDefinition {
+            name: look.name,
+            mark: self.mark.unwrap_or_default().to_owned(),
+            role: "crawler".to_owned(),
+            database: "crawls".to_owned(),
+            prefix: look.prefix.clone(),
+            path: if self.is_changed { "s3://lake/" } else { root }.to_owned(),
+            exclusions: Vec::new(),
+            sample_size: None,
+            configuration: r#"{"Grouping":{"TableGroupingPolicy":"CombineCompatibleSchemas","TableLevelConfiguration":3}}"#
+                .to_owned(),
+            policies: ["CRAWL_EVERYTHING", "UPDATE_IN_DATABASE", "LOG"].map(str::to_owned),
+        };
+        let crawler = ObservedCrawler {
+            definition,
+            state: if self.is_running { CrawlState::Running } else { CrawlState::Ready },
+            updated: Some(Timestamp::UNIX_EPOCH),
+            last: self.started.map(|(started, succeeded)| Crawled { started, succeeded, message: None }),
+        };
+        let table = |name: &str, location: &str, columns: &Vec<(String, String)>| CrawledTable {
+            name: format!("{}{name}", look.prefix),
+            location: location.to_owned(),
+            columns: columns.clone(),
+            avro: None,
+        };
+        let mut tables = Vec::new();
+        if let SeenSchema::Read { columns, .. } = said
+            && self.started.is_some()
+        {
+            tables.push(table("flights", root, columns));
+            tables.extend(self.left.then(|| table("old", "s3://lake/old/", columns)));
+        }
+        SeenCrawler { crawler: self.mark.map(|_| crawler), tables }
+    }
 }
 
 /// How a table came to be what it is.
@@ -388,6 +476,13 @@ fn edited(earlier: &Wanted, edits: TableDefinition, which: [bool; 7]) -> TableDe
             file: FILE.to_owned(),
             columns: vec![("id".to_owned(), "int".to_owned())],
             avro: None,
+        },
+        crawl: Crawl {
+            mark: Some(OUR_MARK),
+            is_running: false,
+            is_changed: false,
+            started: Some((Timestamp::UNIX_EPOCH, true)),
+            left: false,
         },
     };
     let settled = settle(&goal, empty.seen_by(&goal), earlier.now).expect("an empty world converges");

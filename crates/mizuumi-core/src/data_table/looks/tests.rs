@@ -36,6 +36,7 @@ fn world(days: &[&str], hours: i64, looked: &str) -> TableWorld {
         (vec![(*day).to_owned()], partition)
     };
     TableWorld {
+        crawler: None,
         database_exists: true,
         table: Some(ObservedTable { definition: TableDefinition::default(), version: None }),
         partitions: Some(days.iter().map(partition).collect::<BTreeMap<_, _>>()),
