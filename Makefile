@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test idle bench faults check crds controlplane-mod
+.PHONY: help up down demo test idle bench faults judge check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ faults: ## Try every fault of the list and say what came of it: make faults ONLY
 	cargo build --workspace
 	@$(STAND) --dir .stand/faults with --fresh -- $(CARGO_TARGET_DIR)/debug/faults \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE)) $(if $(SEED),--seed $(SEED))
+
+judge: ## Have Trino and Spark read every kind of table that Mizuumi makes; engines are got the first time (0.8 GB)
+	cargo build --workspace
+	@$(STAND) --dir .stand/judge with --fresh -- tests/judge/judge.sh
 
 check: ## Check format and lints
 	cargo fmt --all --check
