@@ -60,7 +60,7 @@ class Trino:
             "io.trino.server.TrinoServer",
         ]  # fmt: skip
         self.log = folder / "trino.log"
-        self.process = subprocess.Popen(command, stdout=self.log.open("wb"), stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(command, cwd=folder / "trino", stdout=self.log.open("wb"), stderr=subprocess.STDOUT)
         self.connect = lambda: trino.dbapi.connect(
             host="127.0.0.1", port=self.port, user="judge", catalog="hive", timezone="UTC", max_attempts=1
         )

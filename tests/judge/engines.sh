@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Gets the engines into $MIZUUMI_CACHE/judge, once for each change of this folder's versions; prints that folder.
+# Gets the engines into $MIZUUMI_CACHE/judge-engines, once for each change of this folder's versions; prints that folder.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-home=${MIZUUMI_CACHE:?set by the Makefile}/judge
+home=${MIZUUMI_CACHE:?set by the Makefile}/judge-engines
 stamp=$(cat "$here/engines.sh" "$here/requirements.txt" | sha256sum | cut -c1-16)
 mkdir -p "$home"
 exec 9> "$home/lock"

@@ -118,7 +118,10 @@ class Judge:
         if not wrong:
             wrong[whole] = ["all columns together"]
         all_fail = all(why[0] == "cannot" for why in wrong)
-        text = "; ".join(f"{', '.join(names)}: {why[1]}" for why, names in wrong.items())
+        everything = [*columns[1:], *keys]
+        text = "; ".join(
+            f"{'every column' if names == everything else ', '.join(names)}: {why[1]}" for why, names in wrong.items()
+        )
         return ("cannot" if all_fail else "reads differently"), text
 
     def differs(self, engine, name, table, columns):
@@ -139,6 +142,9 @@ class Judge:
 
 
 def first_line(error):
+    if isinstance(error, KeyError):
+        # The client stumbled over an answer; what Trino meant by it is not known here.
+        return f"the client found no {error} in the answer"
     text = getattr(error, "message", None) or getattr(error, "java_exception", None) or str(error)
     lines = str(text).strip().splitlines() or [type(error).__name__]
     # Spark says the failed task first, and what it failed of after that.
@@ -225,21 +231,29 @@ def evolve(judge):
 
 
 def result(verdicts):
-    """The table in Markdown, aligned: a row for what is the same at all moments, by engine."""
-    groups = {}
+    """The table in Markdown, aligned: what is the same in several ways of partitions and at several moments is one row."""
+    counts = collections.Counter((v.format, v.mode, v.engine) for v in verdicts)
+    moments = collections.defaultdict(list)
     for v in verdicts:
-        key = (v.format, v.mode, v.engine, v.reads, v.what or "", v.reason or ("" if v.reads == "reads" else "no warning"))
-        groups.setdefault(key, []).append(v.moment)
-    moments = collections.Counter((v.format, v.mode, v.engine) for v in verdicts)
-    lines = [["format", "partitions", "engine", "verdict", "at", "Compatible said", "what"]]
-    for (format_, mode, engine, reads, what, reason), at in groups.items():
-        when = "always" if len(at) == moments[format_, mode, engine] else ", ".join(at)
-        lines.append([format_, mode, engine, reads, when, reason, what.replace("|", "\\|")])
+        said = v.reason or ("" if v.reads == "reads" else "no warning")
+        moments[v.format, v.mode, v.engine, v.reads, said, v.what or ""].append(v.moment)
+    rows = collections.defaultdict(list)
+    for (format_, mode, *outcome), at in moments.items():
+        when = "always" if len(at) == counts[format_, mode, outcome[0]] else "; ".join(at)
+        rows[format_, *outcome, when].append(mode)
+
+    def order(row):
+        (format_, engine, *_), modes = row
+        return FORMATS.index(format_), engine, min(map(MODES.index, modes))
+
+    lines = [["format", "engine", "partitions", "verdict", "Compatible", "at", "what"]]
+    for (format_, engine, reads, said, what, when), modes in sorted(rows.items(), key=order):
+        which = "all" if len(modes) == len(MODES) else ", ".join(sorted(modes, key=MODES.index))
+        lines.append([format_, engine, which, reads, said, when, what.replace("|", "\\|")])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
     lines.insert(1, ["-" * width for width in widths] + ["---"])
-    return "\n".join(
-        "| " + " | ".join([*(c.ljust(w) for c, w in zip(line, widths)), line[-1]]) + " |" for line in lines
-    )
+    padded = [[*(cell.ljust(width) for cell, width in zip(line, widths)), line[-1]] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in padded)
 
 
 def main(folder):
