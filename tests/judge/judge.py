@@ -39,6 +39,12 @@ def partitions(mode):
     return {"partitionKeys": [{"name": "day", "type": "string"}], "partitions": {"mode": mode, **how}}
 
 
+def columns(format_, mode):
+    """A table's columns. One of JSON with a binary column is not read by Spark at all: only one has it."""
+    spoils = {"raw"} if format_ == "json" and mode != "none" else set()
+    return {name: type_ for name, type_ in dict(data.COLUMNS).items() if name not in spoils}
+
+
 def plain(value):
     """A value of whichever client, so that equal ones are equal."""
     match value:
@@ -57,7 +63,7 @@ class Judge:
     def __init__(self, lake, all_engines):
         self.lake, self.engines, self.verdicts = lake, all_engines, []
         self.tables = {f"{format_}-{mode.lower()}": (format_, mode) for format_ in FORMATS for mode in MODES}
-        self.columns = {name: dict(data.COLUMNS) for name in self.tables}
+        self.columns = {name: columns(*table) for name, table in self.tables.items()}
         # What is there: for each day the rows, whatever columns they were written with.
         self.expected = {name: {} for name in self.tables}
 

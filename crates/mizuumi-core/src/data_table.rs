@@ -24,6 +24,7 @@ pub mod projection;
 pub mod publishing;
 pub mod report;
 pub mod simulate;
+pub mod step;
 pub mod storage;
 pub mod superseded;
 pub mod versions;
@@ -37,8 +38,8 @@ use mizuumi_api::{Condition, Installation, installation};
 
 pub use definition::{Column, Serde, TableDefinition};
 pub use desired::{DesiredTable, Mode};
-pub use plan::TableStep;
 pub use publishing::{Asked, RunsOfTable};
+pub use step::TableStep;
 pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
 
 use crawler::CrawlerRef;

@@ -219,7 +219,7 @@ async fn steps_that_come_too_late_change_nothing() {
         to: other.clone(),
         changes: Vec::new(),
         archive: true,
-        why: mizuumi_core::data_table::plan::Why::Spec,
+        why: mizuumi_core::data_table::step::Why::Spec,
     };
     let entry = |value: &str| PartitionEntry::new(vec![value.to_owned()], "s3://elsewhere/".to_owned(), None);
     // Decided when it pointed elsewhere.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::definition::{COLUMNS_PARAMETER, TableDefinition};
 use super::desired::{DesiredTable, PartitionPolicy};
 use super::partitions::{PartitionEntry, at_once, batches};
-use super::plan::TableStep;
+use super::step::TableStep;
 use super::world::{PartitionValues, TableWorld};
 use super::{avro, merge};
 use crate::hive_type::HiveType;

@@ -10,7 +10,7 @@ use mizuumi_api::data_table::{DataTableSpec, IndexState, PartitionIndex, Partiti
 use super::definition::{Column, TableDefinition};
 use super::desired::{DesiredTable, Mode};
 use super::merge;
-use super::plan::TableStep;
+use super::step::TableStep;
 use super::world::{ObservedIndex, TableWorld};
 use crate::problem::Problem;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::desired::{Completeness, DesiredTable, Mode, PartitionPolicy};
-use super::plan::TableStep;
 use super::publishing::{self, Place};
+use super::step::TableStep;
 use super::world::{Directory, ObservedPartition, PartitionValues, TableWorld};
 use crate::publication::{Pointer, RunOrder};
 use crate::s3_uri;

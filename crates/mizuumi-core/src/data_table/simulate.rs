@@ -10,7 +10,7 @@ use mizuumi_api::data_table::{CrawlState, IndexState};
 use super::cascade::ColumnsMark;
 use super::crawler::{ObservedCrawler, SeenCrawler};
 use super::partitions::PartitionEntry;
-use super::plan::TableStep;
+use super::step::TableStep;
 use super::superseded::SeenRun;
 use super::world::{ObservedIndex, ObservedPartition, ObservedTable, TableWorld};
 use crate::s3_uri;

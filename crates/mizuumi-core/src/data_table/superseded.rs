@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::TableDefinition;
 use super::desired::{DesiredTable, Mode};
-use super::plan::TableStep;
 use super::publishing::{self, Place};
+use super::step::TableStep;
 use super::world::{ObservedPartition, PartitionValues, TableWorld};
 use crate::{publication, s3_uri};
 

@@ -1,7 +1,7 @@
 //! Old versions of a definition: Glue keeps each archived one, up to a quota of the account, until somebody deletes it.
 
 use super::desired::DesiredTable;
-use super::plan::TableStep;
+use super::step::TableStep;
 use super::world::TableWorld;
 
 /// BatchDeleteTableVersion takes 100 (AWS Glue API reference).
