@@ -1,4 +1,5 @@
-//! The admin API under `/_localaws/`: faults, quotas, latency, counts, audit, judge, seed, what crawlers find, reset.
+//! The admin API under `/_localaws/`: faults, quotas, latency, EMR's pace, counts, audit, judge, seed, what crawlers find,
+//! reset.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::audit;
 use crate::clock;
+use crate::emr::Pace;
 use crate::faults::Rule;
 use crate::glue::{Aging, Finding, Seed};
 use crate::judge::{self, Question, View};
@@ -29,6 +31,7 @@ pub(crate) fn router() -> Router<Arc<Endpoint>> {
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/quotas", get(quotas).post(add_quotas).delete(clear_quotas))
         .route("/latency", get(latencies).post(set_latencies).delete(clear_latencies))
+        .route("/emr", get(pace).post(set_pace))
         .route("/audit", get(audit))
         .route("/seed", post(seed))
         .route("/findings", post(add_findings))
@@ -146,6 +149,25 @@ async fn clear_latencies(State(endpoint): Shared, Query(selection): Query<Select
     Json(json!({}))
 }
 
+async fn pace(State(endpoint): Shared) -> Json<Value> {
+    Json(json!(endpoint.emr.pace()))
+}
+
+/// Sets how fast EMR's clusters and steps live; what is not said stays as usual.
+async fn set_pace(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
+    match serde_json::from_value::<Pace>(body) {
+        Ok(pace) => match pace.fault() {
+            Some(fault) => refused(fault),
+            None => {
+                endpoint.emr.set_pace(pace, clock::now().as_millisecond());
+                Json(json!({})).into_response()
+            }
+        },
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
 async fn audit(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {
     let account = selection.account.as_deref();
     let seq = endpoint.last_seq();
@@ -227,6 +249,7 @@ async fn judge(State(endpoint): Shared, Query(question): Query<Question>, body: 
 async fn reset(State(endpoint): Shared, Query(selection): Query<Selection>) -> Response {
     let account = selection.account.as_deref();
     endpoint.glue.reset(account);
+    endpoint.emr.reset(account);
     endpoint.faults.clear(account, None);
     endpoint.quotas.clear(account);
     endpoint.latencies.clear(account);

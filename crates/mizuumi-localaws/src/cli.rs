@@ -68,7 +68,7 @@ struct Serve {
     /// Where to listen (loopback only); port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:4566")]
     listen: SocketAddr,
-    /// A Python that has moto[server]; without it only Glue answers.
+    /// A Python that has moto[server]; without it only Glue and EMR answer.
     #[arg(long)]
     moto_python: Option<PathBuf>,
     /// A file to write the URL to when ready.
@@ -83,6 +83,9 @@ struct Serve {
     /// Writes that `audit` shows; counts are kept for ever.
     #[arg(long, default_value_t = Options::default().audit_kept)]
     audit_kept: usize,
+    /// How many times faster than in AWS EMR's clusters and steps live.
+    #[arg(long, default_value_t = Options::default().emr_speed)]
+    emr_speed: f64,
     /// How long every call takes, in milliseconds.
     #[arg(long)]
     latency_ms: Option<u64>,
@@ -294,6 +297,7 @@ async fn serve(serve: Serve) -> anyhow::Result<()> {
         versions_per_table: serve.versions_per_table,
         calls_kept: serve.calls_kept,
         audit_kept: serve.audit_kept,
+        emr_speed: serve.emr_speed,
         latency: serve.latency_ms.map(|millis| Latency {
             millis,
             jitter_millis: serve.latency_jitter_ms,
@@ -337,7 +341,7 @@ mod tests {
             "fault add expire-token --page --times 1",
             "quota add --rate 10 --burst 20 --account 1 --service glue --operation CreateTable",
             "latency set --millis 50 --jitter-millis 20 --seed 1 --account 1",
-            "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10",
+            "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10 --emr-speed 60",
             "judge - --account 1 --installation i --grace 0 --quiet-since 7 --max-throttled 1.5 --calls-since 3",
             "judge --kubectl kubectl",
         ] {

@@ -89,7 +89,7 @@ impl Rule {
             && is(&self.service, target.service)
             && is(&self.operation, target.operation)
             && (target.page || !self.page)
-            && self.action.suits(target.operation, target.page)
+            && self.action.suits(target)
             && self
                 .table
                 .as_deref()

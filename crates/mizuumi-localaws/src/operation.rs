@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::emr;
 use crate::glue::Object;
 use crate::protocol::Protocol;
 use crate::sigv4::Signed;
@@ -41,6 +42,7 @@ impl Operation {
         if let Some((prefix, name)) = target.and_then(|target| target.rsplit_once('.')) {
             let service = match (prefix, &signed.service) {
                 ("AWSGlue", _) => "glue".to_owned(),
+                ("ElasticMapReduce", _) => emr::SERVICE.to_owned(),
                 (_, Some(service)) => service.clone(),
                 (_, None) => prefix.to_ascii_lowercase(),
             };

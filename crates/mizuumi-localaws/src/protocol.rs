@@ -25,17 +25,19 @@ pub(crate) struct ApiError {
     pub(crate) code: String,
     /// What happened.
     pub(crate) message: String,
+    /// The member `ErrorCode` of EMR's `InvalidRequestException`.
+    pub(crate) error_code: Option<&'static str>,
 }
 
 impl ApiError {
     /// A refusal of the request: status 400, as awsJson services answer every modelled client error.
     pub(crate) fn refused(code: &str, message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code: code.to_owned(), message: message.into() }
+        Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
     /// Any other error.
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into() }
+        Self { status, code: code.to_owned(), message: message.into(), error_code: None }
     }
 
     /// The answer in the protocol of the called service.
@@ -43,10 +45,13 @@ impl ApiError {
         let (kind, body) = match protocol {
             // Glue's model names the member `Message` (botocore glue/2017-03-31); `__type` and the header both
             // carry the code, as the awsJson 1.1 protocol has it.
-            Protocol::Json => (
-                "application/x-amz-json-1.1",
-                serde_json::json!({"__type": self.code, "Message": self.message}).to_string(),
-            ),
+            Protocol::Json => {
+                let mut body = serde_json::json!({"__type": self.code, "Message": self.message});
+                if let Some(code) = self.error_code {
+                    body["ErrorCode"] = serde_json::json!(code);
+                }
+                ("application/x-amz-json-1.1", body.to_string())
+            }
             Protocol::RestJson => {
                 ("application/json", serde_json::json!({"Message": self.message}).to_string())
             }

@@ -14,6 +14,7 @@ use crate::audit::{Audit, Effect, Writer, Written};
 use crate::calls::{Calls, Kind};
 use crate::client;
 use crate::clock;
+use crate::emr::{self, Emr, Pace};
 use crate::faults::{Action, Faults, Plan, Target};
 use crate::forward::Upstream;
 use crate::glue::{self, Call, Client, Glue, Limits, Object};
@@ -39,6 +40,7 @@ pub(crate) struct Endpoint {
     pub(crate) accounts: Accounts,
     pub(crate) audit: Audit,
     pub(crate) calls: Calls,
+    pub(crate) emr: Emr,
     pub(crate) faults: Faults,
     pub(crate) glue: Glue,
     pub(crate) latencies: Latencies,
@@ -57,6 +59,7 @@ impl Endpoint {
             accounts: Accounts::default(),
             audit: Audit::new(options.audit_kept),
             calls: Calls::new(options.calls_kept),
+            emr: Emr::new(Pace::of(options.emr_speed)),
             faults: Faults::default(),
             glue: Glue::default(),
             latencies: Latencies::new(options.latency.clone()),
@@ -165,6 +168,9 @@ fn arrive(endpoint: &Endpoint, parts: Parts, content: &Content) -> Arrived {
     };
     let resource = match operation.protocol {
         Protocol::S3Xml => operation::s3_resource(&parts),
+        Protocol::Json if operation.service == emr::SERVICE => {
+            input.as_ref().map(emr::resource).unwrap_or_default()
+        }
         Protocol::Json => input.as_ref().map(glue::resource).unwrap_or_default(),
         Protocol::Query | Protocol::RestJson => String::new(),
     };
@@ -198,7 +204,7 @@ async fn carry_out(endpoint: &Endpoint, arrived: Arrived, content: Content) -> R
             // The upstream's answer is read to its end, so that its effect is complete.
             let answer = std::mem::replace(&mut done.answer, dropped());
             let _ = answer.into_body().collect().await;
-            if let Some(error) = action.and_then(|action| action.error(protocol)) {
+            if let Some(error) = action.and_then(|action| scripted(action, &arrived.operation)) {
                 done.answer = error.answer(protocol);
             }
             done
@@ -213,7 +219,7 @@ async fn carry_out(endpoint: &Endpoint, arrived: Arrived, content: Content) -> R
             if let Content::Stream(body) = content {
                 let _ = body.collect().await;
             }
-            match action.error(protocol) {
+            match scripted(action, &arrived.operation) {
                 Some(error) => Done::refused(&error, protocol),
                 None => Done::of(dropped(), "dropped"),
             }
@@ -233,9 +239,12 @@ async fn effect(endpoint: &Endpoint, arrived: &Arrived, content: Content) -> Don
     if arrived.operation.service == "glue" {
         return glue_effect(endpoint, arrived);
     }
+    if arrived.operation.service == emr::SERVICE {
+        return emr_effect(endpoint, arrived);
+    }
     let Some(upstream) = &endpoint.upstream else {
         let message = format!(
-            "The local endpoint answers Glue only; start it with --moto-python to have {}",
+            "The local endpoint answers Glue and EMR only; start it with --moto-python to have {}",
             arrived.operation.service
         );
         let error = ApiError::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message);
@@ -297,18 +306,49 @@ fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
     };
     let result = endpoint.glue.call(&arrived.operation.name, &mut call);
     let mut done = match result {
-        Ok(text) => {
-            let mut answer = Response::new(Body::from(text));
-            let kind = HeaderValue::from_static("application/x-amz-json-1.1");
-            answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-            Done::of(answer, "ok")
-        }
+        Ok(text) => Done::of(json_answer(text), "ok"),
         Err(error) => Done::refused(&error, Protocol::Json),
     };
     done.effects = call.effects;
     done.update_without_version = call.update_without_version;
     done.update_with_stale_version = call.update_with_stale_version;
     done
+}
+
+fn emr_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
+    let Some(input) = &arrived.input else {
+        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
+        return Done::refused(&error, Protocol::Json);
+    };
+    let mut call = emr::Call {
+        input,
+        account: &arrived.principal.account,
+        region: &arrived.signed.region,
+        now: clock::now().as_millisecond(),
+        lag: i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX),
+        short_pages: arrived.plan.action == Some(Action::ShortPage),
+        effects: Vec::new(),
+    };
+    let mut done = match endpoint.emr.call(&arrived.operation.name, &mut call) {
+        Ok(value) => Done::of(json_answer(value.to_string()), "ok"),
+        Err(error) => Done::refused(&error, Protocol::Json),
+    };
+    done.effects = call.effects;
+    done
+}
+
+/// A successful answer of a service that speaks JSON.
+fn json_answer(text: String) -> Response<Body> {
+    let mut answer = Response::new(Body::from(text));
+    let kind = HeaderValue::from_static("application/x-amz-json-1.1");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+/// The error that a scripted fault answers, in the words of the service.
+fn scripted(action: Action, operation: &Operation) -> Option<ApiError> {
+    let error = action.error(operation.protocol)?;
+    Some(if operation.service == emr::SERVICE { emr::fault(action, error) } else { error })
 }
 
 fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use axum::Router;
 use axum::routing::any;
 use hyper::body::Incoming;
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::admin;
+use crate::emr::Pace;
 use crate::glue::Limits;
 use crate::latency::Latency;
 use crate::moto::Moto;
@@ -27,7 +28,7 @@ use crate::requests::{self, Dropped, Endpoint};
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// A Python that has moto; without it only Glue answers.
+    /// A Python that has moto; without it only Glue and EMR answer.
     pub moto_python: Option<PathBuf>,
     /// The quota of versions of one Glue table.
     pub versions_per_table: usize,
@@ -35,6 +36,8 @@ pub struct Options {
     pub calls_kept: usize,
     /// Writes that the audit shows one by one; counts are kept for ever.
     pub audit_kept: usize,
+    /// How many times faster than in AWS EMR's clusters and steps live.
+    pub emr_speed: f64,
     /// How long every call takes at least.
     pub latency: Option<Latency>,
 }
@@ -47,6 +50,7 @@ impl Default for Options {
             versions_per_table: Limits::default().versions_per_table,
             calls_kept: 1_000_000,
             audit_kept: 200_000,
+            emr_speed: 1.0,
             latency: None,
         }
     }
@@ -67,6 +71,10 @@ impl Server {
             options.listen.ip().is_loopback(),
             "the local endpoint guards nothing: listen on loopback only"
         );
+        let pace = Pace::of(options.emr_speed);
+        if let Some(fault) = pace.fault() {
+            bail!("EMR: {fault}");
+        }
         let listener = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("cannot listen on {}", options.listen))?;

@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::Target;
+use crate::emr;
 use crate::protocol::{ApiError, Protocol};
 
 /// What a page token that cannot be used is refused with.
@@ -32,11 +34,12 @@ pub enum Action {
     Unavailable,
     /// `ExpiredTokenException`. No effect.
     ExpiredToken,
-    /// A page of a Glue list has one item only, and a token when there are more.
+    /// A page of a list of Glue or EMR has one item only, and a token when there are more.
     ShortPage,
     /// A call that carries a page token is refused as a bad token is; calls for a first page never strike. No effect.
     ExpireToken,
-    /// `GetTables` and `GetPartitions` answer as of `delay-ms` ago: what is new is missing, what is deleted is there.
+    /// `GetTables`, `GetPartitions`, `ListClusters` and `ListSteps` answer as of `delay-ms` ago: what is new is missing,
+    /// what is deleted is there, clusters and steps are in the states that they were in.
     ListLag,
 }
 
@@ -62,10 +65,13 @@ impl Action {
     }
 
     /// Whether the action means anything to an operation.
-    pub(super) fn suits(self, operation: &str, page: bool) -> bool {
+    pub(super) fn suits(self, target: &Target<'_>) -> bool {
         match self {
-            Self::ExpireToken => page,
-            Self::ListLag => matches!(operation, "GetTables" | "GetPartitions"),
+            Self::ExpireToken => target.page,
+            Self::ListLag => matches!(
+                (target.service, target.operation),
+                ("glue", "GetTables" | "GetPartitions") | (emr::SERVICE, "ListClusters" | "ListSteps")
+            ),
             _ => true,
         }
     }
