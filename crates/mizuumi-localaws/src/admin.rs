@@ -156,16 +156,15 @@ async fn pace(State(endpoint): Shared) -> Json<Value> {
 /// Sets how fast EMR's clusters and steps live; what is not said stays as usual.
 async fn set_pace(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
     let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
-    match serde_json::from_value::<Pace>(body) {
-        Ok(pace) => match pace.fault() {
-            Some(fault) => refused(fault),
-            None => {
-                endpoint.emr.set_pace(pace, clock::now().as_millisecond());
-                Json(json!({})).into_response()
-            }
-        },
-        Err(error) => refused(&error.to_string()),
+    let pace = match serde_json::from_value::<Pace>(body) {
+        Ok(pace) => pace,
+        Err(error) => return refused(&error.to_string()),
+    };
+    if let Some(fault) = pace.fault() {
+        return refused(fault);
     }
+    endpoint.emr.set_pace(pace, clock::now().as_millisecond());
+    Json(json!({})).into_response()
 }
 
 async fn audit(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {

@@ -337,7 +337,6 @@ fn emr_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
     done
 }
 
-/// A successful answer of a service that speaks JSON.
 fn json_answer(text: String) -> Response<Body> {
     let mut answer = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("application/x-amz-json-1.1");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::input::{self, flag, missing, object, required, text, texts, wrong};
-use super::life::{Life, Millis};
+use super::life::{Life, Millis, State};
 use super::{
     Answer, Call, Cluster, Common, Region, instances, nothing, paging, policies, put_time, record, steps,
     time,
@@ -121,7 +121,7 @@ pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>)
     Ok(json!({"Cluster": shown}))
 }
 
-/// `ListClusters`: the newest first.
+/// `ListClusters`: the newest first, as AWS commonly answers; its API reference promises no order.
 pub(super) fn list(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let states = texts(call.input, "ClusterStates");
     let after = input::time(call.input, "CreatedAfter");
@@ -144,6 +144,10 @@ fn named(region: &mut Region, call: &Call<'_>) -> Result<Vec<String>, ApiError> 
     let ids = texts(call.input, "JobFlowIds");
     if ids.is_empty() {
         return Err(missing("JobFlowIds"));
+    }
+    // API reference, TerminateJobFlows: "The maximum number of clusters allowed is 10."
+    if ids.len() > 10 {
+        return Err(wrong("The maximum number of clusters allowed is 10."));
     }
     for id in &ids {
         region.find(id).ok_or_else(|| wrong("Specified job flow ID does not exist."))?;
@@ -203,7 +207,7 @@ pub(super) fn modify(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -
     }
     if let Some(level) = level {
         cluster.life.concurrency = level;
-        if cluster.life.state().is_ready() {
+        if cluster.life.state() == State::Running {
             cluster.life.settle(call.now);
         }
     }

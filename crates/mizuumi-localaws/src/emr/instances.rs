@@ -57,9 +57,10 @@ impl Part {
             State::Terminating => "TERMINATING",
             State::Terminated | State::TerminatedWithErrors => "TERMINATED",
         };
-        let reason = match life.state().is_over() {
-            true => json!({"Code": "CLUSTER_TERMINATED", "Message": "Job flow terminated"}),
-            false => json!({"Message": ""}),
+        let reason = if life.state().is_over() {
+            json!({"Code": "CLUSTER_TERMINATED", "Message": "Job flow terminated"})
+        } else {
+            json!({"Message": ""})
         };
         let mut timeline = json!({"CreationDateTime": time(life.created())});
         put_time(&mut timeline, "ReadyDateTime", life.ready(), now);

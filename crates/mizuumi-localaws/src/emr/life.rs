@@ -295,7 +295,12 @@ impl Life {
             }
             step.become_(at, end);
         }
-        // EMR Management Guide, "Using termination protection": a protected cluster is not ended by a failed step.
+        // API reference, StepConfig: if StepConcurrencyLevel was raised above 1 while the step ran, "pending steps and the
+        // running step are not canceled", "the cluster does not terminate".
+        if self.concurrency > 1 {
+            failed.clear();
+        }
+        // API reference, SetTerminationProtection: the instances of a protected cluster "persist" when a step fails.
         if failed.contains(&OnFailure::Terminate) && !self.protected {
             return self.terminate(at, STEP_FAILURE);
         }
@@ -324,8 +329,8 @@ impl Life {
         } else if self.keep_alive {
             self.wait(at);
         } else {
-            // RunJobFlow: "If the KeepJobFlowAliveWhenNoSteps parameter is set to FALSE, the cluster transitions to the
-            // TERMINATING state after the steps complete", whether it is protected or not. It was ready, if for no time.
+            // Whether it is protected or not: "The cluster still terminates upon successful completion of the job flow" (API
+            // reference, SetTerminationProtection). It was ready, if for no time.
             if !self.state().is_ready() {
                 self.become_(at, State::Running, Reason::words("Running step"));
             }

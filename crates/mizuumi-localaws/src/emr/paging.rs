@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::input::{invalid, text};
 use super::{Answer, Call};
 
-/// API reference, `ListClusters` and `ListSteps`: "returns a maximum of 50 … in unsorted order per call".
+/// API reference, `ListClusters`: "This call returns a maximum of 50 clusters"; `ListSteps`: "To return more than 50 steps …
+/// specify a Marker".
 const PAGE: usize = 50;
 
 /// A page of items, each with a number by which it is found again: in order, numbers falling.

@@ -40,17 +40,13 @@ pub(super) fn record(input: &Object, instances: &Object) -> Object {
             "InstanceCollectionType".to_owned(),
             json!(if fleets { "INSTANCE_FLEET" } else { "INSTANCE_GROUP" }),
         ),
-        // API reference, RunJobFlow: "The default value is true if a value is not provided when creating a cluster
-        // using the EMR API RunJobFlow command".
-        (
-            "VisibleToAllUsers".to_owned(),
-            json!(input.get("VisibleToAllUsers").and_then(Value::as_bool).unwrap_or(true)),
-        ),
+        // API reference, RunJobFlow: "By default, the value is set to true. Setting it to false now has no effect."
+        ("VisibleToAllUsers".to_owned(), json!(true)),
         ("UnhealthyNodeReplacement".to_owned(), json!(flag(instances, "UnhealthyNodeReplacement"))),
         ("NormalizedInstanceHours".to_owned(), json!(0)),
         ("Ec2InstanceAttributes".to_owned(), Value::Object(attributes(input, instances))),
         (
-            // API reference: "available only in Amazon EMR releases 4.1.0 and later, and is the default".
+            // The API reference has this default for old releases only; new ones are seen to have it as well.
             "ScaleDownBehavior".to_owned(),
             json!(text(input, "ScaleDownBehavior").unwrap_or("TERMINATE_AT_TASK_COMPLETION")),
         ),

@@ -123,7 +123,8 @@ fn shown(step: &Step, life: &StepLife, seen: Millis) -> Option<Value> {
     Some(shown)
 }
 
-/// `ListSteps`: the newest first (API reference: "in reverse order unless you specify stepIds").
+/// `ListSteps`: the newest first. API reference: "in reverse order unless you specify stepIds with the request or filter by
+/// StepStates"; in which order then it does not say.
 pub(super) fn list(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster = region.cluster(required(call.input, "ClusterId")?)?;
     let states = texts(call.input, "StepStates");

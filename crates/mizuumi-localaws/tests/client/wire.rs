@@ -100,6 +100,16 @@ impl Client {
         self.send(&head, &input.to_string())
     }
 
+    /// A call to EMR.
+    pub fn emr(&mut self, operation: &str, input: &Value) -> Option<Answer> {
+        let head = format!(
+            "POST / HTTP/1.1\r\nx-amz-target: ElasticMapReduce.{operation}\r\nuser-agent: test/1\r\n\
+             content-type: application/x-amz-json-1.1\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential={ACCOUNT}/20261122/eu-west-1/elasticmapreduce/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        self.send(&head, &input.to_string())
+    }
+
     /// A call to the admin API, which succeeds.
     pub fn admin(&mut self, method: &str, path: &str, body: &Value) -> Value {
         let head = format!("{method} /_localaws/{path} HTTP/1.1\r\ncontent-type: application/json");
