@@ -300,18 +300,17 @@ impl Life {
         if self.concurrency > 1 {
             failed.clear();
         }
-        // API reference, SetTerminationProtection: the instances of a protected cluster "persist" when a step fails.
-        if failed.contains(&OnFailure::Terminate) && !self.protected {
+        // Management guide, termination protection, of TERMINATE_JOB_FLOW: "If the cluster has termination protection enabled AND
+        // auto-terminate disabled, it will not terminate."
+        if failed.contains(&OnFailure::Terminate) && !(self.protected && self.keep_alive) {
             return self.terminate(at, STEP_FAILURE);
         }
         if failed.iter().any(|action| *action != OnFailure::Continue) {
             for step in self.steps.iter_mut().filter(|step| step.state() == StepState::Pending) {
                 step.become_(at, StepState::Cancelled);
             }
-            if !self.steps.iter().any(|step| step.state().is_running()) {
-                return self.wait(at);
-            }
         }
+        // The same of CANCEL_AND_WAIT: "If the cluster has auto-terminate disabled, the cluster will not terminate."
         self.settle(at);
     }
 

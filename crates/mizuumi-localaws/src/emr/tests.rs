@@ -120,14 +120,16 @@ fn a_cluster_starts_runs_its_steps_and_ends() {
 
 #[test]
 fn a_failed_step_decides_about_the_rest() {
-    for (action, protected, state, rest) in [
-        ("TERMINATE_CLUSTER", false, "TERMINATED_WITH_ERRORS", "CANCELLED"),
-        ("TERMINATE_CLUSTER", true, "WAITING", "CANCELLED"),
-        ("CANCEL_AND_WAIT", false, "WAITING", "CANCELLED"),
-        ("CONTINUE", false, "RUNNING", "RUNNING"),
+    for (action, protected, stays, state, rest) in [
+        ("TERMINATE_CLUSTER", false, true, "TERMINATED_WITH_ERRORS", "CANCELLED"),
+        ("TERMINATE_CLUSTER", true, true, "WAITING", "CANCELLED"),
+        ("TERMINATE_CLUSTER", true, false, "TERMINATED_WITH_ERRORS", "CANCELLED"),
+        ("CANCEL_AND_WAIT", false, true, "WAITING", "CANCELLED"),
+        ("CANCEL_AND_WAIT", false, false, "TERMINATED", "CANCELLED"),
+        ("CONTINUE", false, true, "RUNNING", "RUNNING"),
     ] {
         let mut stand = Stand::new();
-        let instances = json!({"KeepJobFlowAliveWhenNoSteps": true, "TerminationProtected": protected});
+        let instances = json!({"KeepJobFlowAliveWhenNoSteps": stays, "TerminationProtected": protected});
         let id = stand.run(true, &[("bad", action), ("two", "CONTINUE")], json!({"Instances": instances}));
         stand.at(13);
         assert_eq!(stand.state(&id), state, "{action} {protected}");
