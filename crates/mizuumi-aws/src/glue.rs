@@ -272,7 +272,10 @@ pub(crate) async fn delete_table(
         let send = || moment.now(get.clone().send());
         let answer = clients.gateway.read(api!("glue", "GetTable", Read), errand.lane, send).await?;
         let found = answer.and_then(|answer| answer.table().map(convert::observed_table));
-        let is_ours = found.is_some_and(|found| found.definition.owner_mark() == Some(owner));
+        // One that has become another sort of table meanwhile is not deleted either.
+        let is_ours = found.is_some_and(|found| {
+            found.definition.owner_mark() == Some(owner) && found.definition.unsupported().is_none()
+        });
         Ok(is_ours.then(|| moment.at()))
     };
     let delete = clients.glue.delete_table().database_name(database).name(table);

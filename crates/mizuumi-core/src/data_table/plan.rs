@@ -357,14 +357,33 @@ fn absence(claim: &TableClaim, world: &TableWorld, now: Timestamp) -> Plan<Table
             let wake_at = now.checked_add(WHILE_BUILDING).ok();
             Plan { wake_at, ..Plan::converge(Reason::Deleting, message, Vec::new()) }
         }
-        Some(table) if table.definition.owner_mark() == Some(owner.as_str()) => Plan::converge(
-            Reason::Deleting,
-            format!("Glue table '{}' is being deleted", claim.owner.external),
-            vec![TableStep::DeleteTable { owner }],
-        ),
+        // The catalog alone knows where an Iceberg table's metadata is: to delete the entry is to lose the table.
+        Some(table) if table.definition.owner_mark() == Some(owner.as_str()) => {
+            has_become_unsupported(claim, table, "delete").unwrap_or_else(|| {
+                Plan::converge(
+                    Reason::Deleting,
+                    format!("Glue table '{}' is being deleted", claim.owner.external),
+                    vec![TableStep::DeleteTable { owner }],
+                )
+            })
+        }
         // Not there, or not ours: nothing of ours is left.
         _ => Plan::in_sync(None),
     }
+}
+
+/// Why a table of ours is let go neither way: somebody made another sort of table of it.
+fn has_become_unsupported(claim: &TableClaim, have: &ObservedTable, to: &str) -> Option<Plan<TableStep>> {
+    let what = have.definition.unsupported()?;
+    Some(Plan::blocked(
+        Reason::UnsupportedTable,
+        format!(
+            "Glue table '{}' has become {what}, which a DataTable does not write, not even to {to} it; to let the resource \
+             go with the table as it is, set the annotation '{}' to 'true'",
+            claim.owner.external,
+            mizuumi_api::annotation::ABANDON
+        ),
+    ))
 }
 
 fn release(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
@@ -378,16 +397,8 @@ fn release(claim: &TableClaim, world: &TableWorld) -> Plan<TableStep> {
     else {
         return Plan::in_sync(None);
     };
-    if let Some(what) = have.definition.unsupported() {
-        return Plan::blocked(
-            Reason::UnsupportedTable,
-            format!(
-                "Glue table '{}' has become {what}, which a DataTable does not write, not even to release it; to let \
-                 the resource go with the table as it is, set the annotation '{}' to 'true'",
-                claim.owner.external,
-                mizuumi_api::annotation::ABANDON
-            ),
-        );
+    if let Some(blocked) = has_become_unsupported(claim, have, "release") {
+        return blocked;
     }
     // Partitions first: once the table's mark is gone, this resource has no say over them any more.
     let mut steps = world.partitions.as_ref().map(|all| partitions::release(all, &owner)).unwrap_or_default();
