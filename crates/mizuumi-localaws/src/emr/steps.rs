@@ -159,18 +159,20 @@ pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>)
     Ok(json!({"Step": answer}))
 }
 
-/// `CancelSteps`.
+/// `CancelSteps`: all of the steps are there, or none is cancelled.
 pub(super) fn cancel(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster_id = required(call.input, "ClusterId")?;
     let cluster = region.cluster(cluster_id)?;
+    let ids = texts(call.input, "StepIds");
+    let mut indexes = Vec::new();
+    for id in &ids {
+        let index = cluster.steps.iter().position(|step| step.id == *id);
+        let bad = || invalid("InvalidRequest", format!("Step id '{id}' is not valid."));
+        indexes.push(index.ok_or_else(bad)?);
+    }
     let mut infos = Vec::new();
     let mut any = false;
-    for id in texts(call.input, "StepIds") {
-        let index = cluster
-            .steps
-            .iter()
-            .position(|step| step.id == id)
-            .ok_or_else(|| invalid("InvalidRequest", format!("Step id '{id}' is not valid.")))?;
+    for (id, index) in ids.into_iter().zip(indexes) {
         if cluster.life.cancel(index, call.now) {
             any = true;
             infos.push(json!({"StepId": id, "Status": "SUBMITTED"}));

@@ -153,6 +153,10 @@ fn steps_run_side_by_side_and_can_be_cancelled() {
     assert_eq!(stand.steps(&id), ["CANCELLED", "RUNNING", "CANCELLED"]);
     let answer = stand.call("CancelSteps", json!({"ClusterId": id, "StepIds": ids})).unwrap();
     assert_eq!(answer["CancelStepsInfoList"][0]["Status"], "FAILED");
+    // All or none: the first is running, the other is not there.
+    let some = json!({"ClusterId": id, "StepIds": [list["Steps"][1]["Id"], "s-X"]});
+    assert!(stand.refused("CancelSteps", some).contains("Step id 's-X' is not valid."));
+    assert_eq!(stand.steps(&id)[1], "RUNNING");
     let add = json!({"JobFlowId": id, "Steps": configs(&[("d", "CANCEL_AND_WAIT")])});
     assert!(stand.refused("AddJobFlowSteps", add).starts_with("ValidationException: ActionOnFailure"));
     let many = vec![("e", "CONTINUE"); 256];
