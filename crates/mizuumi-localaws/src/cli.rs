@@ -20,6 +20,7 @@ use crate::faults::Rule;
 use crate::glue::Seed;
 use crate::latency::Latency;
 use crate::quotas::Quota;
+use crate::runner::Steps;
 use crate::server::{Options, Server};
 
 /// The local AWS endpoint for the demo and the tests.
@@ -86,6 +87,12 @@ struct Serve {
     /// How many times faster than in AWS EMR's clusters and steps live.
     #[arg(long, default_value_t = Options::default().emr_speed)]
     emr_speed: f64,
+    /// Run EMR's steps as processes, each in a folder of its own in here; without it they live by the clock.
+    #[arg(long, env = "MIZUUMI_EMR_STEPS", value_name = "FOLDER")]
+    emr_steps: Option<PathBuf>,
+    /// A Spark for these steps: their spark-submit, before what is in the PATH.
+    #[arg(long, env = "SPARK_HOME", value_name = "FOLDER")]
+    spark_home: Option<PathBuf>,
     /// How long every call takes, in milliseconds.
     #[arg(long)]
     latency_ms: Option<u64>,
@@ -298,6 +305,13 @@ async fn serve(serve: Serve) -> anyhow::Result<()> {
         calls_kept: serve.calls_kept,
         audit_kept: serve.audit_kept,
         emr_speed: serve.emr_speed,
+        emr_steps: match serve.emr_steps {
+            Some(folder) => Some(Steps {
+                folder: std::path::absolute(folder)?,
+                spark_home: serve.spark_home.map(std::path::absolute).transpose()?,
+            }),
+            None => None,
+        },
         latency: serve.latency_ms.map(|millis| Latency {
             millis,
             jitter_millis: serve.latency_jitter_ms,
@@ -341,7 +355,7 @@ mod tests {
             "fault add expire-token --page --times 1",
             "quota add --rate 10 --burst 20 --account 1 --service glue --operation CreateTable",
             "latency set --millis 50 --jitter-millis 20 --seed 1 --account 1",
-            "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10 --emr-speed 60",
+            "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10 --emr-speed 60 --emr-steps d --spark-home s",
             "judge - --account 1 --installation i --grace 0 --quiet-since 7 --max-throttled 1.5 --calls-since 3",
             "judge --kubectl kubectl",
         ] {

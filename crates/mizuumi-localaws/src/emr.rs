@@ -1,15 +1,18 @@
 //! Amazon EMR on EC2: clusters, steps, instance groups and fleets, policies. State is kept per (account, region).
 //!
-//! Clusters and steps live by the clock alone; no process runs for a step yet, it ends after a set time.
+//! Clusters live by the clock alone; steps too, unless the endpoint is told to run them as processes.
 
 mod clusters;
 mod input;
 mod instances;
 mod life;
+mod logs;
 mod pace;
 mod paging;
 mod policies;
+mod processes;
 mod record;
+mod step_life;
 mod steps;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +23,8 @@ use self::input::invalid;
 use self::instances::Part;
 use self::life::{Life, Millis};
 pub(crate) use self::pace::Pace;
+pub(crate) use self::processes::Active;
+pub(crate) use self::step_life::{Cancel, Exit, Failure};
 use self::steps::Step;
 use crate::audit::Effect;
 use crate::faults::Action;
@@ -117,6 +122,8 @@ impl Region {
 #[derive(Debug)]
 struct Common {
     pace: Pace,
+    /// Steps run as processes.
+    really: bool,
     made: u64,
 }
 
@@ -178,9 +185,9 @@ type Place = (String, String);
 pub(crate) struct Emr(Lock<(Common, HashMap<Place, Region>)>);
 
 impl Emr {
-    /// EMR without clusters.
-    pub(crate) fn new(pace: Pace) -> Self {
-        Self(Lock::new((Common { pace, made: 0 }, HashMap::new())))
+    /// EMR without clusters, whose steps really run or not.
+    pub(crate) fn new(pace: Pace, really: bool) -> Self {
+        Self(Lock::new((Common { pace, really, made: 0 }, HashMap::new())))
     }
 
     /// Carries out one operation.

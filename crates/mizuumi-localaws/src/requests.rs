@@ -59,7 +59,7 @@ impl Endpoint {
             accounts: Accounts::default(),
             audit: Audit::new(options.audit_kept),
             calls: Calls::new(options.calls_kept),
-            emr: Emr::new(Pace::of(options.emr_speed)),
+            emr: Emr::new(Pace::of(options.emr_speed), options.emr_steps.is_some()),
             faults: Faults::default(),
             glue: Glue::default(),
             latencies: Latencies::new(options.latency.clone()),

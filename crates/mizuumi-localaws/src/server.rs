@@ -22,6 +22,7 @@ use crate::glue::Limits;
 use crate::latency::Latency;
 use crate::moto::Moto;
 use crate::requests::{self, Dropped, Endpoint};
+use crate::runner::{self, Steps};
 
 /// How to start an endpoint.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Options {
     pub audit_kept: usize,
     /// How many times faster than in AWS EMR's clusters and steps live.
     pub emr_speed: f64,
+    /// EMR's steps run as local processes; without it they live by the clock.
+    pub emr_steps: Option<Steps>,
     /// How long every call takes at least.
     pub latency: Option<Latency>,
 }
@@ -51,12 +54,13 @@ impl Default for Options {
             calls_kept: 1_000_000,
             audit_kept: 200_000,
             emr_speed: 1.0,
+            emr_steps: None,
             latency: None,
         }
     }
 }
 
-/// A running endpoint; stops, with its moto, when dropped.
+/// A running endpoint; stops, with its moto and the processes of EMR's steps, when dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -88,11 +92,18 @@ impl Server {
         let router = Router::new()
             .nest("/_localaws", admin::router())
             .fallback(any(requests::answer))
-            .with_state(endpoint);
+            .with_state(Arc::clone(&endpoint));
+        let running = async move {
+            match options.emr_steps {
+                Some(steps) => runner::run(endpoint, steps, format!("http://{address}")).await,
+                None => std::future::pending().await,
+            }
+        };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = accept(listener, router) => {}
+                () = running => {}
                 _ = stopped => {}
             }
             drop(moto);

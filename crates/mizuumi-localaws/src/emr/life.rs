@@ -4,6 +4,7 @@
 //! noted with the time at which it was due, so that what is seen does not depend on who looked when.
 
 use super::pace::Pace;
+use super::step_life::{Cancel, OnFailure, StepLife, StepState};
 
 /// Milliseconds since 1970.
 pub(super) type Millis = i64;
@@ -78,107 +79,6 @@ pub(super) struct Change {
     pub(super) at: Millis,
     pub(super) state: State,
     pub(super) reason: Reason,
-}
-
-/// State of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StepState {
-    Pending,
-    CancelPending,
-    Running,
-    Completed,
-    Cancelled,
-    Failed,
-}
-
-impl StepState {
-    /// Name in the API.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::CancelPending => "CANCEL_PENDING",
-            Self::Running => "RUNNING",
-            Self::Completed => "COMPLETED",
-            Self::Cancelled => "CANCELLED",
-            Self::Failed => "FAILED",
-        }
-    }
-
-    /// Whether the step holds one of the cluster's places for running steps.
-    fn is_running(self) -> bool {
-        matches!(self, Self::Running | Self::CancelPending)
-    }
-
-    /// Whether nothing happens any more.
-    pub(super) fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
-    }
-}
-
-/// What a step's failure means for the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnFailure {
-    Terminate,
-    CancelAndWait,
-    Continue,
-}
-
-/// The life of a step.
-#[derive(Debug, Clone)]
-pub(super) struct StepLife {
-    pub(super) on_failure: OnFailure,
-    pub(super) seconds: f64,
-    pub(super) fails: bool,
-    changes: Vec<(Millis, StepState)>,
-}
-
-impl StepLife {
-    /// A step that waits for its turn.
-    pub(super) fn new(now: Millis, on_failure: OnFailure, (seconds, fails): (f64, bool)) -> Self {
-        Self { on_failure, seconds, fails, changes: vec![(now, StepState::Pending)] }
-    }
-
-    fn last(&self) -> (Millis, StepState) {
-        self.changes.last().copied().unwrap_or((0, StepState::Pending))
-    }
-
-    /// The state now.
-    pub(super) fn state(&self) -> StepState {
-        self.last().1
-    }
-
-    /// The state at an earlier time; nothing before the step was there.
-    pub(super) fn state_at(&self, time: Millis) -> Option<StepState> {
-        self.changes.iter().rev().find(|(at, _)| *at <= time).map(|(_, state)| *state)
-    }
-
-    /// When the step came.
-    pub(super) fn created(&self) -> Millis {
-        self.changes.first().map_or(0, |(at, _)| *at)
-    }
-
-    /// When it began to run.
-    pub(super) fn started(&self) -> Option<Millis> {
-        self.changes.iter().find(|(_, state)| *state == StepState::Running).map(|(at, _)| *at)
-    }
-
-    /// When it ended.
-    pub(super) fn ended(&self) -> Option<Millis> {
-        Some(self.last()).filter(|(_, state)| state.is_over()).map(|(at, _)| at)
-    }
-
-    fn become_(&mut self, at: Millis, state: StepState) {
-        self.changes.push((at, state));
-    }
-
-    /// When the step, which runs, will end.
-    fn due(&self, pace: &Pace) -> Option<Millis> {
-        match self.last() {
-            (at, StepState::Running) => Some(at + pace.millis(self.seconds)),
-            (at, StepState::CancelPending) => Some(at + pace.millis(pace.cancelling_seconds)),
-            _ => None,
-        }
-    }
 }
 
 /// The life of a cluster.
@@ -285,11 +185,7 @@ impl Life {
     fn end_steps(&mut self, at: Millis, pace: &Pace) {
         let mut failed = Vec::new();
         for step in self.steps.iter_mut().filter(|step| step.due(pace).is_some_and(|due| due <= at)) {
-            let end = match step.state() {
-                StepState::CancelPending => StepState::Cancelled,
-                _ if step.fails => StepState::Failed,
-                _ => StepState::Completed,
-            };
+            let end = step.outcome();
             if end == StepState::Failed {
                 failed.push(step.on_failure);
             }
@@ -364,13 +260,7 @@ impl Life {
     }
 
     /// Cancels a step if it has not ended: one that waits at once, one that runs after a while.
-    pub(super) fn cancel(&mut self, index: usize, at: Millis) -> bool {
-        let Some(step) = self.steps.get_mut(index) else { return false };
-        match step.state() {
-            StepState::Pending => step.become_(at, StepState::Cancelled),
-            StepState::Running => step.become_(at, StepState::CancelPending),
-            _ => return false,
-        }
-        true
+    pub(super) fn cancel(&mut self, index: usize, at: Millis, how: Cancel) -> bool {
+        self.steps.get_mut(index).is_some_and(|step| step.cancel(at, how))
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::step_life::End;
+
 /// What becomes of steps whose name contains a text. The first rule that fits decides, when the step is added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -26,7 +28,7 @@ pub(crate) struct Pace {
     pub(crate) starting_seconds: f64,
     /// `BOOTSTRAPPING`: bootstrap actions run, applications are installed.
     pub(crate) bootstrapping_seconds: f64,
-    /// A step for which no rule says anything else.
+    /// A step for which no rule says anything else, where steps do not really run.
     pub(crate) step_seconds: f64,
     /// From the cancellation of a running step to its end.
     pub(crate) cancelling_seconds: f64,
@@ -67,12 +69,15 @@ impl Pace {
         millis
     }
 
-    /// How long a step of this name runs, in seconds, and whether it fails.
-    pub(super) fn step(&self, name: &str) -> (f64, bool) {
-        let rule = self.steps.iter().find(|rule| name.contains(&rule.name));
-        rule.map_or((self.step_seconds, false), |rule| {
-            (rule.seconds.unwrap_or(self.step_seconds), rule.fails)
-        })
+    /// What brings a step of this name to its end: what a rule says; else its process, where steps really run.
+    pub(super) fn end(&self, name: &str, really: bool) -> End {
+        let clock =
+            |seconds: Option<f64>, fails| End::Clock { seconds: seconds.unwrap_or(self.step_seconds), fails };
+        match self.steps.iter().find(|rule| name.contains(&rule.name)) {
+            Some(rule) => clock(rule.seconds, rule.fails),
+            None if really => End::Process(None),
+            None => clock(None, false),
+        }
     }
 
     /// Why these numbers cannot be used, if they cannot.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::input::{self, invalid, missing, object, required, text, texts, wrong};
-use super::life::{Life, Millis, OnFailure, StepLife, StepState};
+use super::life::{Life, Millis};
+use super::logs::Logs;
+use super::step_life::{Cancel, OnFailure, StepLife, StepState};
 use super::{Answer, Call, Common, Region, paging, put_time, time};
 use crate::glue::Object;
 use crate::protocol::ApiError;
@@ -14,9 +16,9 @@ const MOST_STEPS: usize = 256;
 /// A step's definition; its life is in the cluster's, at the same place.
 #[derive(Debug)]
 pub(super) struct Step {
-    id: String,
+    pub(super) id: String,
     /// The `StepSummary` without what changes.
-    record: Value,
+    pub(super) record: Value,
     role: Option<String>,
 }
 
@@ -62,7 +64,7 @@ pub(super) fn read(
         }
         let record = json!({"Name": name, "ActionOnFailure": action, "Config": shown_config(jar)?});
         steps.push(Step { id: common.id("s"), record, role: role.map(str::to_owned) });
-        lives.push(StepLife::new(now, on_failure, common.pace.step(name)));
+        lives.push(StepLife::new(now, on_failure, common.pace.end(name, common.really)));
     }
     life.steps.extend(lives);
     Ok(steps)
@@ -108,14 +110,22 @@ pub(super) fn add(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
 }
 
 /// A step as of a time, if it was there.
-fn shown(step: &Step, life: &StepLife, seen: Millis) -> Option<Value> {
+fn shown(step: &Step, life: &StepLife, logs: Option<&Logs>, seen: Millis) -> Option<Value> {
     let state = life.state_at(seen)?;
     let mut timeline = json!({"CreationDateTime": time(life.created())});
     put_time(&mut timeline, "StartDateTime", life.started(), seen);
     put_time(&mut timeline, "EndDateTime", life.ended(), seen);
     let mut status = json!({"State": state.name(), "StateChangeReason": {}, "Timeline": timeline});
     if state == StepState::Failed {
-        status["FailureDetails"] = json!({"Reason": "Unknown Error."});
+        let failure = life.failure();
+        let mut details = json!({"Reason": failure.reason});
+        if let Some(message) = failure.message {
+            details["Message"] = json!(message);
+        }
+        if let Some(logs) = logs {
+            details["LogFile"] = json!(logs.uri(&step.id, "stderr"));
+        }
+        status["FailureDetails"] = details;
     }
     let mut shown = step.record.clone();
     shown["Id"] = json!(step.id);
@@ -134,12 +144,13 @@ pub(super) fn list(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> 
         return Err(invalid("InvalidRequest", "You can specify a maximum of 10 step IDs."));
     }
     let seen = call.seen();
+    let logs = Logs::of(cluster);
     let both = cluster.steps.iter().zip(&cluster.life.steps).enumerate().rev();
     let items = both.filter_map(|(index, (step, life))| {
         let state = life.state_at(seen)?.name();
         let wanted = (states.is_empty() || states.contains(&state))
             && (ids.is_empty() || ids.contains(&step.id.as_str()));
-        if wanted { Some((index, shown(step, life, seen)?)) } else { None }
+        if wanted { Some((index, shown(step, life, logs.as_ref(), seen)?)) } else { None }
     });
     paging::page(call, "Steps", items)
 }
@@ -147,12 +158,13 @@ pub(super) fn list(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> 
 /// `DescribeStep`.
 pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster = region.cluster(required(call.input, "ClusterId")?)?;
+    let logs = Logs::of(cluster);
     let id = required(call.input, "StepId")?;
     let mut both = cluster.steps.iter().zip(&cluster.life.steps);
     let (step, life) = both
         .find(|(step, _)| step.id == id)
         .ok_or_else(|| invalid("InvalidRequest", format!("Step id '{id}' is not valid.")))?;
-    let mut answer = shown(step, life, call.now).unwrap_or_default();
+    let mut answer = shown(step, life, logs.as_ref(), call.now).unwrap_or_default();
     if let Some(role) = &step.role {
         answer["ExecutionRoleArn"] = json!(role);
     }
@@ -163,7 +175,15 @@ pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>)
 pub(super) fn cancel(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster_id = required(call.input, "ClusterId")?;
     let cluster = region.cluster(cluster_id)?;
+    let how = match text(call.input, "StepCancellationOption") {
+        None | Some("SEND_INTERRUPT") => Cancel::Interrupt,
+        Some("TERMINATE_PROCESS") => Cancel::Kill,
+        Some(other) => return Err(wrong(format!("Invalid StepCancellationOption: {other}"))),
+    };
     let ids = texts(call.input, "StepIds");
+    if ids.is_empty() {
+        return Err(missing("StepIds"));
+    }
     let mut indexes = Vec::new();
     for id in &ids {
         let index = cluster.steps.iter().position(|step| step.id == *id);
@@ -173,7 +193,7 @@ pub(super) fn cancel(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -
     let mut infos = Vec::new();
     let mut any = false;
     for (id, index) in ids.into_iter().zip(indexes) {
-        if cluster.life.cancel(index, call.now) {
+        if cluster.life.cancel(index, call.now, how) {
             any = true;
             infos.push(json!({"StepId": id, "Status": "SUBMITTED"}));
         } else {

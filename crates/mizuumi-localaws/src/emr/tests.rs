@@ -29,7 +29,7 @@ impl Stand {
             terminating_seconds: 1.0,
             steps: vec![rule],
         };
-        Self { emr: Emr::new(pace), now: START, lag: 0 }
+        Self { emr: Emr::new(pace, false), now: START, lag: 0 }
     }
 
     fn call(&self, operation: &str, input: Value) -> Answer {
@@ -157,13 +157,27 @@ fn steps_run_side_by_side_and_can_be_cancelled() {
     let some = json!({"ClusterId": id, "StepIds": [list["Steps"][1]["Id"], "s-X"]});
     assert!(stand.refused("CancelSteps", some).contains("Step id 's-X' is not valid."));
     assert_eq!(stand.steps(&id)[1], "RUNNING");
+    let how = json!({"ClusterId": id, "StepIds": ids, "StepCancellationOption": "x"});
+    assert!(stand.refused("CancelSteps", how).starts_with("ValidationException"));
     let add = json!({"JobFlowId": id, "Steps": configs(&[("d", "CANCEL_AND_WAIT")])});
     assert!(stand.refused("AddJobFlowSteps", add).starts_with("ValidationException: ActionOnFailure"));
     let many = vec![("e", "CONTINUE"); 256];
     let add = json!({"JobFlowId": id, "Steps": configs(&many)});
     assert!(stand.refused("AddJobFlowSteps", add).contains("Maximum number of active steps"));
-    stand.at(12);
+    let kill = json!({"ClusterId": id, "StepIds": [list["Steps"][1]["Id"]], "StepCancellationOption": "TERMINATE_PROCESS"});
+    stand.call("CancelSteps", kill).unwrap();
+    assert_eq!(stand.steps(&id)[1], "CANCELLED");
     assert_eq!(stand.state(&id), "WAITING");
+}
+
+#[test]
+fn a_failed_step_names_its_log() {
+    let mut stand = Stand::new();
+    let id = stand.run(true, &[("bad", "CONTINUE")], json!({"LogUri": "s3://logs/emr/"}));
+    stand.at(13);
+    let step = stand.call("ListSteps", json!({"ClusterId": id})).unwrap()["Steps"][0].take();
+    let log = format!("s3://logs/emr/{id}/steps/{}/stderr.gz", step["Id"].as_str().unwrap());
+    assert_eq!(step["Status"]["FailureDetails"], json!({"Reason": "Unknown Error.", "LogFile": log}));
 }
 
 #[test]
