@@ -3,27 +3,35 @@
 //! Clusters live by the clock alone; steps too, unless the endpoint is told to run them as processes.
 
 mod clusters;
+mod hours;
 mod input;
 mod instances;
 mod life;
 mod logs;
 mod pace;
 mod paging;
+mod parts;
 mod policies;
 mod processes;
 mod record;
+mod releases;
+mod scaling;
+mod security;
 mod step_life;
 mod steps;
+mod switches;
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
 use self::input::invalid;
-use self::instances::Part;
 use self::life::{Life, Millis};
 pub(crate) use self::pace::Pace;
+use self::parts::{Instance, Part};
 pub(crate) use self::processes::Active;
+use self::scaling::Scaling;
+use self::security::Configuration;
 pub(crate) use self::step_life::{Cancel, Exit, Failure};
 use self::steps::Step;
 use crate::audit::Effect;
@@ -96,8 +104,22 @@ struct Cluster {
     bootstrap_actions: Vec<Value>,
     groups: Vec<Part>,
     fleets: Vec<Part>,
-    managed_scaling: Option<Value>,
+    managed_scaling: Option<Scaling>,
     idle_timeout: Option<i64>,
+}
+
+impl Cluster {
+    /// Does all that is due by now.
+    fn advance(&mut self, now: Millis, common: &mut Common) {
+        self.life.advance(now, &common.pace);
+        scaling::follow(self, common);
+    }
+
+    /// The instance that the others obey.
+    fn master(&self) -> Option<&Instance> {
+        let mut parts = self.groups.iter().chain(&self.fleets);
+        parts.find(|part| part.role == "MASTER").and_then(|part| part.instances.first())
+    }
 }
 
 /// The clusters of an account in a region, in the order in which they came.
@@ -105,6 +127,7 @@ struct Cluster {
 struct Region {
     clusters: Vec<Cluster>,
     by_id: HashMap<String, usize>,
+    security: Vec<Configuration>,
 }
 
 impl Region {
@@ -128,14 +151,26 @@ struct Common {
 }
 
 impl Common {
-    /// A new id, such as `j-3H6EATEWWRWS`: thirteen letters and digits, never the same twice.
-    fn id(&mut self, prefix: &str) -> String {
+    /// A number that never comes twice.
+    fn number(&mut self) -> u64 {
         self.made += 1;
         // SplitMix64 maps different numbers to different ones.
         let mut bits = self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
+        bits ^ (bits >> 31)
+    }
+
+    /// The id of a new EC2 instance, and its address.
+    fn ec2(&mut self) -> (String, String) {
+        let bits = self.number();
+        let [_, _, _, _, _, b, c, d] = bits.to_be_bytes();
+        (format!("i-0{bits:016x}"), format!("10.{b}.{c}.{d}"))
+    }
+
+    /// A new id, such as `j-3H6EATEWWRWS`: thirteen letters and digits, never the same twice.
+    fn id(&mut self, prefix: &str) -> String {
+        let mut bits = self.number();
         let mut digits = Vec::new();
         for _ in 0..13 {
             let digit = u32::try_from(bits % 36).unwrap_or(0);
@@ -154,7 +189,10 @@ fn handler(operation: &str) -> Option<Handler> {
         "DescribeCluster" => clusters::describe,
         "ListClusters" => clusters::list,
         "TerminateJobFlows" => clusters::terminate,
-        "SetTerminationProtection" => clusters::protect,
+        "SetTerminationProtection" => switches::protect,
+        "SetKeepJobFlowAliveWhenNoSteps" => switches::keep_alive,
+        "SetUnhealthyNodeReplacement" => switches::replace_unhealthy,
+        "SetVisibleToAllUsers" => switches::visible,
         "ModifyCluster" => clusters::modify,
         "AddTags" => clusters::tag,
         "RemoveTags" => clusters::untag,
@@ -166,6 +204,15 @@ fn handler(operation: &str) -> Option<Handler> {
         "ModifyInstanceGroups" => instances::modify_groups,
         "ListInstanceFleets" => instances::list_fleets,
         "ModifyInstanceFleet" => instances::modify_fleet,
+        "AddInstanceGroups" => instances::add_groups,
+        "AddInstanceFleet" => instances::add_fleet,
+        "ListInstances" => instances::list_instances,
+        "ListReleaseLabels" => releases::list,
+        "DescribeReleaseLabel" => releases::describe,
+        "CreateSecurityConfiguration" => security::create,
+        "DescribeSecurityConfiguration" => security::describe,
+        "ListSecurityConfigurations" => security::list,
+        "DeleteSecurityConfiguration" => security::delete,
         "ListBootstrapActions" => policies::list_bootstrap_actions,
         "PutManagedScalingPolicy" => policies::put_managed_scaling,
         "GetManagedScalingPolicy" => policies::get_managed_scaling,
@@ -200,7 +247,7 @@ impl Emr {
         let (common, regions) = &mut *held;
         let region = regions.entry((call.account.to_owned(), call.region.to_owned())).or_default();
         for cluster in &mut region.clusters {
-            cluster.life.advance(call.now, &common.pace);
+            cluster.advance(call.now, common);
         }
         handler(region, common, call)
     }
@@ -215,7 +262,7 @@ impl Emr {
         let mut held = self.0.hold();
         let (common, regions) = &mut *held;
         for cluster in regions.values_mut().flat_map(|region| &mut region.clusters) {
-            cluster.life.advance(now, &common.pace);
+            cluster.advance(now, common);
         }
         common.pace = pace;
     }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::input::{self, flag, missing, object, required, text, texts, wrong};
 use super::life::{Life, Millis, State};
+use super::parts::{Part, Plan, When};
+use super::scaling::Scaling;
 use super::{
-    Answer, Call, Cluster, Common, Region, instances, nothing, paging, policies, put_time, record, steps,
-    time,
+    Answer, Call, Cluster, Common, Region, hours, instances, nothing, paging, policies, put_time, record,
+    releases, security, steps, time,
 };
 use crate::glue::Object;
 use crate::protocol::ApiError;
@@ -54,11 +56,16 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
         common,
         call.now,
     )?;
-    let groups = instances::groups(instances, common)?;
-    let fleets = instances::fleets(instances, common)?;
+    let groups = instances::groups(instances)?;
+    let fleets = instances::fleets(instances)?;
     if !groups.is_empty() && !fleets.is_empty() {
         return Err(wrong("InstanceGroups and InstanceFleets are mutually exclusive."));
     }
+    security::check(region, text(input, "SecurityConfiguration"))?;
+    if let Some(label) = text(input, "ReleaseLabel").filter(|label| !releases::is_known(label)) {
+        return Err(wrong(format!("The supplied release label is invalid: {label}.")));
+    }
+    let managed_scaling = object(input, "ManagedScalingPolicy").map(policies::managed_scaling).transpose()?;
     let idle_timeout = match object(input, "AutoTerminationPolicy") {
         Some(policy) => Some(policies::idle_timeout(policy)?),
         None => None,
@@ -67,6 +74,11 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
     let tags = tags(input)?;
     let id = common.id("j");
     let arn = format!("arn:aws:{}:{}:{}:cluster/{id}", super::SERVICE, call.region, call.account);
+    let when = When { life: &life, at: call.now };
+    let mut parts = |prefix: &str, plans: Vec<Plan>| -> Vec<Part> {
+        plans.into_iter().map(|plan| Part::new(prefix, plan, when, common)).collect()
+    };
+    let (groups, fleets) = (parts("ig", groups), parts("if", fleets));
     let cluster = Cluster {
         id: id.clone(),
         name,
@@ -78,7 +90,7 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
         bootstrap_actions: policies::bootstrap_actions(input),
         groups,
         fleets,
-        managed_scaling: input.get("ManagedScalingPolicy").filter(|policy| policy.is_object()).cloned(),
+        managed_scaling: managed_scaling.map(|policy| Scaling::new(policy, call.now, 0)),
         idle_timeout,
     };
     region.by_id.insert(id.clone(), region.clusters.len());
@@ -100,7 +112,7 @@ fn status(life: &Life, seen: Millis) -> Option<Value> {
 }
 
 /// `DescribeCluster`.
-pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
+pub(super) fn describe(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster = region.cluster(required(call.input, "ClusterId")?)?;
     let mut shown = cluster.record.clone();
     let tags: Vec<Value> =
@@ -113,16 +125,17 @@ pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>)
         ("TerminationProtected".to_owned(), json!(cluster.life.protected)),
         ("StepConcurrencyLevel".to_owned(), json!(cluster.life.concurrency)),
         ("Tags".to_owned(), json!(tags)),
+        ("NormalizedInstanceHours".to_owned(), json!(hours::normalized(cluster, call.now, &common.pace))),
     ]);
-    if cluster.life.ready().is_some() {
-        let host = format!("ip-10-0-0-1.{}.compute.internal", call.region);
-        shown.insert("MasterPublicDnsName".to_owned(), json!(host));
+    if let Some(master) = cluster.master().filter(|_| cluster.life.ready().is_some()) {
+        // EMR Management Guide, "Connect to the primary node": its private name where it has no public one.
+        shown.insert("MasterPublicDnsName".to_owned(), json!(master.private_name(call.region)));
     }
     Ok(json!({"Cluster": shown}))
 }
 
 /// `ListClusters`: the newest first, as AWS commonly answers; its API reference promises no order.
-pub(super) fn list(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
+pub(super) fn list(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
     let states = texts(call.input, "ClusterStates");
     let after = input::time(call.input, "CreatedAfter");
     let before = input::time(call.input, "CreatedBefore");
@@ -133,14 +146,14 @@ pub(super) fn list(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> 
             && after.is_none_or(|after| created > after)
             && before.is_none_or(|before| created < before);
         let shown = json!({"Id": cluster.id, "Name": cluster.name, "ClusterArn": cluster.arn,
-            "NormalizedInstanceHours": 0, "Status": status(&cluster.life, call.seen())?});
+            "NormalizedInstanceHours": hours::normalized(cluster, call.seen(), &common.pace), "Status": status(&cluster.life, call.seen())?});
         wanted.then_some((index, shown))
     });
     paging::page(call, "Clusters", items)
 }
 
 /// The clusters named in `JobFlowIds`, all or none.
-fn named(region: &mut Region, call: &Call<'_>) -> Result<Vec<String>, ApiError> {
+pub(super) fn named(region: &mut Region, call: &Call<'_>) -> Result<Vec<String>, ApiError> {
     let ids = texts(call.input, "JobFlowIds");
     if ids.is_empty() {
         return Err(missing("JobFlowIds"));
@@ -175,25 +188,6 @@ pub(super) fn terminate(region: &mut Region, _: &mut Common, call: &mut Call<'_>
     }
     if protected {
         return Err(wrong("Could not shut down one or more job flows since they are termination protected."));
-    }
-    Ok(nothing())
-}
-
-/// `SetTerminationProtection`.
-pub(super) fn protect(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
-    let protected = call.input.get("TerminationProtected").and_then(Value::as_bool);
-    let protected = protected.ok_or_else(|| missing("TerminationProtected"))?;
-    for id in named(region, call)? {
-        let cluster = region.cluster(&id)?;
-        if cluster.life.state().is_ending() {
-            return Err(steps::over());
-        }
-        cluster.life.protected = protected;
-        // A cluster that was kept by its protection is idle from now on, rather than to be ended in the past.
-        if let Some((since, _)) = &mut cluster.life.idle {
-            *since = call.now.max(*since);
-        }
-        call.wrote(&id);
     }
     Ok(nothing())
 }

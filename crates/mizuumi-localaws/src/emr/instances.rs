@@ -1,138 +1,114 @@
-//! Instance groups and instance fleets: how many instances a cluster has, and how that is changed.
+//! Operations on instance groups, instance fleets and instances.
 
 use serde_json::{Value, json};
 
-use super::input::{copy, invalid, list, missing, object, required, text, texts};
-use super::life::{Life, Millis, State};
-use super::pace::Pace;
-use super::{Answer, Call, Common, Region, nothing, paging, put_time, steps, time};
+use super::input::{copy, invalid, list, missing, object, required, text, texts, wrong};
+use super::life::Life;
+use super::parts::{Part, Plan, When};
+use super::{Answer, Call, Cluster, Common, Region, nothing, paging, steps};
 use crate::glue::Object;
 use crate::protocol::ApiError;
 
-/// An instance group or a fleet.
-#[derive(Debug)]
-pub(super) struct Part {
-    id: String,
-    record: Object,
-    /// Instances, or units of capacity: on-demand and spot. A group has the first only.
-    wanted: [i64; 2],
-    before: [i64; 2],
-    /// When the size was last changed.
-    resized: Option<Millis>,
-}
+/// Instances of a group, and units of a fleet. Service Quotas has 2,000 "instances per instance group"; API reference,
+/// `ComputeLimits` and fleets: thousands. One bound for both keeps a wrong number from filling the memory.
+const MOST: i64 = 4000;
 
-impl Part {
-    fn new(id: String, record: Object, wanted: [i64; 2]) -> Self {
-        Self { id, record, wanted, before: wanted, resized: None }
-    }
-
-    fn is_resizing(&self, now: Millis, pace: &Pace) -> bool {
-        self.wanted != self.before
-            && self.resized.is_some_and(|at| now < at + pace.millis(pace.resizing_seconds))
-    }
-
-    /// How many there are.
-    fn running(&self, life: &Life, now: Millis, pace: &Pace) -> [i64; 2] {
-        match life.state() {
-            State::Running | State::Waiting if self.is_resizing(now, pace) => self.before,
-            State::Running | State::Waiting | State::Terminating if life.ready().is_some() => self.wanted,
-            _ => [0, 0],
-        }
-    }
-
-    fn resize(&mut self, wanted: [i64; 2], life: &Life, now: Millis, pace: &Pace) {
-        if wanted != self.wanted {
-            self.before = self.running(life, now, pace);
-            self.resized = Some(now);
-            self.wanted = wanted;
-        }
-    }
-
-    fn status(&self, life: &Life, now: Millis, pace: &Pace) -> Value {
-        let state = match life.state() {
-            State::Starting => "PROVISIONING",
-            State::Bootstrapping => "BOOTSTRAPPING",
-            State::Running | State::Waiting if self.is_resizing(now, pace) => "RESIZING",
-            State::Running | State::Waiting => "RUNNING",
-            State::Terminating => "TERMINATING",
-            State::Terminated | State::TerminatedWithErrors => "TERMINATED",
-        };
-        let reason = if life.state().is_over() {
-            json!({"Code": "CLUSTER_TERMINATED", "Message": "Job flow terminated"})
-        } else {
-            json!({"Message": ""})
-        };
-        let mut timeline = json!({"CreationDateTime": time(life.created())});
-        put_time(&mut timeline, "ReadyDateTime", life.ready(), now);
-        put_time(&mut timeline, "EndDateTime", life.ended(), now);
-        json!({"State": state, "StateChangeReason": reason, "Timeline": timeline})
-    }
-}
+/// API reference, `ListInstances`: "up to a maximum of 2,000".
+const PAGE: usize = 2000;
 
 fn count(object: &Object, member: &str) -> Option<i64> {
     object.get(member).and_then(Value::as_i64)
 }
 
-/// The groups of a `RunJobFlow` request; those that the older members say, if it names none.
-pub(super) fn groups(instances: &Object, common: &mut Common) -> Result<Vec<Part>, ApiError> {
-    let mut parts = Vec::new();
-    for config in list(instances, "InstanceGroups").iter().filter_map(Value::as_object) {
-        let role = required(config, "InstanceRole")?;
-        required(config, "InstanceType")?;
-        let instances = count(config, "InstanceCount").ok_or_else(|| missing("InstanceCount"))?;
-        let mut record = Object::new();
-        copy(config, &mut record, &["Name", "BidPrice", "InstanceType", "Configurations", "CustomAmiId"]);
-        record.insert("InstanceGroupType".to_owned(), json!(role));
-        record.insert("Market".to_owned(), json!(text(config, "Market").unwrap_or("ON_DEMAND")));
-        parts.push(Part::new(common.id("ig"), record, [instances, 0]));
+/// A size that can be.
+fn size(count: i64) -> Result<i64, ApiError> {
+    if (0..=MOST).contains(&count) {
+        return Ok(count);
     }
-    let Some(master) = text(instances, "MasterInstanceType").filter(|_| parts.is_empty()) else {
-        return Ok(parts);
+    Err(wrong(format!("The number of instances or units must be between 0 and {MOST}, not {count}.")))
+}
+
+/// An `InstanceGroupConfig`.
+fn group(config: &Object) -> Result<Plan, ApiError> {
+    let role = required(config, "InstanceRole")?.to_owned();
+    let kind = required(config, "InstanceType")?.to_owned();
+    let count = size(count(config, "InstanceCount").ok_or_else(|| missing("InstanceCount"))?)?;
+    let mut record = Object::new();
+    copy(config, &mut record, &["Name", "BidPrice", "InstanceType", "Configurations", "CustomAmiId"]);
+    let market = text(config, "Market").unwrap_or("ON_DEMAND");
+    record.insert("InstanceGroupType".to_owned(), json!(role));
+    record.insert("Market".to_owned(), json!(market));
+    let wanted = if market == "SPOT" { [0, count] } else { [count, 0] };
+    Ok(Plan { role, record, kind, weight: 1, wanted })
+}
+
+/// An `InstanceFleetConfig`.
+fn fleet(config: &Object) -> Result<Plan, ApiError> {
+    let role = required(config, "InstanceFleetType")?.to_owned();
+    let mut record = Object::new();
+    let members = ["Name", "InstanceFleetType", "LaunchSpecifications", "ResizeSpecifications", "Context"];
+    copy(config, &mut record, &members);
+    let specifications = list(config, "InstanceTypeConfigs");
+    let first = specifications.first().and_then(Value::as_object);
+    let kind = first.and_then(|first| text(first, "InstanceType")).unwrap_or_default().to_owned();
+    let weight = first.and_then(|first| count(first, "WeightedCapacity")).unwrap_or(1);
+    record.insert("InstanceTypeSpecifications".to_owned(), json!(specifications));
+    let capacity = |member| size(count(config, member).unwrap_or(0));
+    let wanted = [capacity("TargetOnDemandCapacity")?, capacity("TargetSpotCapacity")?];
+    Ok(Plan { role, record, kind, weight, wanted })
+}
+
+fn configs<'a>(of: &'a Object, member: &str) -> impl Iterator<Item = &'a Object> {
+    list(of, member).iter().filter_map(Value::as_object)
+}
+
+/// The groups of a `RunJobFlow` request; those that the older members say, if it names none.
+pub(super) fn groups(instances: &Object) -> Result<Vec<Plan>, ApiError> {
+    let mut plans = configs(instances, "InstanceGroups").map(group).collect::<Result<Vec<_>, _>>()?;
+    let Some(master) = text(instances, "MasterInstanceType").filter(|_| plans.is_empty()) else {
+        return Ok(plans);
     };
-    let core = count(instances, "InstanceCount").unwrap_or(1) - 1;
+    let core = size(count(instances, "InstanceCount").unwrap_or(1))? - 1;
     let slave = text(instances, "SlaveInstanceType").unwrap_or(master);
-    for (role, kind, instances) in [("MASTER", master, 1), ("CORE", slave, core)] {
-        if instances > 0 {
+    for (role, kind, count) in [("MASTER", master, 1), ("CORE", slave, core)] {
+        if count > 0 {
             let record = json!({"InstanceGroupType": role, "InstanceType": kind, "Market": "ON_DEMAND"});
-            let record = record.as_object().cloned().unwrap_or_default();
-            parts.push(Part::new(common.id("ig"), record, [instances, 0]));
+            plans.push(Plan {
+                role: role.to_owned(),
+                record: record.as_object().cloned().unwrap_or_default(),
+                kind: kind.to_owned(),
+                weight: 1,
+                wanted: [count, 0],
+            });
         }
     }
-    Ok(parts)
+    Ok(plans)
 }
 
 /// The fleets of a `RunJobFlow` request.
-pub(super) fn fleets(instances: &Object, common: &mut Common) -> Result<Vec<Part>, ApiError> {
-    let mut parts = Vec::new();
-    for config in list(instances, "InstanceFleets").iter().filter_map(Value::as_object) {
-        required(config, "InstanceFleetType")?;
-        let mut record = Object::new();
-        let members =
-            ["Name", "InstanceFleetType", "LaunchSpecifications", "ResizeSpecifications", "Context"];
-        copy(config, &mut record, &members);
-        let specifications = list(config, "InstanceTypeConfigs");
-        record.insert("InstanceTypeSpecifications".to_owned(), json!(specifications));
-        let capacity = |member| count(config, member).unwrap_or(0);
-        let wanted = [capacity("TargetOnDemandCapacity"), capacity("TargetSpotCapacity")];
-        parts.push(Part::new(common.id("if"), record, wanted));
-    }
-    Ok(parts)
+pub(super) fn fleets(instances: &Object) -> Result<Vec<Plan>, ApiError> {
+    configs(instances, "InstanceFleets").map(fleet).collect()
+}
+
+fn exclusive() -> ApiError {
+    invalid("InvalidRequest", "Instance fleets and instance groups are mutually exclusive.")
 }
 
 /// `ListInstanceGroups`.
-pub(super) fn list_groups(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
+pub(super) fn list_groups(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster = region.cluster(required(call.input, "ClusterId")?)?;
     if !cluster.fleets.is_empty() {
-        return Err(invalid("InvalidRequest", "Instance fleets and instance groups are mutually exclusive."));
+        return Err(exclusive());
     }
     let (life, groups) = (&cluster.life, &cluster.groups);
     let items = groups.iter().enumerate().map(|(index, group)| {
         let mut shown = group.record.clone();
+        let running: i64 = group.running(life, call.now).iter().sum();
         shown.extend([
             ("Id".to_owned(), json!(group.id)),
-            ("RequestedInstanceCount".to_owned(), json!(group.wanted[0])),
-            ("RunningInstanceCount".to_owned(), json!(group.running(life, call.now, &common.pace)[0])),
-            ("Status".to_owned(), group.status(life, call.now, &common.pace)),
+            ("RequestedInstanceCount".to_owned(), json!(group.count())),
+            ("RunningInstanceCount".to_owned(), json!(running)),
+            ("Status".to_owned(), group.status(life, call.now)),
         ]);
         (groups.len() - index, Value::Object(shown))
     });
@@ -140,14 +116,14 @@ pub(super) fn list_groups(region: &mut Region, common: &mut Common, call: &mut C
 }
 
 /// `ListInstanceFleets`.
-pub(super) fn list_fleets(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
+pub(super) fn list_fleets(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster = region.cluster(required(call.input, "ClusterId")?)?;
     if !cluster.groups.is_empty() {
-        return Err(invalid("InvalidRequest", "Instance fleets and instance groups are mutually exclusive."));
+        return Err(exclusive());
     }
     let (life, fleets) = (&cluster.life, &cluster.fleets);
     let items = fleets.iter().enumerate().map(|(index, fleet)| {
-        let [on_demand, spot] = fleet.running(life, call.now, &common.pace);
+        let [on_demand, spot] = fleet.running(life, call.now);
         let mut shown = fleet.record.clone();
         shown.extend([
             ("Id".to_owned(), json!(fleet.id)),
@@ -155,19 +131,51 @@ pub(super) fn list_fleets(region: &mut Region, common: &mut Common, call: &mut C
             ("TargetSpotCapacity".to_owned(), json!(fleet.wanted[1])),
             ("ProvisionedOnDemandCapacity".to_owned(), json!(on_demand)),
             ("ProvisionedSpotCapacity".to_owned(), json!(spot)),
-            ("Status".to_owned(), fleet.status(life, call.now, &common.pace)),
+            ("Status".to_owned(), fleet.status(life, call.now)),
         ]);
         (fleets.len() - index, Value::Object(shown))
     });
     paging::page(call, "InstanceFleets", items)
 }
 
+/// `ListInstances`.
+pub(super) fn list_instances(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
+    let cluster = region.cluster(required(call.input, "ClusterId")?)?;
+    let (group, fleet) = (text(call.input, "InstanceGroupId"), text(call.input, "InstanceFleetId"));
+    for (asked, parts, what) in [(group, &cluster.groups, "group"), (fleet, &cluster.fleets, "fleet")] {
+        if let Some(id) = asked.filter(|id| !parts.iter().any(|part| part.id == *id)) {
+            return Err(invalid("InvalidRequest", format!("Instance {what} id '{id}' is not valid.")));
+        }
+    }
+    let mut roles = texts(call.input, "InstanceGroupTypes");
+    roles.extend(text(call.input, "InstanceFleetType"));
+    let states = texts(call.input, "InstanceStates");
+    let life = &cluster.life;
+    let mut shown = Vec::new();
+    let parts = [("InstanceGroupId", &cluster.groups), ("InstanceFleetId", &cluster.fleets)];
+    for (member, part) in
+        parts.iter().flat_map(|(member, parts)| parts.iter().map(move |part| (member, part)))
+    {
+        let asked = group.or(fleet).is_none_or(|id| part.id == id)
+            && (roles.is_empty() || roles.contains(&part.role.as_str()));
+        let fits = |state| states.is_empty() || states.contains(&state);
+        for instance in part.instances.iter().filter(|_| asked) {
+            if fits(instance.state(life, call.now)) {
+                let mut instance = instance.shown(life, call.now, call.region);
+                instance[*member] = json!(part.id);
+                shown.push(instance);
+            }
+        }
+    }
+    let all = shown.len();
+    let items = shown.into_iter().enumerate().map(|(index, instance)| (all - index, instance));
+    paging::page_of(PAGE, call, "Instances", items)
+}
+
 /// `ModifyInstanceGroups`. The cluster may be left unsaid: ids of groups are unique. All groups are changed, or none.
 pub(super) fn modify_groups(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
-    let configs: Vec<&Object> =
-        list(call.input, "InstanceGroups").iter().filter_map(Value::as_object).collect();
     let mut places = Vec::new();
-    for config in &configs {
+    for config in configs(call.input, "InstanceGroups") {
         let id = required(config, "InstanceGroupId")?;
         let found = region.clusters.iter().enumerate().find_map(|(index, cluster)| {
             let place = cluster.groups.iter().position(|group| group.id == id)?;
@@ -175,19 +183,22 @@ pub(super) fn modify_groups(region: &mut Region, common: &mut Common, call: &mut
             asked.then_some((index, place))
         });
         let bad = || invalid("InvalidRequest", format!("Instance group id '{id}' is not valid."));
-        places.push(found.ok_or_else(bad)?);
+        let wanted = count(config, "InstanceCount").map(size).transpose()?;
+        places.push((config, wanted, found.ok_or_else(bad)?));
     }
-    if places.iter().any(|(index, _)| region.clusters[*index].life.state().is_ending()) {
+    if places.iter().any(|(.., (index, _))| region.clusters[*index].life.state().is_ending()) {
         return Err(steps::over());
     }
-    for (config, (index, place)) in configs.into_iter().zip(places) {
-        let cluster = &mut region.clusters[index];
-        let group = &mut cluster.groups[place];
+    for (config, wanted, (index, place)) in places {
+        let Cluster { id, life, groups, .. } = &mut region.clusters[index];
+        let group = &mut groups[place];
         copy(config, &mut group.record, &["Configurations", "ShrinkPolicy"]);
-        let fewer = i64::try_from(texts(config, "EC2InstanceIdsToTerminate").len()).unwrap_or(0);
-        let wanted = count(config, "InstanceCount").unwrap_or(group.wanted[0] - fewer);
-        group.resize([wanted, 0], &cluster.life, call.now, &common.pace);
-        let id = cluster.id.clone();
+        let when = When { life, at: call.now };
+        group.remove(&texts(config, "EC2InstanceIdsToTerminate"), when, &common.pace);
+        if let Some(wanted) = wanted {
+            group.resize(group.of_count(wanted), when, common);
+        }
+        let id = id.clone();
         call.wrote(&id);
     }
     Ok(nothing())
@@ -196,23 +207,81 @@ pub(super) fn modify_groups(region: &mut Region, common: &mut Common, call: &mut
 /// `ModifyInstanceFleet`.
 pub(super) fn modify_fleet(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster_id = required(call.input, "ClusterId")?;
-    let cluster = region.cluster(cluster_id)?;
+    let Cluster { life, fleets, .. } = region.cluster(cluster_id)?;
     let config = object(call.input, "InstanceFleet").ok_or_else(|| missing("InstanceFleet"))?;
     let id = required(config, "InstanceFleetId")?;
     let bad = || invalid("InvalidRequest", format!("Instance fleet id '{id}' is not valid."));
-    let fleet = cluster.fleets.iter_mut().find(|fleet| fleet.id == id).ok_or_else(bad)?;
-    if cluster.life.state().is_ending() {
+    let fleet = fleets.iter_mut().find(|fleet| fleet.id == id).ok_or_else(bad)?;
+    if life.state().is_ending() {
         return Err(steps::over());
     }
+    let capacity = |member, index: usize| size(count(config, member).unwrap_or(fleet.wanted[index]));
+    let wanted = [capacity("TargetOnDemandCapacity", 0)?, capacity("TargetSpotCapacity", 1)?];
     copy(config, &mut fleet.record, &["ResizeSpecifications", "Context"]);
     if let Some(specifications) = config.get("InstanceTypeConfigs") {
         fleet.record.insert("InstanceTypeSpecifications".to_owned(), specifications.clone());
     }
-    let wanted = [
-        count(config, "TargetOnDemandCapacity").unwrap_or(fleet.wanted[0]),
-        count(config, "TargetSpotCapacity").unwrap_or(fleet.wanted[1]),
-    ];
-    fleet.resize(wanted, &cluster.life, call.now, &common.pace);
+    fleet.resize(wanted, When { life, at: call.now }, common);
     call.wrote(cluster_id);
     Ok(nothing())
+}
+
+/// Only task groups and fleets come later. EMR Management Guide, "Configure instance groups or fleets": "You can't add a
+/// core instance group to a cluster that has one", and each has one; the text of the refusal is not documented.
+fn task_only(plans: &[Plan], life: &Life) -> Result<(), ApiError> {
+    if life.state().is_ending() {
+        return Err(steps::over());
+    }
+    match plans.iter().find(|plan| plan.role != "TASK") {
+        Some(plan) => Err(wrong(format!("The cluster has a {} part; only TASK can be added.", plan.role))),
+        None => Ok(()),
+    }
+}
+
+/// `AddInstanceGroups`.
+pub(super) fn add_groups(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
+    let cluster_id = required(call.input, "JobFlowId")?;
+    let cluster = region.find(cluster_id).ok_or_else(|| wrong("Specified job flow ID not valid."))?;
+    let plans = configs(call.input, "InstanceGroups").map(group).collect::<Result<Vec<_>, _>>()?;
+    if plans.is_empty() {
+        return Err(missing("InstanceGroups"));
+    }
+    if !cluster.fleets.is_empty() {
+        return Err(exclusive());
+    }
+    task_only(&plans, &cluster.life)?;
+    // EMR Management Guide, "Configure uniform instance groups": up to 48 task instance groups.
+    let tasks = cluster.groups.iter().filter(|group| group.role == "TASK").count();
+    if tasks + plans.len() > 48 {
+        return Err(wrong("A cluster can have 48 task instance groups at most."));
+    }
+    let when = When { life: &cluster.life, at: call.now };
+    let mut ids = Vec::new();
+    for plan in plans {
+        let group = Part::new("ig", plan, when, common);
+        ids.push(group.id.clone());
+        cluster.groups.push(group);
+    }
+    call.wrote(cluster_id);
+    Ok(json!({"JobFlowId": cluster_id, "InstanceGroupIds": ids, "ClusterArn": cluster.arn}))
+}
+
+/// `AddInstanceFleet`.
+pub(super) fn add_fleet(region: &mut Region, common: &mut Common, call: &mut Call<'_>) -> Answer {
+    let cluster_id = required(call.input, "ClusterId")?;
+    let cluster = region.cluster(cluster_id)?;
+    let config = object(call.input, "InstanceFleet").ok_or_else(|| missing("InstanceFleet"))?;
+    let plan = fleet(config)?;
+    if !cluster.groups.is_empty() {
+        return Err(exclusive());
+    }
+    task_only(std::slice::from_ref(&plan), &cluster.life)?;
+    if cluster.fleets.iter().any(|fleet| fleet.role == "TASK") {
+        return Err(invalid("InvalidRequest", "The cluster has a task instance fleet."));
+    }
+    let fleet = Part::new("if", plan, When { life: &cluster.life, at: call.now }, common);
+    let id = fleet.id.clone();
+    cluster.fleets.push(fleet);
+    call.wrote(cluster_id);
+    Ok(json!({"ClusterId": cluster_id, "InstanceFleetId": id, "ClusterArn": cluster.arn}))
 }

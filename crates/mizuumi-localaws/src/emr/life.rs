@@ -119,6 +119,16 @@ impl Life {
         self.changes.iter().rev().find(|change| change.at <= time).copied()
     }
 
+    /// All states so far.
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether the cluster is or was in that state.
+    pub(super) fn has_been(&self, state: State) -> bool {
+        self.changes.iter().any(|change| change.state == state)
+    }
+
     /// When the cluster was asked for.
     pub(super) fn created(&self) -> Millis {
         self.changes.first().map_or(0, |change| change.at)

@@ -11,6 +11,16 @@ const PAGE: usize = 50;
 
 /// A page of items, each with a number by which it is found again: in order, numbers falling.
 pub(super) fn page(call: &Call<'_>, member: &str, items: impl Iterator<Item = (usize, Value)>) -> Answer {
+    page_of(PAGE, call, member, items)
+}
+
+/// The same, of so many items.
+pub(super) fn page_of(
+    size: usize,
+    call: &Call<'_>,
+    member: &str,
+    items: impl Iterator<Item = (usize, Value)>,
+) -> Answer {
     let before = match text(call.input, "Marker").filter(|marker| !marker.is_empty()) {
         None => None,
         Some(marker) => {
@@ -20,7 +30,7 @@ pub(super) fn page(call: &Call<'_>, member: &str, items: impl Iterator<Item = (u
             Some(number.and_then(|number| number.parse::<usize>().ok()).ok_or_else(bad)?)
         }
     };
-    let size = if call.short_pages { 1 } else { PAGE };
+    let size = if call.short_pages { 1 } else { size };
     let mut rest = items.filter(|(number, _)| before.is_none_or(|before| *number < before));
     let shown: Vec<(usize, Value)> = rest.by_ref().take(size).collect();
     let more = rest.next().is_some();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::input::{self, copy, object, required, text, wrong};
+use super::scaling::Scaling;
 use super::{Answer, Call, Common, Region, nothing, paging};
 use crate::glue::Object;
 use crate::protocol::ApiError;
@@ -37,12 +38,20 @@ pub(super) fn list_bootstrap_actions(region: &mut Region, _: &mut Common, call: 
     paging::page(call, "BootstrapActions", items)
 }
 
-/// `PutManagedScalingPolicy`: the limits are kept; no cluster is scaled by them.
+/// `PutManagedScalingPolicy`.
 pub(super) fn put_managed_scaling(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let id = required(call.input, "ClusterId")?;
     let cluster = region.cluster(id)?;
     let policy =
         object(call.input, "ManagedScalingPolicy").ok_or_else(|| input::missing("ManagedScalingPolicy"))?;
+    let policy = managed_scaling(policy)?;
+    cluster.managed_scaling = Some(Scaling::new(policy, call.now, cluster.life.changes().len()));
+    call.wrote(id);
+    Ok(nothing())
+}
+
+/// A `ManagedScalingPolicy`.
+pub(super) fn managed_scaling(policy: &Object) -> Result<Value, ApiError> {
     if let Some(limits) = object(policy, "ComputeLimits") {
         let units = |member| limits.get(member).and_then(Value::as_i64).unwrap_or(0);
         if units("MinimumCapacityUnits") > units("MaximumCapacityUnits") {
@@ -51,16 +60,14 @@ pub(super) fn put_managed_scaling(region: &mut Region, _: &mut Common, call: &mu
     }
     let mut kept = Object::new();
     copy(policy, &mut kept, &["ComputeLimits", "UtilizationPerformanceIndex", "ScalingStrategy"]);
-    cluster.managed_scaling = Some(Value::Object(kept));
-    call.wrote(id);
-    Ok(nothing())
+    Ok(Value::Object(kept))
 }
 
 /// `GetManagedScalingPolicy`: nothing if there is none.
 pub(super) fn get_managed_scaling(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let cluster = region.cluster(required(call.input, "ClusterId")?)?;
-    let policy = cluster.managed_scaling.as_ref();
-    Ok(policy.map_or_else(nothing, |policy| json!({"ManagedScalingPolicy": policy})))
+    let scaling = cluster.managed_scaling.as_ref();
+    Ok(scaling.map_or_else(nothing, |scaling| json!({"ManagedScalingPolicy": scaling.policy})))
 }
 
 /// `RemoveManagedScalingPolicy`.

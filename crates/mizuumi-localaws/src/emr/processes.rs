@@ -45,7 +45,7 @@ impl Emr {
         let (common, regions) = &mut *held;
         for ((account, region), clusters) in regions {
             for cluster in &mut clusters.clusters {
-                cluster.life.advance(now, &common.pace);
+                cluster.advance(now, common);
                 let is_active =
                     |life: &StepLife| matches!(life.end, End::Process(None)) && life.state().is_running();
                 for (index, (step, life)) in cluster.steps.iter().zip(&cluster.life.steps).enumerate() {
@@ -85,6 +85,6 @@ impl Emr {
         if let Some(life) = index.and_then(|index| cluster.life.steps.get_mut(index)) {
             life.end = End::Process(Some(exit));
         }
-        cluster.life.advance(at, &common.pace);
+        cluster.advance(at, common);
     }
 }

@@ -43,7 +43,6 @@ pub(super) fn record(input: &Object, instances: &Object) -> Object {
         // API reference, RunJobFlow: "By default, the value is set to true. Setting it to false now has no effect."
         ("VisibleToAllUsers".to_owned(), json!(true)),
         ("UnhealthyNodeReplacement".to_owned(), json!(flag(instances, "UnhealthyNodeReplacement"))),
-        ("NormalizedInstanceHours".to_owned(), json!(0)),
         ("Ec2InstanceAttributes".to_owned(), Value::Object(attributes(input, instances))),
         (
             // The API reference has this default for old releases only; new ones are seen to have it as well.

@@ -1,6 +1,9 @@
 //! A clock that the tests set.
 #![expect(clippy::needless_pass_by_value, reason = "requests are written where they are sent")]
 
+mod capacity;
+mod settings;
+
 use serde_json::{Value, json};
 
 use super::pace::StepRule;
