@@ -3,6 +3,7 @@
 //! Clusters live by the clock alone; steps too, unless the endpoint is told to run them as processes.
 
 mod clusters;
+mod fate;
 mod hours;
 mod input;
 mod instances;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
+pub(crate) use self::fate::Fate;
 use self::input::invalid;
 use self::life::{Life, Millis};
 pub(crate) use self::pace::Pace;
@@ -61,6 +63,10 @@ pub(crate) struct Call<'a> {
     pub(crate) lag: Millis,
     /// Fault: pages hold one item only.
     pub(crate) short_pages: bool,
+    /// Fault: what becomes of a new cluster.
+    pub(crate) fate: Option<Fate>,
+    /// Fault: a new cluster loses a spot instance so long after it is ready, one that is there now.
+    pub(crate) spot_loss: Option<Millis>,
     /// Effective writes, for the audit.
     pub(crate) effects: Vec<Effect>,
 }
@@ -106,12 +112,15 @@ struct Cluster {
     fleets: Vec<Part>,
     managed_scaling: Option<Scaling>,
     idle_timeout: Option<i64>,
+    /// Spot instances that will be lost, so long after the cluster is ready.
+    spot_losses: Vec<Millis>,
 }
 
 impl Cluster {
     /// Does all that is due by now.
     fn advance(&mut self, now: Millis, common: &mut Common) {
         self.life.advance(now, &common.pace);
+        fate::lose_what_is_due(self, common, now);
         scaling::follow(self, common);
     }
 
@@ -248,6 +257,10 @@ impl Emr {
         let region = regions.entry((call.account.to_owned(), call.region.to_owned())).or_default();
         for cluster in &mut region.clusters {
             cluster.advance(call.now, common);
+        }
+        let about = input::text(call.input, "ClusterId");
+        if let (Some(_), Some(cluster)) = (call.spot_loss, about.and_then(|id| region.find(id))) {
+            fate::lose(cluster, common, call.now);
         }
         handler(region, common, call)
     }

@@ -57,7 +57,8 @@ pub struct Rule {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// How long a `delay` is, or how far back `list-lag` looks, in milliseconds (1000).
+    /// How long a `delay` is, how far back `list-lag` looks, or how long after a new cluster is ready `spot-loss` comes, in
+    /// milliseconds (1000).
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
@@ -125,13 +126,18 @@ pub(crate) struct Armed {
     fired: u64,
 }
 
-/// What happens to one call: delays add up, the longest lag counts, and of the rest the first rule that hits wins.
+/// What happens to one call: delays add up, the longest lag counts, and of the rest the first rule that hits wins; what
+/// becomes of a cluster comes on top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// Time to wait before the effect.
     pub(crate) delay: Duration,
     /// How far back lists look.
     pub(crate) lag: Duration,
+    /// What becomes of the cluster that the call makes.
+    pub(crate) fate: Option<Action>,
+    /// When the cluster that the call is about loses a spot instance: so long after it is ready, or now.
+    pub(crate) spot_loss: Option<Duration>,
     /// What goes wrong besides.
     pub(crate) action: Option<Action>,
 }
@@ -140,7 +146,9 @@ impl Plan {
     /// The fault's name in the logs.
     pub(crate) fn name(&self) -> Option<String> {
         let lag = (!self.lag.is_zero()).then_some(Action::ListLag);
-        let action = self.action.or(lag).or((!self.delay.is_zero()).then_some(Action::Delay));
+        let loss = self.spot_loss.map(|_| Action::SpotLoss);
+        let slow = (!self.delay.is_zero()).then_some(Action::Delay);
+        let action = self.action.or(self.fate).or(loss).or(lag).or(slow);
         action.map(|action| action.name().to_owned())
     }
 }
@@ -188,8 +196,12 @@ impl Faults {
             }
             armed.matched += 1;
             let spent = armed.rule.times.is_some_and(|times| armed.fired >= times);
-            let adds = matches!(armed.rule.action, Action::Delay | Action::ListLag);
-            let taken = plan.action.is_some() && !adds;
+            let taken = match armed.rule.action {
+                Action::Delay | Action::ListLag => false,
+                Action::BootstrapFailure | Action::InsufficientCapacity => plan.fate.is_some(),
+                Action::SpotLoss => plan.spot_loss.is_some(),
+                _ => plan.action.is_some(),
+            };
             if spent || taken || !armed.rule.hits(armed.matched) {
                 continue;
             }
@@ -198,6 +210,8 @@ impl Faults {
             match armed.rule.action {
                 Action::Delay => plan.delay += millis,
                 Action::ListLag => plan.lag = plan.lag.max(millis),
+                Action::SpotLoss => plan.spot_loss = Some(millis),
+                fate @ (Action::BootstrapFailure | Action::InsufficientCapacity) => plan.fate = Some(fate),
                 action => plan.action = Some(action),
             }
         }
@@ -272,7 +286,7 @@ mod tests {
         let plan = faults.plan(&TARGET);
         assert_eq!(
             plan,
-            Plan { delay: Duration::from_millis(25), lag: Duration::ZERO, action: Some(Action::DropAfter) }
+            Plan { delay: Duration::from_millis(25), action: Some(Action::DropAfter), ..Plan::default() }
         );
         faults.clear(None, Some(2));
         assert_eq!(faults.plan(&TARGET).action, Some(Action::Throttle));

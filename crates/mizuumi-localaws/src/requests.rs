@@ -327,6 +327,8 @@ fn emr_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
         now: clock::now().as_millisecond(),
         lag: i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX),
         short_pages: arrived.plan.action == Some(Action::ShortPage),
+        fate: arrived.plan.fate.and_then(emr::Fate::of),
+        spot_loss: arrived.plan.spot_loss.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
         effects: Vec::new(),
     };
     let mut done = match endpoint.emr.call(&arrived.operation.name, &mut call) {

@@ -112,3 +112,130 @@ async fn the_pace_is_set_at_the_start_and_while_it_runs() {
     tokio::task::spawn_blocking(test).await.unwrap();
     assert!(Server::start(Options { emr_speed: 0.0, ..Options::default() }).await.is_err());
 }
+
+/// Sets a rule for one call of an operation of EMR.
+fn once(client: &mut Client, action: &str, operation: &str) {
+    let rule = json!({"action": action, "operation": operation, "service": "elasticmapreduce", "times": 1});
+    client.admin("POST", "faults", &rule);
+}
+
+/// Clusters, steps, and clusters that end, as a look that nothing disturbs sees them.
+fn effects(client: &mut Client) -> [usize; 3] {
+    let clusters = client.emr("ListClusters", &json!({})).unwrap().body["Clusters"].take();
+    let clusters = clusters.as_array().unwrap();
+    let mut steps = 0;
+    for cluster in clusters {
+        let list = client.emr("ListSteps", &json!({"ClusterId": cluster["Id"]})).unwrap();
+        steps += list.body["Steps"].as_array().unwrap().len();
+    }
+    let ends = |cluster: &&Value| cluster["Status"]["State"] == "TERMINATING";
+    [clusters.len(), steps, clusters.iter().filter(ends).count()]
+}
+
+#[tokio::test]
+async fn every_fault_meets_the_calls_that_start_and_end_things() {
+    with_server(|server| {
+        let mut admin = Client::to(server);
+        for (action, status, code, takes_effect) in [
+            ("throttle", 400, "ThrottlingException", false),
+            ("error-before", 500, "InternalServerException", false),
+            ("error-after", 500, "InternalServerException", true),
+            ("drop-before", 0, "", false),
+            ("drop-after", 0, "", true),
+        ] {
+            let step = json!([{"Name": "one", "HadoopJarStep": {"Jar": "command-runner.jar"}}]);
+            for (operation, gains) in
+                [("RunJobFlow", [1, 1, 0]), ("AddJobFlowSteps", [0, 1, 0]), ("TerminateJobFlows", [0, 0, 1])]
+            {
+                let id = admin.emr("RunJobFlow", &cluster()).unwrap().body["JobFlowId"].take();
+                let before = effects(&mut admin);
+                once(&mut admin, action, operation);
+                let input = match operation {
+                    "RunJobFlow" => cluster(),
+                    "AddJobFlowSteps" => json!({"JobFlowId": id, "Steps": step}),
+                    _ => json!({"JobFlowIds": [id]}),
+                };
+                let mut client = Client::to(server);
+                match client.emr(operation, &input) {
+                    None => assert_eq!(status, 0, "{action} {operation}"),
+                    Some(answer) => {
+                        assert_eq!((answer.status, &answer.body["__type"]), (status, &json!(code)));
+                        if action == "throttle" {
+                            assert_eq!(answer.body["Message"], "Rate exceeded");
+                        }
+                    }
+                }
+                let after = effects(&mut admin);
+                let gained: [usize; 3] = std::array::from_fn(|index| after[index] - before[index]);
+                assert_eq!(gained, if takes_effect { gains } else { [0; 3] }, "{action} {operation}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_lag_behind_what_has_been_started_and_ended() {
+    with_server(|server| {
+        let mut client = Client::to(server);
+        let id = client.emr("RunJobFlow", &cluster()).unwrap().body["JobFlowId"].take();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let asked = json!({"ClusterId": id});
+        let step = json!([{"Name": "two", "HadoopJarStep": {"Jar": "command-runner.jar"}}]);
+        client.emr("AddJobFlowSteps", &json!({"JobFlowId": id, "Steps": step})).unwrap();
+        client.emr("TerminateJobFlows", &json!({"JobFlowIds": [id]})).unwrap();
+        client.emr("RunJobFlow", &cluster()).unwrap();
+        let lag = |operation: &str| {
+            json!({"action": "list-lag", "operation": operation, "delayMs": 250, "times": 1})
+        };
+        client.admin("POST", "faults", &lag("ListClusters"));
+        client.admin("POST", "faults", &lag("ListSteps"));
+        // As it was: one cluster that starts, with one step. Asked for itself it tells the truth.
+        let seen = client.emr("ListClusters", &json!({})).unwrap().body["Clusters"].take();
+        assert_eq!((seen.as_array().unwrap().len(), &seen[0]["Status"]["State"]), (1, &json!("STARTING")));
+        let seen = client.emr("ListSteps", &asked).unwrap().body["Steps"].take();
+        assert_eq!(seen.as_array().unwrap().len(), 1);
+        let told = client.emr("DescribeCluster", &asked).unwrap().body;
+        assert_eq!(told["Cluster"]["Status"]["State"], "TERMINATING");
+        assert_eq!(effects(&mut client), [2, 3, 1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rule_decides_what_becomes_of_a_cluster() {
+    let options = Options { emr_speed: 1_000_000.0, ..Options::default() };
+    let server = Server::start(options).await.unwrap();
+    let test = move || {
+        let mut client = Client::to(&server);
+        for (action, code) in
+            [("bootstrap-failure", "BOOTSTRAP_FAILURE"), ("insufficient-capacity", "INTERNAL_ERROR")]
+        {
+            once(&mut client, action, "RunJobFlow");
+            // The call goes wrong as well: what becomes of the cluster comes on top.
+            once(&mut client, "error-after", "RunJobFlow");
+            assert_eq!(client.emr("RunJobFlow", &cluster()).unwrap().status, 500);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            let list = client.emr("ListClusters", &json!({})).unwrap().body;
+            let status = &list["Clusters"][0]["Status"];
+            assert_eq!(status["State"], "TERMINATED_WITH_ERRORS");
+            assert_eq!(status["StateChangeReason"]["Code"], code);
+        }
+        let spot = json!({"Name": "c", "Instances": {"KeepJobFlowAliveWhenNoSteps": true, "InstanceGroups": [
+            {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1},
+            {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 3, "Market": "SPOT"}]}});
+        let id = client.emr("RunJobFlow", &spot).unwrap().body["JobFlowId"].take();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        once(&mut client, "spot-loss", "ListInstanceGroups");
+        let groups = client.emr("ListInstanceGroups", &json!({"ClusterId": id})).unwrap().body;
+        assert_eq!(groups["InstanceGroups"][1]["RequestedInstanceCount"], 3);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let gone = json!({"ClusterId": id, "InstanceStates": ["TERMINATED"]});
+        let gone = client.emr("ListInstances", &gone).unwrap().body["Instances"].take();
+        assert_eq!(gone.as_array().unwrap().len(), 1);
+        assert_eq!(gone[0]["Status"]["StateChangeReason"]["Code"], "INSTANCE_FAILURE");
+        let faults = client.admin("GET", "faults", &Value::Null)["faults"].take();
+        assert!(faults.as_array().unwrap().iter().all(|rule| rule["fired"] == 1), "{faults}");
+    };
+    tokio::task::spawn_blocking(test).await.unwrap();
+}

@@ -70,6 +70,7 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
         Some(policy) => Some(policies::idle_timeout(policy)?),
         None => None,
     };
+    life.fate = call.fate;
     life.idle = idle_timeout.map(|seconds| (call.now, seconds));
     let tags = tags(input)?;
     let id = common.id("j");
@@ -92,6 +93,7 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
         fleets,
         managed_scaling: managed_scaling.map(|policy| Scaling::new(policy, call.now, 0)),
         idle_timeout,
+        spot_losses: call.spot_loss.into_iter().collect(),
     };
     region.by_id.insert(id.clone(), region.clusters.len());
     region.clusters.push(cluster);
@@ -99,7 +101,8 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
     Ok(json!({"JobFlowId": id, "ClusterArn": arn}))
 }
 
-fn status(life: &Life, seen: Millis) -> Option<Value> {
+fn status(cluster: &Cluster, seen: Millis, region: &str) -> Option<Value> {
+    let life = &cluster.life;
     let change = life.at(seen)?;
     let mut reason = json!({"Message": change.reason.message});
     if let Some(code) = change.reason.code {
@@ -108,7 +111,13 @@ fn status(life: &Life, seen: Millis) -> Option<Value> {
     let mut timeline = json!({"CreationDateTime": time(life.created())});
     put_time(&mut timeline, "ReadyDateTime", life.ready(), seen);
     put_time(&mut timeline, "EndDateTime", life.ended(), seen);
-    Some(json!({"State": change.state.name(), "StateChangeReason": reason, "Timeline": timeline}))
+    let mut status = json!({"State": change.state.name(), "Timeline": timeline});
+    if let Some(fate) = change.reason.fate {
+        reason["Message"] = json!(fate.message(cluster, region));
+        status["ErrorDetails"] = fate.details(cluster, region);
+    }
+    status["StateChangeReason"] = reason;
+    Some(status)
 }
 
 /// `DescribeCluster`.
@@ -120,7 +129,7 @@ pub(super) fn describe(region: &mut Region, common: &mut Common, call: &mut Call
     shown.extend([
         ("Id".to_owned(), json!(cluster.id)),
         ("ClusterArn".to_owned(), json!(cluster.arn)),
-        ("Status".to_owned(), json!(status(&cluster.life, call.now))),
+        ("Status".to_owned(), json!(status(cluster, call.now, call.region))),
         ("AutoTerminate".to_owned(), json!(!cluster.life.keep_alive)),
         ("TerminationProtected".to_owned(), json!(cluster.life.protected)),
         ("StepConcurrencyLevel".to_owned(), json!(cluster.life.concurrency)),
@@ -146,7 +155,7 @@ pub(super) fn list(region: &mut Region, common: &mut Common, call: &mut Call<'_>
             && after.is_none_or(|after| created > after)
             && before.is_none_or(|before| created < before);
         let shown = json!({"Id": cluster.id, "Name": cluster.name, "ClusterArn": cluster.arn,
-            "NormalizedInstanceHours": hours::normalized(cluster, call.seen(), &common.pace), "Status": status(&cluster.life, call.seen())?});
+            "NormalizedInstanceHours": hours::normalized(cluster, call.seen(), &common.pace), "Status": status(cluster, call.seen(), call.region)?});
         wanted.then_some((index, shown))
     });
     paging::page(call, "Clusters", items)

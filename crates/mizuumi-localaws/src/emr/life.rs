@@ -3,6 +3,7 @@
 //! Nothing runs in the background. Whoever looks at a cluster first moves it on to the time of the look; each change is
 //! noted with the time at which it was due, so that what is seen does not depend on who looked when.
 
+use super::fate::Fate;
 use super::pace::Pace;
 use super::step_life::{Cancel, OnFailure, StepLife, StepState};
 
@@ -56,22 +57,32 @@ impl State {
 pub(super) struct Reason {
     /// `ClusterStateChangeReasonCode`; clusters that live have none.
     pub(super) code: Option<&'static str>,
-    /// In words.
+    /// In words; a fate has words of its own.
     pub(super) message: &'static str,
+    /// What went wrong with the cluster.
+    pub(super) fate: Option<Fate>,
 }
 
 impl Reason {
     const fn words(message: &'static str) -> Self {
-        Self { code: None, message }
+        Self { code: None, message, fate: None }
+    }
+
+    const fn coded(code: &'static str, message: &'static str) -> Self {
+        Self { code: Some(code), message, fate: None }
+    }
+
+    fn of(fate: Fate) -> Self {
+        Self { code: Some(fate.code()), message: "", fate: Some(fate) }
     }
 }
 
-const USER_REQUEST: Reason = Reason { code: Some("USER_REQUEST"), message: "Terminated by user request" };
-const ALL_STEPS_COMPLETED: Reason = Reason { code: Some("ALL_STEPS_COMPLETED"), message: "Steps completed" };
-const STEP_FAILURE: Reason = Reason { code: Some("STEP_FAILURE"), message: "Shut down as step failed" };
+const USER_REQUEST: Reason = Reason::coded("USER_REQUEST", "Terminated by user request");
+const ALL_STEPS_COMPLETED: Reason = Reason::coded("ALL_STEPS_COMPLETED", "Steps completed");
+const STEP_FAILURE: Reason = Reason::coded("STEP_FAILURE", "Shut down as step failed");
 // The model has no code for idle clusters (botocore emr/2009-03-31, ClusterStateChangeReasonCode); which one AWS uses is
 // not documented.
-const IDLE: Reason = Reason { code: Some("USER_REQUEST"), message: "Auto-terminated: the cluster was idle" };
+const IDLE: Reason = Reason::coded("USER_REQUEST", "Auto-terminated: the cluster was idle");
 
 /// A change of a cluster's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +101,8 @@ pub(super) struct Life {
     /// `AutoTerminationPolicy`: since when, and the seconds of `IdleTimeout`.
     pub(super) idle: Option<(Millis, i64)>,
     pub(super) steps: Vec<StepLife>,
+    /// What goes wrong with it before it is ready.
+    pub(super) fate: Option<Fate>,
     changes: Vec<Change>,
 }
 
@@ -98,7 +111,15 @@ impl Life {
     pub(super) fn new(now: Millis, keep_alive: bool, protected: bool, concurrency: usize) -> Self {
         let reason = Reason::words("Provisioning Amazon EC2 capacity");
         let change = Change { at: now, state: State::Starting, reason };
-        Self { keep_alive, protected, concurrency, idle: None, steps: Vec::new(), changes: vec![change] }
+        Self {
+            keep_alive,
+            protected,
+            concurrency,
+            idle: None,
+            steps: Vec::new(),
+            fate: None,
+            changes: vec![change],
+        }
     }
 
     fn last(&self) -> Change {
@@ -176,19 +197,21 @@ impl Life {
 
     fn happen(&mut self, at: Millis, pace: &Pace) {
         let last = self.last();
-        match last.state {
-            State::Starting => {
+        match (last.state, self.fate) {
+            (State::Starting, Some(fate @ Fate::Capacity))
+            | (State::Bootstrapping, Some(fate @ Fate::Bootstrap)) => self.terminate(at, Reason::of(fate)),
+            (State::Starting, _) => {
                 self.become_(at, State::Bootstrapping, Reason::words("Configuring cluster software"));
             }
-            State::Bootstrapping => self.settle(at),
-            State::Running => self.end_steps(at, pace),
-            State::Waiting => self.terminate(at, IDLE),
-            State::Terminating => {
-                let failed = last.reason == STEP_FAILURE;
+            (State::Bootstrapping, _) => self.settle(at),
+            (State::Running, _) => self.end_steps(at, pace),
+            (State::Waiting, _) => self.terminate(at, IDLE),
+            (State::Terminating, _) => {
+                let failed = last.reason == STEP_FAILURE || last.reason.fate.is_some();
                 let state = if failed { State::TerminatedWithErrors } else { State::Terminated };
                 self.become_(at, state, last.reason);
             }
-            State::Terminated | State::TerminatedWithErrors => {}
+            (State::Terminated | State::TerminatedWithErrors, _) => {}
         }
     }
 

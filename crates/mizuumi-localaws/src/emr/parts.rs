@@ -140,6 +140,20 @@ impl Part {
         }
     }
 
+    /// Loses a spot instance that runs, if there is one, and asks for another in its place.
+    pub(super) fn lose_spot(&mut self, when: When<'_>, common: &mut Common) -> bool {
+        let runs = |instance: &&mut Instance| instance.spot && instance.is_running(when.life, when.at);
+        let Some(lost) = self.instances.iter_mut().find(runs) else { return false };
+        // One that was to go anyway needs no other.
+        let replaced = lost.gone.is_none();
+        lost.gone = Some((when.at, Gone::Lost));
+        if replaced {
+            let ready = when.delivered(&common.pace);
+            self.instances.push(Instance::new(&self.kind, true, when.at, ready, common));
+        }
+        true
+    }
+
     fn is_resizing(&self, now: Millis) -> bool {
         self.instances.iter().any(|instance| instance.is_changing(now))
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "requests are written where they are sent")]
 
 mod capacity;
+mod fates;
 mod settings;
 
 use serde_json::{Value, json};
@@ -36,6 +37,16 @@ impl Stand {
     }
 
     fn call(&self, operation: &str, input: Value) -> Answer {
+        self.call_with(operation, input, None, None)
+    }
+
+    fn call_with(
+        &self,
+        operation: &str,
+        input: Value,
+        fate: Option<Fate>,
+        spot_loss: Option<Millis>,
+    ) -> Answer {
         let input = input.as_object().cloned().unwrap();
         let mut call = Call {
             input: &input,
@@ -44,6 +55,8 @@ impl Stand {
             now: self.now,
             lag: self.lag,
             short_pages: false,
+            fate,
+            spot_loss,
             effects: Vec::new(),
         };
         self.emr.call(operation, &mut call)

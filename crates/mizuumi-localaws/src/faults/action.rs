@@ -41,6 +41,13 @@ pub enum Action {
     /// `GetTables`, `GetPartitions`, `ListClusters` and `ListSteps` answer as of `delay-ms` ago: what is new is missing,
     /// what is deleted is there, clusters and steps are in the states that they were in.
     ListLag,
+    /// `RunJobFlow`: a bootstrap action fails on the cluster's primary node, and the cluster ends.
+    BootstrapFailure,
+    /// `RunJobFlow`: EC2 has no instances of the type for the cluster, and it ends.
+    InsufficientCapacity,
+    /// A spot instance of the cluster is lost and replaced, one of a task group or fleet if there is one: `delay-ms` after
+    /// it is ready for `RunJobFlow`, at once for a call that describes the cluster, its instances, groups, fleets or steps.
+    SpotLoss,
 }
 
 impl Action {
@@ -61,6 +68,9 @@ impl Action {
             Self::ShortPage => "short-page",
             Self::ExpireToken => "expire-token",
             Self::ListLag => "list-lag",
+            Self::BootstrapFailure => "bootstrap-failure",
+            Self::InsufficientCapacity => "insufficient-capacity",
+            Self::SpotLoss => "spot-loss",
         }
     }
 
@@ -71,6 +81,21 @@ impl Action {
             Self::ListLag => matches!(
                 (target.service, target.operation),
                 ("glue", "GetTables" | "GetPartitions") | (emr::SERVICE, "ListClusters" | "ListSteps")
+            ),
+            Self::BootstrapFailure | Self::InsufficientCapacity => {
+                (target.service, target.operation) == (emr::SERVICE, "RunJobFlow")
+            }
+            Self::SpotLoss => matches!(
+                (target.service, target.operation),
+                (
+                    emr::SERVICE,
+                    "RunJobFlow"
+                        | "DescribeCluster"
+                        | "ListInstances"
+                        | "ListInstanceGroups"
+                        | "ListInstanceFleets"
+                        | "ListSteps"
+                )
             ),
             _ => true,
         }
@@ -135,7 +160,10 @@ impl Action {
                 | Self::Delay
                 | Self::Hang
                 | Self::ShortPage
-                | Self::ListLag,
+                | Self::ListLag
+                | Self::BootstrapFailure
+                | Self::InsufficientCapacity
+                | Self::SpotLoss,
                 _,
             ) => {
                 return None;

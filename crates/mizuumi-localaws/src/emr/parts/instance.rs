@@ -10,6 +10,8 @@ use crate::emr::{Common, put_time, time};
 pub(crate) enum Gone {
     /// The part was made smaller.
     Removed,
+    /// EC2 took the spot instance back.
+    Lost,
 }
 
 /// An EC2 instance.
@@ -92,6 +94,9 @@ impl Instance {
         match self.gone.filter(|(at, _)| *at <= now) {
             None => json!({"Code": "CLUSTER_TERMINATED", "Message": "Instance was terminated."}),
             Some((_, Gone::Removed)) => json!({"Message": "Instance was terminated."}),
+            // EC2's own words for it (EC2 API reference, StateReason).
+            Some((_, Gone::Lost)) => json!({"Code": "INSTANCE_FAILURE",
+                "Message": "Server.SpotInstanceTermination: Spot Instance termination"}),
         }
     }
 
