@@ -1,6 +1,7 @@
-//! The admin API under `/_localaws/`: faults, quotas, latency, EMR's pace, counts, audit, judge, seed, what crawlers find,
-//! reset.
+//! The admin API under `/_localaws/`: faults, quotas, latency, EMR's pace and clusters, counts, audit, judge, seed, what
+//! crawlers find, reset.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -20,7 +21,7 @@ use crate::faults::Rule;
 use crate::glue::{Aging, Finding, Seed};
 use crate::judge::{self, Question, View};
 use crate::latency::Latency;
-use crate::quotas::Quota;
+use crate::quotas::{Presets, Quota};
 use crate::requests::Endpoint;
 
 /// The routes.
@@ -30,8 +31,10 @@ pub(crate) fn router() -> Router<Arc<Endpoint>> {
         .route("/calls", get(calls).delete(forget_calls))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/quotas", get(quotas).post(add_quotas).delete(clear_quotas))
+        .route("/quotas/preset", post(add_preset))
         .route("/latency", get(latencies).post(set_latencies).delete(clear_latencies))
         .route("/emr", get(pace).post(set_pace))
+        .route("/clusters", post(clusters))
         .route("/audit", get(audit))
         .route("/seed", post(seed))
         .route("/findings", post(add_findings))
@@ -119,6 +122,18 @@ async fn add_quotas(State(endpoint): Shared, Json(body): Json<Value>) -> Respons
     }
 }
 
+async fn add_preset(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    match read_items::<Presets>(&body) {
+        Ok(presets) => {
+            for quota in presets.iter().flat_map(Presets::quotas) {
+                endpoint.quotas.add(quota);
+            }
+            Json(json!({})).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
 async fn quotas(State(endpoint): Shared) -> Json<Value> {
     Json(json!({"quotas": endpoint.quotas.list()}))
 }
@@ -165,6 +180,32 @@ async fn set_pace(State(endpoint): Shared, Json(body): Json<Value>) -> Response 
     }
     endpoint.emr.set_pace(pace, clock::now().as_millisecond());
     Json(json!({})).into_response()
+}
+
+/// Which owners' clusters to tell about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Owners {
+    account: Option<String>,
+    /// All owners that there are: a cluster alive that names another is an orphan.
+    owners: Option<BTreeSet<String>>,
+}
+
+/// Clusters and steps by owner: how many were started, which live, doubled ones and orphans.
+async fn clusters(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    let asked = match serde_json::from_value::<Owners>(body) {
+        Ok(asked) => asked,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, Json(json!({"error": error.to_string()}))).into_response();
+        }
+    };
+    let account = asked.account.as_deref();
+    let survey = endpoint.emr.survey(account, asked.owners.as_ref(), clock::now().as_millisecond());
+    let foreign = endpoint.ledger.book(account).foreign_clusters;
+    let mut answer = json!(survey);
+    answer["seq"] = json!(endpoint.last_seq());
+    answer["foreignWrites"] = json!({"count": foreign.count, "examples": foreign.examples});
+    Json(answer).into_response()
 }
 
 async fn audit(State(endpoint): Shared, Query(selection): Query<Selection>) -> Json<Value> {

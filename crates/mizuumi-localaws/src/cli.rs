@@ -14,12 +14,12 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::ask::{ask, counts, rows, say, witness};
+use self::ask::{ask, clusters, counts, rows, say, witness};
 use crate::bench::{self, Bench};
 use crate::faults::Rule;
 use crate::glue::Seed;
 use crate::latency::Latency;
-use crate::quotas::Quota;
+use crate::quotas::{Presets, Quota};
 use crate::runner::Steps;
 use crate::server::{Options, Server};
 
@@ -48,6 +48,14 @@ enum Command {
     Calls(Calls),
     /// Show who changed what.
     Audit(Audit),
+    /// Show how many EMR clusters each owner has started, which live, and which are doubled or of nobody.
+    Clusters {
+        #[command(flatten)]
+        place: Place,
+        /// An owner that there is; clusters alive of others are orphans. May be given again.
+        #[arg(long = "owner", value_name = "MARK")]
+        owners: Vec<String>,
+    },
     /// Say whether Mizuumi kept its promises; exits with 1 if not, with 2 if that cannot be said.
     Judge(judge::Judge),
     /// Make many tables at once.
@@ -152,6 +160,13 @@ enum QuotaCommand {
         #[command(flatten)]
         quota: Quota,
     },
+    /// Add the token buckets that a service has unless its quotas were raised.
+    Preset {
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        presets: Presets,
+    },
     /// List the token buckets.
     List(At),
     /// Remove token buckets.
@@ -241,6 +256,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Quota(QuotaCommand::Add { at, quota }) => {
             ask(&at.endpoint, "POST", "quotas", &[], Some(body(&quota)?)).await.map(drop)
         }
+        Command::Quota(QuotaCommand::Preset { at, presets }) => {
+            ask(&at.endpoint, "POST", "quotas/preset", &[], Some(body(&presets)?)).await.map(drop)
+        }
         Command::Quota(QuotaCommand::List(at)) => {
             say(&rows(&ask(&at.endpoint, "GET", "quotas", &[], None).await?["quotas"]))
         }
@@ -277,6 +295,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             ];
             let answer = ask(&audit.place.at.endpoint, "GET", "audit", &query, None).await?;
             say(&(rows(&answer["entries"]) + &witness(&answer["witness"])))
+        }
+        Command::Clusters { place, owners } => {
+            let known = (!owners.is_empty()).then_some(owners);
+            let asked = serde_json::json!({"account": place.account, "owners": known});
+            let answer = ask(&place.at.endpoint, "POST", "clusters", &[], Some(body(&asked)?)).await?;
+            say(&clusters(&answer))
         }
         Command::Seed { at, seed } => {
             let answer = ask(&at.endpoint, "POST", "seed", &[], Some(body(&seed)?)).await?;
@@ -354,6 +378,8 @@ mod tests {
             "fault add list-lag --delay-ms 500 --operation GetTables",
             "fault add expire-token --page --times 1",
             "quota add --rate 10 --burst 20 --account 1 --service glue --operation CreateTable",
+            "quota preset emr --account 1",
+            "clusters --owner a/b/EmrCluster/c@d --owner e --account 1",
             "latency set --millis 50 --jitter-millis 20 --seed 1 --account 1",
             "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10 --emr-speed 60 --emr-steps d --spark-home s",
             "judge - --account 1 --installation i --grace 0 --quiet-since 7 --max-throttled 1.5 --calls-since 3",

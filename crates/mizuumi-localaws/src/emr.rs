@@ -20,6 +20,7 @@ mod scaling;
 mod security;
 mod step_life;
 mod steps;
+mod survey;
 mod switches;
 
 use std::collections::{BTreeMap, HashMap};
@@ -262,7 +263,13 @@ impl Emr {
         if let (Some(_), Some(cluster)) = (call.spot_loss, about.and_then(|id| region.find(id))) {
             fate::lose(cluster, common, call.now);
         }
-        handler(region, common, call)
+        let owners = owners(region, call.input);
+        let answer = handler(region, common, call);
+        for effect in &mut call.effects {
+            effect.owner_before = owners.get(&effect.resource).cloned();
+            effect.owner_after = region.find(&effect.resource).and_then(|cluster| cluster.owner().cloned());
+        }
+        answer
     }
 
     /// The durations in force.
@@ -284,6 +291,14 @@ impl Emr {
     pub(crate) fn reset(&self, account: Option<&str>) {
         self.0.hold().1.retain(|(owner, _), _| account.is_some_and(|account| account != owner));
     }
+}
+
+/// Who keeps the clusters that a request names.
+fn owners(region: &mut Region, input: &Object) -> HashMap<String, String> {
+    let one = ["ClusterId", "JobFlowId", "ResourceId"].iter().filter_map(|member| input::text(input, member));
+    let ids = one.chain(input::texts(input, "JobFlowIds"));
+    let owner = |id: &str| Some((id.to_owned(), region.find(id)?.owner()?.clone()));
+    ids.filter_map(owner).collect()
 }
 
 /// What a request is about, for logs and fault rules: the cluster's id, or the name of one to be.

@@ -1,10 +1,11 @@
 //! What the judge has to remember of every write, for ever: doubled creations, writes to what is not ours, and updates
-//! without the right version.
+//! without the right version. How often a cluster was started EMR itself still knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{Effect, Written};
 use crate::client;
+use crate::emr;
 use crate::lock::Lock;
 use crate::owner::Mark;
 
@@ -53,10 +54,23 @@ pub(crate) struct Book {
     pub(crate) updates: u64,
     /// Those that named no version, or took effect on another than they named.
     pub(crate) unversioned: Tally,
+    /// Mizuumi's writes to EMR clusters without an owner's tag.
+    pub(crate) foreign_clusters: Tally,
     live: BTreeSet<(String, String)>,
 }
 
 impl Book {
+    /// A write of Mizuumi's to a cluster.
+    fn cluster(&mut self, written: &Written, effect: &Effect) {
+        let operation = written.writer.operation.as_str();
+        let is_about_a_cluster = operation != "RunJobFlow" && !operation.contains("SecurityConfiguration");
+        if is_about_a_cluster && effect.owner_before.is_none() {
+            let (seq, resource) = (written.seq, &effect.resource);
+            self.foreign_clusters
+                .add(|| format!("call {seq}: {operation} of {resource}, which no tag said the owner of"));
+        }
+    }
+
     fn effect(&mut self, written: &Written, effect: &Effect) {
         let Written { seq, writer, .. } = written;
         let place = (writer.region.clone(), effect.resource.clone());
@@ -120,12 +134,16 @@ pub(crate) struct Ledger(Lock<BTreeMap<String, Book>>);
 impl Ledger {
     /// Enters what a call did.
     pub(crate) fn enter(&self, written: &Written) {
+        let ours = client::is_ours(&written.writer.user_agent);
+        let mut books = self.0.hold();
+        let book = books.entry(written.writer.account.clone()).or_default();
+        if written.writer.service == emr::SERVICE && ours {
+            written.effects.iter().for_each(|effect| book.cluster(written, effect));
+        }
         if written.writer.service != "glue" {
             return;
         }
-        let mut books = self.0.hold();
-        let book = books.entry(written.writer.account.clone()).or_default();
-        if client::is_ours(&written.writer.user_agent) {
+        if ours {
             let updates = written.writer.operation == "UpdateTable";
             book.updates += u64::from(updates);
             if written.update_without_version {
@@ -153,6 +171,7 @@ impl Ledger {
             sum.doubled.merge(&book.doubled);
             sum.foreign.merge(&book.foreign);
             sum.unversioned.merge(&book.unversioned);
+            sum.foreign_clusters.merge(&book.foreign_clusters);
         }
         sum
     }
@@ -173,13 +192,17 @@ mod tests {
     const MARK: &str = "i/ns/DataTable/t@db.t";
 
     fn enter(ledger: &Ledger, operation: &str, effect: Effect) {
+        enter_of(ledger, "glue", operation, effect);
+    }
+
+    fn enter_of(ledger: &Ledger, service: &str, operation: &str, effect: Effect) {
         ledger.enter(&Written {
             seq: 1,
             time: Timestamp::UNIX_EPOCH,
             writer: Writer {
                 account: "1".to_owned(),
                 region: "r".to_owned(),
-                service: "glue".to_owned(),
+                service: service.to_owned(),
                 operation: operation.to_owned(),
                 access_key: String::new(),
                 user_agent: client::OURS.to_owned(),
@@ -260,5 +283,22 @@ mod tests {
                 "{operation} {before:?} {after:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_write_to_a_cluster_of_nobody_is_seen() {
+        let ledger = Ledger::default();
+        let owned = Effect { owner_before: Some("i/ns/EmrCluster/c@c".to_owned()), ..Effect::on("j-1") };
+        for (operation, effect, foreign) in [
+            ("RunJobFlow", Effect::on("j-1"), 0),
+            ("CreateSecurityConfiguration", Effect::on("s"), 0),
+            ("TerminateJobFlows", owned, 0),
+            ("TerminateJobFlows", Effect::on("j-2"), 1),
+            ("AddTags", Effect::on("j-2"), 2),
+        ] {
+            enter_of(&ledger, emr::SERVICE, operation, effect);
+            assert_eq!(ledger.book(None).foreign_clusters.count, foreign, "{operation}");
+        }
+        assert_eq!(ledger.book(None).writes, 0);
     }
 }

@@ -1,5 +1,8 @@
-//! The mark that says who keeps a table. The judge reads it and writes none; its form is that of Mizuumi's book:
+//! The marks that say who keeps a table or a cluster. The judge reads them and writes none; their form is that of Mizuumi's book:
 //! `installation/namespace/kind/name@database.table`.
+
+/// The tag of an EMR cluster that holds its mark.
+pub(crate) const OWNER_TAG: &str = "mizuumi:owner";
 
 /// The table parameter that holds the mark.
 pub(crate) const OWNER_PARAMETER: &str = "mizuumi.owner";

@@ -1,10 +1,11 @@
-//! Token buckets per operation: AWS's request quotas, as far as a test sets them (Glue publishes no rates).
+//! Token buckets per operation: AWS's request quotas, as far as a test sets them (Glue publishes no rates, EMR does).
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::emr;
 use crate::lock::Lock;
 
 /// A bucket for each account, refilled at `rate` a second up to `burst`.
@@ -29,6 +30,71 @@ pub struct Quota {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+}
+
+/// The quotas that a service has unless they were raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Amazon EMR, as Service Quotas lists it.
+    Emr,
+}
+
+/// A preset, and for whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Presets {
+    /// Whose quotas.
+    #[arg(value_enum)]
+    pub(crate) preset: Preset,
+    /// Only this account; each account has buckets of its own anyway.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<String>,
+}
+
+/// Service Quotas, Amazon EMR: operations with their bucket and its refill a second. `*` is "replenished rate of all EMR API
+/// calls", which holds besides.
+const EMR: [(&[&str], f64, f64); 7] = [
+    (&["*"], 25.0, 5.0),
+    (&["DescribeCluster", "ListInstanceGroups"], 10.0, 1.0),
+    (&["ListClusters"], 20.0, 0.5),
+    (
+        &[
+            "ListSteps",
+            "DescribeStep",
+            "ListInstances",
+            "RunJobFlow",
+            "AddJobFlowSteps",
+            "TerminateJobFlows",
+            "CancelSteps",
+            "ModifyCluster",
+        ],
+        10.0,
+        0.5,
+    ),
+    (&["ListInstanceFleets"], 5.0, 0.5),
+    (&["AddTags", "RemoveTags"], 5.0, 0.5),
+    (&["SetTerminationProtection"], 5.0, 0.2),
+];
+
+impl Presets {
+    /// The buckets.
+    pub(crate) fn quotas(&self) -> impl Iterator<Item = Quota> {
+        let (table, service) = match self.preset {
+            Preset::Emr => (&EMR, emr::SERVICE),
+        };
+        let rows = table.iter().flat_map(|(operations, burst, rate)| {
+            operations.iter().map(|operation| (operation.to_string(), *burst, *rate))
+        });
+        rows.map(move |(operation, burst, rate)| Quota {
+            rate,
+            burst,
+            account: self.account.clone(),
+            service: Some(service.to_owned()),
+            operation: Some(operation),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,5 +194,23 @@ mod tests {
         assert!(quotas.allow("a", "glue", "GetTables", at(0)));
         assert_eq!([500, 500].map(|millis| allow("a", millis)), [true, false]);
         assert_eq!(quotas.list()[0].throttled, BTreeMap::from([("glue.GetTable".to_owned(), 2)]));
+    }
+
+    #[test]
+    fn emr_has_a_bucket_for_each_operation_and_one_for_all() {
+        let quotas = Quotas::default();
+        for quota in (Presets { preset: Preset::Emr, account: None }).quotas() {
+            quotas.add(quota);
+        }
+        let now = Timestamp::UNIX_EPOCH;
+        let allowed = |operation: &str, calls: usize| {
+            (0..calls).filter(|_| quotas.allow("a", emr::SERVICE, operation, now)).count()
+        };
+        // A call that is throttled has taken its token from the bucket of all.
+        assert_eq!(allowed("RunJobFlow", 12), 10);
+        assert_eq!(allowed("SetTerminationProtection", 5), 5);
+        assert_eq!(allowed("ListBootstrapActions", 20), 8);
+        assert!(quotas.allow("a", "glue", "GetTable", now));
+        assert!(quotas.allow("b", emr::SERVICE, "RunJobFlow", now));
     }
 }

@@ -179,14 +179,14 @@ async fn lists_lag_behind_what_has_been_started_and_ended() {
     with_server(|server| {
         let mut client = Client::to(server);
         let id = client.emr("RunJobFlow", &cluster()).unwrap().body["JobFlowId"].take();
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(std::time::Duration::from_millis(1500));
         let asked = json!({"ClusterId": id});
         let step = json!([{"Name": "two", "HadoopJarStep": {"Jar": "command-runner.jar"}}]);
         client.emr("AddJobFlowSteps", &json!({"JobFlowId": id, "Steps": step})).unwrap();
         client.emr("TerminateJobFlows", &json!({"JobFlowIds": [id]})).unwrap();
         client.emr("RunJobFlow", &cluster()).unwrap();
         let lag = |operation: &str| {
-            json!({"action": "list-lag", "operation": operation, "delayMs": 250, "times": 1})
+            json!({"action": "list-lag", "operation": operation, "delayMs": 1400, "times": 1})
         };
         client.admin("POST", "faults", &lag("ListClusters"));
         client.admin("POST", "faults", &lag("ListSteps"));
@@ -238,4 +238,74 @@ async fn a_rule_decides_what_becomes_of_a_cluster() {
         assert!(faults.as_array().unwrap().iter().all(|rule| rule["fired"] == 1), "{faults}");
     };
     tokio::task::spawn_blocking(test).await.unwrap();
+}
+
+/// A cluster of an owner.
+fn owned(owner: &str) -> Value {
+    let mut cluster = cluster();
+    cluster["Tags"] = json!([{"Key": "mizuumi:owner", "Value": owner}]);
+    cluster
+}
+
+#[tokio::test]
+async fn clusters_are_counted_for_their_owners() {
+    let options = Options { emr_speed: 1_000_000.0, ..Options::default() };
+    let server = Server::start(options).await.unwrap();
+    let test = move || {
+        let mut client = Client::to(&server);
+        let run = |client: &mut Client, input: &Value| {
+            client.emr("RunJobFlow", input).unwrap().body["JobFlowId"].as_str().unwrap().to_owned()
+        };
+        let first = run(&mut client, &owned("a"));
+        client.emr("TerminateJobFlows", &json!({"JobFlowIds": [first]})).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        run(&mut client, &owned("a"));
+        let lost = run(&mut client, &owned("b"));
+        let nobodys = run(&mut client, &cluster());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let told = client.admin("POST", "clusters", &json!({"account": ACCOUNT, "owners": ["a"]}));
+        assert_eq!(
+            (&told["started"], &told["alive"], &told["duplicates"]),
+            (&json!(4), &json!(3), &json!(0))
+        );
+        let a = &told["owners"]["a"];
+        assert_eq!((&a["started"], &a["alive"], &a["duplicates"]), (&json!(2), &json!(1), &json!(0)));
+        assert_eq!(a["steps"]["one"]["submitted"], 2);
+        assert_eq!(
+            (told["orphans"][0]["id"].as_str(), told["orphans"].as_array().unwrap().len()),
+            (Some(&*lost), 1)
+        );
+        assert_eq!(told["unowned"][0]["id"], nobodys);
+        // A second one while the first lives, and a step that runs again.
+        run(&mut client, &owned("b"));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let told = client.admin("POST", "clusters", &json!({}));
+        assert_eq!((&told["duplicates"], &told["owners"]["b"]["duplicates"]), (&json!(1), &json!(1)));
+        assert_eq!((&told["orphans"], &told["foreignWrites"]["count"]), (&Value::Null, &json!(0)));
+        assert!(told["stepsRepeated"].as_u64().unwrap() >= 1, "{told}");
+        let other = client.admin("POST", "clusters", &json!({"account": "222233334444"}));
+        assert_eq!(other["started"], 0);
+    };
+    tokio::task::spawn_blocking(test).await.unwrap();
+}
+
+#[tokio::test]
+async fn emr_throttles_as_its_quotas_say() {
+    with_server(|server| {
+        let mut client = Client::to(server);
+        client.admin("POST", "quotas/preset", &json!({"preset": "emr"}));
+        let answers: Vec<_> = (0..11).map(|_| client.emr("RunJobFlow", &cluster()).unwrap()).collect();
+        assert!(answers[..10].iter().all(|answer| answer.status == 200));
+        assert_eq!(
+            (answers[10].status, &answers[10].body),
+            (400, &json!({"__type": "ThrottlingException", "Message": "Rate exceeded"}))
+        );
+        let quotas = client.admin("GET", "quotas", &Value::Null);
+        let throttled = |quota: &&Value| quota["throttled"]["elasticmapreduce.RunJobFlow"] == 1;
+        let of = |quota: &Value| quota["operation"].clone();
+        let found: Vec<Value> =
+            quotas["quotas"].as_array().unwrap().iter().filter(throttled).map(of).collect();
+        assert_eq!(found, ["RunJobFlow"]);
+    })
+    .await;
 }

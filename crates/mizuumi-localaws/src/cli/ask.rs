@@ -87,3 +87,21 @@ pub(crate) fn witness(witness: &Value) -> String {
     }
     text
 }
+
+/// One line for each owner's clusters, for each cluster without one that is known, and the sums.
+pub(crate) fn clusters(answer: &Value) -> String {
+    let mut text = String::new();
+    for (owner, owned) in answer["owners"].as_object().into_iter().flatten() {
+        let words = ["started", "alive", "duplicates"].map(|name| format!("{name}={}", owned[name]));
+        let _ = writeln!(text, "{}  {owner}", words.join("  "));
+    }
+    for kind in ["orphans", "unowned"] {
+        for row in rows(&answer[kind]).lines() {
+            let _ = writeln!(text, "{kind}  {row}");
+        }
+    }
+    let words =
+        ["started", "alive", "duplicates", "stepsRepeated"].map(|name| format!("{name}={}", answer[name]));
+    let _ = writeln!(text, "{}  foreignWrites={}", words.join("  "), answer["foreignWrites"]["count"]);
+    text
+}

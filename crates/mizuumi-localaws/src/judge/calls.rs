@@ -33,10 +33,11 @@ const THROTTLED: [&str; 8] = [
     "PriorRequestNotComplete",
 ];
 
-/// Failures of the service, by their codes in the models of Glue, S3 and STS, and lost answers, as the call log names them.
+/// Failures of the service, by their codes in the models of Glue, EMR, S3 and STS, and lost answers, as the call log names them.
 fn is_failure(outcome: &str) -> bool {
-    const CODES: [&str; 7] = [
+    const CODES: [&str; 8] = [
         "InternalServiceException",
+        "InternalServerException",
         "InternalFailure",
         "InternalError",
         "OperationTimeoutException",
