@@ -8,5 +8,7 @@ python=${MIZUUMI_CACHE:?set by the Makefile}/venv/bin/python
 code=0
 echo "the local AWS endpoint against moto, where moto is known to answer as AWS does:"
 "$python" crates/mizuumi-localaws/conformance/conformance.py --binary "$bin/mizuumi-localaws" || code=1
+echo "its EMR against moto, and a cluster's whole life by boto3's waiters:"
+"$python" crates/mizuumi-localaws/conformance/emr.py --binary "$bin/mizuumi-localaws" || code=1
 cargo test --workspace --no-fail-fast || code=1
 exit "$code"

@@ -210,13 +210,17 @@ def steps(glue, s3):
     yield "delete bucket", lambda: s3.delete_bucket(Bucket=place["Bucket"])
 
 
-def answers(url):
+def client(service, url):
+    """A client of boto3 that asks once."""
+    return boto3.client(
+        service, endpoint_url=url, region_name=REGION, aws_access_key_id=ACCOUNT, aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=60),
+    )
+
+
+def answers(sequence):
     """The name and normalised outcome of each step."""
-    settings = {
-        "endpoint_url": url, "region_name": REGION, "aws_access_key_id": ACCOUNT, "aws_secret_access_key": "local",
-        "config": Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=60),
-    }
-    for name, step in steps(boto3.client("glue", **settings), boto3.client("s3", **settings)):
+    for name, step in sequence:
         try:
             yield name, normal(step())
         except ClientError as error:
@@ -252,8 +256,8 @@ def running(command):
 
 
 @contextlib.contextmanager
-def both(arguments):
-    """The URLs of the endpoint and of moto, started here unless they were given."""
+def both(arguments, *more):
+    """The URLs of the endpoint and of moto, started here unless they were given; the endpoint with these arguments."""
     with contextlib.ExitStack() as stack:
         moto, endpoint = arguments.moto, arguments.endpoint
         if moto is None:
@@ -267,30 +271,40 @@ def both(arguments):
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             ready = pathlib.Path(folder, "url")
             command = [arguments.binary, "serve", "--listen", "127.0.0.1:0", "--moto-python", sys.executable]
-            process = stack.enter_context(running([*command, "--ready-file", str(ready)]))
+            process = stack.enter_context(running([*command, "--ready-file", str(ready), *more]))
             wait(ready.exists, process)
             endpoint = ready.read_text()
         yield endpoint, moto
 
 
-def main():
-    """Compares, prints each difference and the sums."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser(about):
+    """The command line: what to compare with what."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--binary", default="mizuumi-localaws", help="started when no --endpoint is given")
     parser.add_argument("--endpoint", help="URL of a running, empty local endpoint with moto behind it")
     parser.add_argument("--moto", help="URL of a running, empty moto server")
+    return parser
+
+
+def compare(endpoint, moto):
+    """Compares the outcomes of two sequences, prints each difference and the sums; how many differ."""
     failed = passed = 0
-    with both(parser.parse_args()) as (endpoint, moto):
-        for (name, ours), (_, theirs) in zip(answers(endpoint), answers(moto), strict=True):
-            if ours == theirs:
-                passed += 1
-                continue
-            failed += 1
-            print(f"FAILED {name}")
-            print(f"  endpoint: {json.dumps(ours, ensure_ascii=False)}")
-            print(f"  moto:     {json.dumps(theirs, ensure_ascii=False)}")
+    for (name, ours), (_, theirs) in zip(answers(endpoint), answers(moto), strict=True):
+        if ours == theirs:
+            passed += 1
+            continue
+        failed += 1
+        print(f"FAILED {name}")
+        print(f"  endpoint: {json.dumps(ours, ensure_ascii=False)}")
+        print(f"  moto:     {json.dumps(theirs, ensure_ascii=False)}")
     print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return failed
+
+
+def main():
+    """Compares Glue and S3."""
+    with both(parser(__doc__).parse_args()) as urls:
+        return 1 if compare(*(steps(client("glue", url), client("s3", url)) for url in urls)) else 0
 
 
 if __name__ == "__main__":
