@@ -32,6 +32,6 @@ mod sigv4;
 pub use faults::{Action, Rule};
 pub use glue::Seed;
 pub use latency::Latency;
-pub use quotas::{Preset, Quota};
+pub use quotas::Quota;
 pub use runner::Steps;
 pub use server::{Options, Server};

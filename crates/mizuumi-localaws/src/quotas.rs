@@ -35,7 +35,7 @@ pub struct Quota {
 /// The quotas that a service has unless they were raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Preset {
+pub(crate) enum Preset {
     /// Amazon EMR, as Service Quotas lists it.
     Emr,
 }

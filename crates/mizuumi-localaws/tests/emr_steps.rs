@@ -195,6 +195,10 @@ async fn steps_run_side_by_side_and_end_when_they_are_cancelled() {
         cancel(&mut cluster, 0, "SEND_INTERRUPT");
         cluster.wait_for(&["CANCELLED", "RUNNING", "COMPLETED"]);
         assert_eq!(cluster.log(0, "stdout"), "bye\n");
+        // One that does not listen is asked again, more forcefully.
+        cancel(&mut cluster, 1, "SEND_INTERRUPT");
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(cluster.states()[1], "CANCEL_PENDING");
         cancel(&mut cluster, 1, "TERMINATE_PROCESS");
         cluster.wait_for(&["CANCELLED", "CANCELLED", "COMPLETED"]);
         for process in &processes {

@@ -175,14 +175,18 @@ impl StepLife {
         }
     }
 
-    /// Cancels the step if it has not ended.
+    /// Cancels the step if it has not ended. API reference, `CancelSteps`: it "is idempotent", so it can be asked again, and
+    /// more forcefully.
     pub(super) fn cancel(&mut self, at: Millis, how: Cancel) -> bool {
-        match self.state() {
-            StepState::Pending => self.become_(at, StepState::Cancelled),
-            StepState::Running => {
+        match (self.state(), self.cancelled) {
+            (StepState::Pending, _) => self.become_(at, StepState::Cancelled),
+            (StepState::Running, _) | (StepState::CancelPending, Some(Cancel::Interrupt))
+                if self.cancelled != Some(how) =>
+            {
                 self.cancelled = Some(how);
                 self.become_(at, StepState::CancelPending);
             }
+            (StepState::CancelPending, _) => {}
             _ => return false,
         }
         true

@@ -165,6 +165,9 @@ fn steps_run_side_by_side_and_can_be_cancelled() {
     let answer = stand.call("CancelSteps", json!({"ClusterId": id, "StepIds": ids})).unwrap();
     assert_eq!(answer["CancelStepsInfoList"][1]["Status"], "SUBMITTED");
     assert_eq!(stand.steps(&id), ["CANCEL_PENDING", "RUNNING", "CANCELLED"]);
+    let again = json!({"ClusterId": id, "StepIds": [ids[0]]});
+    let answer = stand.call("CancelSteps", again).unwrap();
+    assert_eq!(answer["CancelStepsInfoList"][0]["Status"], "SUBMITTED");
     stand.at(3);
     assert_eq!(stand.steps(&id), ["CANCELLED", "RUNNING", "CANCELLED"]);
     let answer = stand.call("CancelSteps", json!({"ClusterId": id, "StepIds": ids})).unwrap();
