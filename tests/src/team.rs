@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -219,6 +219,21 @@ impl Team {
     pub async fn create_ready(&self, name: &str, spec: Value) -> DataTable {
         self.create(name, spec).await;
         self.ready(name).await
+    }
+
+    /// Makes a ConfigMap, or gives it these texts.
+    pub async fn apply_config_map(&self, name: &str, data: Value) {
+        let map =
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data });
+        let apply = PatchParams::apply("tests").force();
+        let made = self.config_maps().patch(name, &apply, &Patch::Apply(map)).await;
+        made.unwrap_or_else(|error| panic!("the ConfigMap {name} is refused: {error}"));
+    }
+
+    /// The team's ConfigMaps.
+    #[must_use]
+    pub fn config_maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// Changes an object by a merge patch of its spec.

@@ -1,5 +1,6 @@
 //! `DataTable`: a table of the Glue Data Catalog over data in S3.
 
+pub mod avsc;
 pub mod crawler;
 pub mod freshness;
 pub mod layout;
@@ -13,6 +14,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use avsc::{AvscFrom, ConfigMapKey};
 pub use crawler::{CrawlState, Crawler, CrawlerStatus, LastCrawl};
 pub use freshness::{
     Deadline, Freshness, FreshnessSource, FreshnessSourceType, GlueParameterSource, Grain, MaxAge,
@@ -249,8 +251,10 @@ impl Layer {
 /// Where the columns come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
-    validation = Rule::new("(self.from == 'Avsc') == has(self.avsc)")
-        .message("`avsc` must be set when `from` is 'Avsc', and only then").reason(Reason::FieldValueInvalid).field_path(".avsc"),
+    validation = Rule::new("self.from == 'Avsc' || (!has(self.avsc) && !has(self.avscFrom))")
+        .message("`avsc` and `avscFrom` go with `from` 'Avsc'").reason(Reason::FieldValueInvalid).field_path(".from"),
+    validation = Rule::new("self.from != 'Avsc' || has(self.avsc) != has(self.avscFrom)")
+        .message("exactly one of `avsc` and `avscFrom` must be set when `from` is 'Avsc'").reason(Reason::FieldValueInvalid).field_path(".avsc"),
     validation = Rule::new("self.from == 'Declared' || !has(self.columns)")
         .message("`columns` goes with `from` 'Declared'").reason(Reason::FieldValueInvalid).field_path(".columns"),
     validation = Rule::new("self.from == 'Crawler' || !has(self.crawler)")
@@ -279,6 +283,9 @@ pub struct TableSchema {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 131_072))]
     pub avsc: Option<String>,
+    /// With `Avsc`: where the schema lies, if it is not here. What it says there is read again when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avsc_from: Option<AvscFrom>,
     /// With `Crawler`: how the crawler looks at the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crawler: Option<Crawler>,
@@ -289,7 +296,7 @@ pub struct TableSchema {
 pub enum SchemaSource {
     /// `columns` says them.
     Declared,
-    /// The Avro schema in `avsc` says them.
+    /// The Avro schema in `avsc`, or where `avscFrom` says, says them.
     Avsc,
     /// The newest files say them: the footers of Parquet and ORC, the headers of Avro. Columns come and types widen as
     /// `evolution` lets them; none goes by itself. `status.schema` shows them.

@@ -10,10 +10,11 @@ use mizuumi_core::data_table::{PartitionValues, TableKey, TableLook};
 use mizuumi_core::{Ask, DataReading, Failure, Lane, Packed};
 use serde::{Deserialize, Serialize};
 
+use crate::avsc::LookedAvsc;
 use crate::clients::ProfileClients;
 use crate::glue::{self, Partitions, partition_indexes};
 use crate::s3::directories::{self, walk};
-use crate::{files, manifests, superseded};
+use crate::{avsc, files, manifests, superseded};
 
 /// The looks of all tables.
 #[derive(Debug, Default)]
@@ -28,6 +29,16 @@ struct Kept {
     is_outdated: bool,
     /// The partitions that were written since, or may have been.
     written: BTreeSet<PartitionValues>,
+}
+
+/// What a look sees beside partitions and directories.
+#[derive(Default)]
+struct Beside {
+    manifests: BTreeMap<String, SeenManifest>,
+    files: Option<SeenFiles>,
+    runs: Option<BTreeMap<String, SeenRun>>,
+    versions: Option<Vec<String>>,
+    avsc: Option<LookedAvsc>,
 }
 
 /// A look at a table's data.
@@ -46,6 +57,8 @@ pub(crate) struct DataLook {
     #[serde(default)]
     pub(crate) runs: Option<BTreeMap<String, SeenRun>>,
     pub(crate) files: Option<SeenFiles>,
+    #[serde(default)]
+    pub(crate) avsc: Option<LookedAvsc>,
     pub(crate) looked: Looked,
 }
 
@@ -70,11 +83,8 @@ impl DataLooks {
         {
             return Ok(known.map(|(seen, _)| seen));
         }
-        let manifests =
-            known.as_mut().map(|(seen, _)| std::mem::take(&mut seen.manifests)).unwrap_or_default();
-        let files = known.as_mut().and_then(|(seen, _)| seen.files.take());
-        let runs = known.as_mut().and_then(|(seen, _)| seen.runs.take());
-        let versions = known.as_mut().and_then(|(seen, _)| seen.versions.take());
+        let Beside { manifests, files, runs, versions, avsc } =
+            known.as_mut().map(|(seen, _)| seen.beside()).unwrap_or_default();
         let is_outdated = known.as_ref().is_some_and(|(_, is_outdated)| *is_outdated);
         let mut written = self.written(key);
         let mut seen = match (known, ask.data) {
@@ -157,6 +167,10 @@ impl DataLooks {
             }
             _ => files,
         };
+        seen.avsc = match &look.avsc {
+            Some(at) if ask.data != DataReading::Known => Some(avsc::look(clients, lane, at, avsc).await?),
+            _ => avsc,
+        };
         if let Ok(look) = Packed::new(&seen) {
             let kept = Kept { look, is_outdated: false, written: BTreeSet::new() };
             self.with(|all| all.insert(key.clone(), kept));
@@ -212,6 +226,18 @@ impl DataLook {
             versions: None,
             runs: None,
             files: None,
+            avsc: None,
+        }
+    }
+
+    /// Takes out what was seen beside partitions and directories: each is looked at by rules of its own.
+    fn beside(&mut self) -> Beside {
+        Beside {
+            manifests: std::mem::take(&mut self.manifests),
+            files: self.files.take(),
+            runs: self.runs.take(),
+            versions: self.versions.take(),
+            avsc: self.avsc.take(),
         }
     }
 

@@ -138,6 +138,7 @@ impl Port<Tables> for TablePort {
                 world.manifests = seen.manifests;
                 world.runs = seen.runs;
                 world.files = seen.files;
+                world.avsc = seen.avsc.map(|looked| looked.seen);
                 world.looked = Some(seen.looked);
             }
         }

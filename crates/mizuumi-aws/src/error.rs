@@ -140,7 +140,8 @@ fn credentials_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> O
 /// name is wrong.
 pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let code = error.as_service_error().and_then(|service| service.code());
-    matches!(code, Some("EntityNotFoundException" | "NoSuchKey"))
+    // HeadObject has no body, so the SDK knows no more than the status.
+    matches!(code, Some("EntityNotFoundException" | "NoSuchKey" | "NotFound"))
 }
 
 /// The whole chain of causes, without the debug dump that the SDK's own display appends.

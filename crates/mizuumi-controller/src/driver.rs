@@ -197,7 +197,7 @@ where
         if first {
             before = Some(self.tell(before.as_ref(), None, &Evidence::FirstSight, clock::now()).await?);
         }
-        let (goal, evidence) = match self.goal() {
+        let (goal, evidence) = match self.goal().await? {
             Err(problems) => (None, Evidence::Invalid(problems)),
             Ok(goal) => match self.work(&goal, self.reading(), DataReading::Known).await {
                 Some(evidence) => (Some(goal), evidence),
@@ -214,10 +214,13 @@ where
     }
 
     /// What is wanted, by the resource itself and by those that have to do with it.
-    fn goal(&self) -> Result<GoalOf<K>, Vec<Problem>> {
-        let mut goal = K::goal(self.object, &self.context.installation)?;
-        K::heed(&mut goal, self.object, self.context.relations.around(self.object));
-        Ok(goal)
+    async fn goal(&self) -> Result<Result<GoalOf<K>, Vec<Problem>>, Error> {
+        let mut goal = match K::goal(self.object, &self.context.installation) {
+            Ok(goal) => goal,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        K::heed(&mut goal, self.object, self.context.relations.around(self.object).await?);
+        Ok(Ok(goal))
     }
 
     async fn teardown(&self) -> Result<Next, Error> {
@@ -233,7 +236,7 @@ where
             return Ok(None);
         }
         // A deleted object's goal holds whatever its spec says; if a kind breaks that rule, the problems are told.
-        let goal = match self.goal() {
+        let goal = match self.goal().await? {
             Ok(goal) => goal,
             Err(problems) => return self.conclude(None, Evidence::Invalid(problems)).await,
         };

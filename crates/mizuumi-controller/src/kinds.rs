@@ -13,6 +13,7 @@ use mizuumi_core::data_table::Tables;
 use mizuumi_core::ingest_run::Runs;
 
 use crate::backoff::Backoff;
+use crate::config_maps::ConfigMaps;
 use crate::deletions::Deletions;
 use crate::driver::{Context, Driven};
 use crate::events::Events;
@@ -54,6 +55,7 @@ pub(crate) struct Kinds {
     pub(crate) table_queue: Arc<Queue>,
     pub(crate) runs: Arc<Context<Runs, RunPort>>,
     pub(crate) run_queue: Arc<Queue>,
+    pub(crate) config_maps: Arc<ConfigMaps>,
 }
 
 /// What all kinds share.
@@ -76,11 +78,13 @@ impl Kinds {
         let concurrency = usize::from(installation.kubernetes.concurrency);
         let (table_queue, run_queue) = (Arc::new(Queue::new(concurrency)), Arc::new(Queue::new(concurrency)));
         let store = Arc::new(Store::new());
+        let config_maps = Arc::new(ConfigMaps::new(client.clone()));
         let relations = Arc::new(Publications::new(
             installation.clone(),
             store.clone(),
             table_queue.clone(),
             run_queue.clone(),
+            config_maps.clone(),
         ));
         let ports = (TablePort::new(catalog.clone()), RunPort::new(catalog.clone()));
         // Runs are let go by the hundred once they are old, and nothing of the catalog goes with them.
@@ -90,6 +94,7 @@ impl Kinds {
             table_queue,
             runs: shared.context(ports.1, Arc::new(Store::new()), relations, &unlimited),
             run_queue,
+            config_maps,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod backoff;
 mod clock;
+mod config_maps;
 mod deletions;
 mod driver;
 mod error;

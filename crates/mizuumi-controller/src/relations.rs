@@ -1,15 +1,21 @@
-//! What resources have to do with each other: which runs ask which table, and who is woken by what.
+//! What resources have to do with each other: which runs ask which table, which table names which ConfigMap, and who is woken
+//! by what.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mizuumi_api::data_table::PartitionMode;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use mizuumi_api::data_table::{ConfigMapKey, PartitionMode};
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{DataTable, IngestRun, Installation};
-use mizuumi_core::data_table::{Asked, RunsOfTable, Tables};
+use mizuumi_core::data_table::avsc_from::SeenAvsc;
+use mizuumi_core::data_table::{Asked, RunsOfTable, TableAround, Tables};
 use mizuumi_core::ingest_run::{self, Runs, Target};
 use mizuumi_core::{Kind, Lane};
 
+use crate::config_maps::{ConfigMaps, Said, User};
+use crate::error::Error;
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::store::{Held, Store};
@@ -17,7 +23,7 @@ use crate::store::{Held, Store};
 /// What a kind's resources have to do with those of others.
 pub(crate) trait Relations<K: Kind>: Send + Sync + 'static {
     /// What others have to do with a resource.
-    fn around(&self, object: &K::Object) -> K::Around;
+    fn around<'a>(&'a self, object: &'a K::Object) -> BoxFuture<'a, Result<K::Around, Error>>;
 
     /// The watch has brought a resource, or says that it is gone; answers whom to wake once it is in the store.
     fn brought(&self, name: &Name, object: Option<&K::Object>) -> Vec<Name>;
@@ -35,6 +41,7 @@ pub(crate) struct Publications {
     tables: Arc<Store<DataTable>>,
     table_queue: Arc<Queue>,
     run_queue: Arc<Queue>,
+    config_maps: Arc<ConfigMaps>,
     state: Mutex<State>,
 }
 
@@ -66,18 +73,13 @@ impl Publications {
         tables: Arc<Store<DataTable>>,
         table_queue: Arc<Queue>,
         run_queue: Arc<Queue>,
+        config_maps: Arc<ConfigMaps>,
     ) -> Self {
-        Self { installation, tables, table_queue, run_queue, state: Mutex::default() }
+        Self { installation, tables, table_queue, run_queue, config_maps, state: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing here can panic half way, so a poisoned lock guards whole data.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Relations<Tables> for Publications {
-    fn around(&self, table: &DataTable) -> Option<RunsOfTable> {
+    /// The runs that are for a table, once they have been listed.
+    fn runs_of(&self, table: &DataTable) -> Option<RunsOfTable> {
         let partitions = table.spec.partitions.as_ref()?;
         if partitions.mode != PartitionMode::Published {
             return None;
@@ -98,8 +100,33 @@ impl Relations<Tables> for Publications {
         Some(runs)
     }
 
+    /// What the ConfigMap says that a table's columns come from.
+    async fn avsc_of(&self, table: &DataTable) -> Result<Option<SeenAvsc>, Error> {
+        let Some(at) = avsc_of(table).filter(|_| table.metadata.deletion_timestamp.is_none()) else {
+            return Ok(None);
+        };
+        Ok(Some(match self.config_maps.read(&beside(table, at), &at.key).await? {
+            Said::Text(text) => SeenAvsc::Text(text),
+            Said::Nothing(why) => SeenAvsc::Unreadable(why),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing here can panic half way, so a poisoned lock guards whole data.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Relations<Tables> for Publications {
+    fn around<'a>(&'a self, table: &'a DataTable) -> BoxFuture<'a, Result<TableAround, Error>> {
+        async move { Ok(TableAround { runs: self.runs_of(table), avsc: self.avsc_of(table).await? }) }.boxed()
+    }
+
     /// A table's runs look at it again, whatever has changed: they wait for its answers, for its spec, for itself.
-    fn brought(&self, name: &Name, _table: Option<&DataTable>) -> Vec<Name> {
+    fn brought(&self, name: &Name, table: Option<&DataTable>) -> Vec<Name> {
+        let names = table.and_then(|table| Some(beside(table, avsc_of(table)?)));
+        let user = User { queue: self.table_queue.clone(), name: name.clone() };
+        self.config_maps.named_by(&user, names.into_iter().collect::<BTreeSet<_>>());
         let state = self.state();
         let waiting = state.by_table.get(name).into_iter().flatten().filter(|(_, run)| !run.is_over);
         waiting.map(|(run, _)| run.clone()).collect()
@@ -115,12 +142,13 @@ impl Relations<Tables> for Publications {
 }
 
 impl Relations<Runs> for Publications {
-    fn around(&self, run: &IngestRun) -> Target {
-        match self.tables.get(&table_of(run)) {
+    fn around<'a>(&'a self, run: &'a IngestRun) -> BoxFuture<'a, Result<Target, Error>> {
+        let target = match self.tables.get(&table_of(run)) {
             Some(Held::Object(table)) => Target::of(&table, &self.installation),
             Some(Held::Unreadable(_, why)) => Target::Refused(why),
             None => Target::Missing,
-        }
+        };
+        std::future::ready(Ok(target)).boxed()
     }
 
     fn brought(&self, name: &Name, run: Option<&IngestRun>) -> Vec<Name> {
@@ -163,4 +191,14 @@ impl Relations<Runs> for Publications {
 
 fn table_of(run: &IngestRun) -> Name {
     Name { name: run.spec.table.as_str().into(), ..Name::of(run) }
+}
+
+/// The ConfigMap that a table's columns come from.
+fn avsc_of(table: &DataTable) -> Option<&ConfigMapKey> {
+    table.spec.schema.avsc_from.as_ref()?.config_map.as_ref()
+}
+
+/// A ConfigMap beside a table.
+fn beside(table: &DataTable, at: &ConfigMapKey) -> Name {
+    Name { name: at.name.as_str().into(), ..Name::of(table) }
 }

@@ -75,7 +75,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         });
         tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
     }
-    let Kinds { tables, table_queue, runs, run_queue } = kinds;
+    let Kinds { tables, table_queue, runs, run_queue, config_maps } = kinds;
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
         watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.clone())
     }));
@@ -89,6 +89,8 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         }))
         .await
     };
+    let watching_config_maps =
+        future::join_all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
     let sweeping =
         sweep::sweep(catalog, Duration::from_secs(installation.intervals.sweep_seconds.into()), |key| {
             for name in tables.index.of(key) {
@@ -102,6 +104,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     tokio::select! {
         _ = watching_tables => {}
         _ = watching_runs => {}
+        _ = watching_config_maps => {}
         () = sweeping => {}
         _ = &mut working => {}
         _ = terminate.recv() => {}

@@ -42,9 +42,15 @@ impl Scope {
         }
     }
 
-    fn has(&self, name: &Name) -> bool {
+    pub(crate) fn has(&self, name: &Name) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| *namespace == name.namespace)
     }
+}
+
+/// How lists are made.
+pub(crate) fn config(streams: bool) -> watcher::Config {
+    let config = watcher::Config::default();
+    if streams { config.streaming_lists() } else { config.page_size(PAGE) }
 }
 
 /// Watches a scope for ever.
@@ -59,9 +65,8 @@ pub(crate) async fn watch<K, P>(
     K::Object: Driven<Told = K::Status>,
     P: Port<K>,
 {
-    let config = watcher::Config::default();
-    let config = if streams { config.streaming_lists() } else { config.page_size(PAGE) };
-    let mut events = watch_of(scope.api::<DeserializeGuard<K::Object>>(), config).default_backoff().boxed();
+    let mut events =
+        watch_of(scope.api::<DeserializeGuard<K::Object>>(), config(streams)).default_backoff().boxed();
     let mut listing = Listing::new(context.store.begin_list());
     let mut is_first = true;
     while let Some(event) = events.next().await {

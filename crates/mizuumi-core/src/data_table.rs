@@ -4,6 +4,7 @@ pub mod avro;
 mod avro_evolution;
 mod avro_learning;
 pub mod avsc;
+pub mod avsc_from;
 pub mod cascade;
 pub mod clock;
 pub mod crawler;
@@ -42,8 +43,10 @@ pub use publishing::{Asked, RunsOfTable};
 pub use step::TableStep;
 pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
 
+use avsc_from::SeenAvsc;
 use crawler::CrawlerRef;
 use desired::PartitionPolicy;
+use learning::{Learning, Source};
 
 use crate::kind::{DataDue, Evidence, Kind};
 use crate::owner::OwnerKey;
@@ -84,6 +87,15 @@ pub struct TableClaim {
     pub crawler: Option<CrawlerRef>,
 }
 
+/// What other resources have to do with a table.
+#[derive(Clone, Debug, Default)]
+pub struct TableAround {
+    /// The runs that are for it, once they are known.
+    pub runs: Option<RunsOfTable>,
+    /// What the ConfigMap says that its columns come from, once it was read.
+    pub avsc: Option<SeenAvsc>,
+}
+
 /// What a goal for a table is.
 pub type TableGoal = Goal<DesiredTable, TableClaim>;
 
@@ -109,7 +121,7 @@ fn owner_of(object: &DataTable, installation: &Installation) -> OwnerKey {
 
 impl Kind for Tables {
     type Object = DataTable;
-    type Around = Option<RunsOfTable>;
+    type Around = TableAround;
     type Status = DataTableStatus;
     type Key = TableKey;
     type Desired = DesiredTable;
@@ -153,11 +165,16 @@ impl Kind for Tables {
         Ok(if gone { Goal::Absent(claim) } else { Goal::Released(claim) })
     }
 
-    fn heed(goal: &mut TableGoal, object: &DataTable, around: Option<RunsOfTable>) {
-        let (Goal::Present(desired), Some(around)) = (goal, around) else { return };
-        if let Some(PartitionPolicy::Published(published)) = &mut desired.partitions {
+    fn heed(goal: &mut TableGoal, object: &DataTable, around: TableAround) {
+        let Goal::Present(desired) = goal else { return };
+        if let (Some(PartitionPolicy::Published(published)), Some(runs)) =
+            (&mut desired.partitions, around.runs)
+        {
             let told = object.status.as_ref().map(|status| status.publications.as_slice());
-            published.ask(around, told.unwrap_or_default());
+            published.ask(runs, told.unwrap_or_default());
+        }
+        if let Some(Learning { source: Source::Avsc(from), .. }) = &mut desired.learning {
+            from.read = around.avsc;
         }
     }
 

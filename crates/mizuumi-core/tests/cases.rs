@@ -43,7 +43,7 @@ fn every_case_plans_and_reports_as_its_snapshot_says() {
 fn tell(case: &Case, base: &Base) -> String {
     let mut told = format!("# {}\n", case.about.trim());
     let object = case.object(base);
-    let goal = Tables::goal(&object, &base.installation());
+    let goal = case.goal(base);
     let evidence = match (&goal, case.failure()) {
         (Err(problems), _) => Evidence::Invalid(problems.clone()),
         (Ok(_), Some(failure)) => Evidence::NotObserved(failure),

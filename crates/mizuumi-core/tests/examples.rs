@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mizuumi_api::{DataTable, IngestRun, Installation};
+use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::world::{SeenFiles, SeenSchema};
-use mizuumi_core::data_table::{TableStep, TableWorld, Tables};
+use mizuumi_core::data_table::{TableAround, TableStep, TableWorld, Tables};
 use mizuumi_core::{Kind, Verdict};
+use serde_json::Value;
 
 fn examples() -> PathBuf {
     PathBuf::from("../../examples")
@@ -37,6 +39,13 @@ fn data() -> SeenFiles {
     }
 }
 
+/// What the ConfigMap beside a table says.
+fn avsc(table: &DataTable, texts: &[Value]) -> Option<SeenAvsc> {
+    let at = table.spec.schema.avsc_from.as_ref()?.config_map.as_ref()?;
+    let map = texts.iter().find(|map| map["metadata"]["name"] == at.name.as_str()).expect("the ConfigMap");
+    Some(SeenAvsc::Text(map["data"][&at.key].as_str().expect("its key").to_owned()))
+}
+
 #[test]
 fn every_example_holds_and_plans_to_create_its_table() {
     let configuration =
@@ -47,18 +56,23 @@ fn every_example_holds_and_plans_to_create_its_table() {
     assert!(files.len() >= 11, "only {files:?} were found");
     for file in files {
         let text = std::fs::read_to_string(&file).expect("readable");
-        let kind: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
-        if kind["kind"] == "IngestRun" {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).expect("YAML");
+        let (mut objects, texts): (Vec<Value>, Vec<Value>) =
+            documents.into_iter().partition(|document| document["kind"] != "ConfigMap");
+        let object = objects.pop().unwrap_or_else(|| panic!("{} has no resource", file.display()));
+        assert!(objects.is_empty(), "{} has two resources", file.display());
+        if object["kind"] == "IngestRun" {
             let run: IngestRun =
-                serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+                serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             run.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             continue;
         }
         let table: DataTable =
-            serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         table.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let goal =
+        let mut goal =
             Tables::goal(&table, &installation).unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
+        Tables::heed(&mut goal, &table, TableAround { avsc: avsc(&table, &texts), ..TableAround::default() });
         // Where the data says the columns, there is data.
         let files = Tables::look(&goal).files.filter(|files| files.columns.is_some()).map(|_| data());
         let world = TableWorld { database_exists: true, files, ..TableWorld::default() };

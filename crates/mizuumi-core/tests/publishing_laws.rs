@@ -11,7 +11,7 @@ use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::superseded::SeenRun;
 use mizuumi_core::data_table::world::SeenManifest;
 use mizuumi_core::data_table::{
-    Asked, ObservedPartition, RunsOfTable, TableGoal, TableWorld, Tables, publishing,
+    Asked, ObservedPartition, RunsOfTable, TableAround, TableGoal, TableWorld, Tables, publishing,
 };
 use mizuumi_core::publication::{Manifest, ManifestPartition, RunOrder, RunTimes, manifest, output, sha256};
 use mizuumi_core::{Goal, Kind, Verdict, hive_path};
@@ -131,7 +131,7 @@ fn asking(world: &TableWorld, manifests: &[Manifest]) -> (TableGoal, TableWorld)
     let object = table();
     let mut goal = Tables::goal(&object, &installation()).expect("the spec holds");
     let runs = RunsOfTable { asked: manifests.iter().map(asked).collect(), ..RunsOfTable::default() };
-    Tables::heed(&mut goal, &object, Some(runs));
+    Tables::heed(&mut goal, &object, TableAround { runs: Some(runs), ..TableAround::default() });
     let seen = manifests.iter().map(|one| (sha256(&one.bytes()), SeenManifest::Read(one.clone())));
     (goal, TableWorld { manifests: seen.collect(), ..world.clone() })
 }
@@ -265,7 +265,7 @@ proptest! {
         let mut goal = Tables::goal(&object, &installation()).expect("the spec holds");
         let busy = runs[under_way.index(runs.len())].name();
         let asked = RunsOfTable { under_way: [busy.clone()].into(), ..RunsOfTable::default() };
-        Tables::heed(&mut goal, &object, Some(asked));
+        Tables::heed(&mut goal, &object, TableAround { runs: Some(asked), ..TableAround::default() });
         let needed = |name: &String| {
             let of = |location: &str| location.contains(&format!("/runs/{name}/"));
             *name == busy || world.partitions.iter().flatten().any(|(_, partition)| {

@@ -1,5 +1,6 @@
 //! Manifests as a person wrote them: read, checked against the schema and its CEL rules, every problem with its place.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ pub(crate) struct Manifests {
     pub(crate) tables: Vec<DataTable>,
     /// What is wrong, each with file, object and path.
     pub(crate) problems: Vec<String>,
+    /// What ConfigMaps say, by namespace, name and key.
+    pub(crate) texts: BTreeMap<(String, String, String), String>,
     /// Documents of other kinds, which are none of ours.
     pub(crate) others: usize,
 }
@@ -51,6 +54,9 @@ fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Val
     let ours = document["kind"] == "DataTable"
         && document["apiVersion"].as_str().is_some_and(|v| v.starts_with(concat!("mizuumi.dev", "/")));
     if !ours {
+        if document["kind"] == "ConfigMap" && document["apiVersion"] == "v1" {
+            take_texts(found, &document, namespace);
+        }
         found.others += 1;
         return;
     }
@@ -83,6 +89,15 @@ fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Val
         },
         Err(error) => found.problems.push(format!("{place}: {error}")),
     }
+}
+
+fn take_texts(found: &mut Manifests, map: &Value, namespace: &str) {
+    let text = |field: &str| map["metadata"][field].as_str().map(str::to_owned);
+    let (Some(name), Some(data)) = (text("name"), map["data"].as_object()) else { return };
+    let namespace = text("namespace").unwrap_or_else(|| namespace.to_owned());
+    let texts = data.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
+    let texts = texts.map(|(key, value)| ((namespace.clone(), name.clone(), key.clone()), value.to_owned()));
+    found.texts.extend(texts);
 }
 
 /// The schema that the apiserver would check against, and no unknown fields: the apiserver would drop them in silence.

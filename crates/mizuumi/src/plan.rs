@@ -4,11 +4,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use mizuumi_api::data_table::ConfigMapKey;
 use mizuumi_api::{DataTable, Installation};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{Clients, Metrics, TablePort};
+use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::desired::Report;
-use mizuumi_core::data_table::{Mode, TableStep, Tables};
+use mizuumi_core::data_table::{Mode, TableAround, TableStep, Tables};
 use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Problem, Reading, Verdict};
 
 use crate::cli::PlanArgs;
@@ -38,7 +40,8 @@ pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow:
     let port = TablePort::new(catalog);
     // All at once: tables of one database share their reads.
     let planned =
-        futures::future::join_all(found.tables.iter().map(|table| plan(&port, installation, table))).await;
+        futures::future::join_all(found.tables.iter().map(|table| plan(&port, installation, &found, table)))
+            .await;
     let mut out = io::stdout().lock();
     let mut counts = Counts { errors: found.problems.len(), ..Counts::default() };
     for (table, planned) in found.tables.iter().zip(&planned) {
@@ -56,7 +59,12 @@ pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow:
     })
 }
 
-async fn plan(port: &TablePort, installation: &Installation, table: &DataTable) -> Planned {
+async fn plan(
+    port: &TablePort,
+    installation: &Installation,
+    found: &manifests::Manifests,
+    table: &DataTable,
+) -> Planned {
     let mut goal = match Tables::goal(table, installation) {
         Ok(goal) => goal,
         Err(problems) => return Planned::Invalid(problems),
@@ -67,6 +75,7 @@ async fn plan(port: &TablePort, installation: &Installation, table: &DataTable) 
         desired.report = Report::NotAtHand;
         mode = desired.mode;
     }
+    Tables::heed(&mut goal, table, TableAround { avsc: avsc(found, table), ..TableAround::default() });
     let ask = Ask {
         definition: Reading::Known,
         data: DataReading::Whole,
@@ -77,6 +86,21 @@ async fn plan(port: &TablePort, installation: &Installation, table: &DataTable) 
         Ok(world) => Planned::Plan(Tables::plan(&goal, &world, mizuumi_controller::now()), mode),
         Err(failure) => Planned::NotObserved(failure),
     }
+}
+
+/// What a ConfigMap among the manifests says, if that is where the columns come from.
+fn avsc(found: &manifests::Manifests, table: &DataTable) -> Option<SeenAvsc> {
+    let ConfigMapKey { name, key } = table.spec.schema.avsc_from.as_ref()?.config_map.clone()?;
+    let namespace = table.metadata.namespace.clone().unwrap_or_default();
+    let text = found.texts.get(&(namespace, name.clone(), key.clone())).cloned();
+    Some(text.map_or_else(
+        || {
+            SeenAvsc::Unreadable(format!(
+                "no ConfigMap '{name}' with the key '{key}' is among the manifests; give its file too, by -f"
+            ))
+        },
+        SeenAvsc::Text,
+    ))
 }
 
 fn print(out: &mut impl Write, table: &DataTable, planned: &Planned, counts: &mut Counts) -> io::Result<()> {

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking, helpers of tests too")]
 
 mod admission;
+mod avsc;
 mod conformance;
 mod crash;
 mod crawler;

@@ -142,7 +142,11 @@ fn manifests(team: &Team, folder: &str) -> Vec<Value> {
         let text = text.replace("s3://lake/", &format!("s3://{}/", team.aws.bucket));
         serde_saphyr::from_multiple(&text).expect("YAML")
     };
-    files.into_iter().flat_map(read).filter(|manifest| manifest["kind"] == "DataTable").collect()
+    files
+        .into_iter()
+        .flat_map(read)
+        .filter(|manifest| manifest["kind"] == "DataTable" || manifest["kind"] == "ConfigMap")
+        .collect()
 }
 
 #[tokio::test]
@@ -160,10 +164,13 @@ async fn the_examples_are_created_as_they_stand_and_then_plan_to_no_changes() {
     team.aws.put("nyc/impressions/day=2026-11-01/_SUCCESS", "").await;
     let all =
         [manifests(&team, "quickstart"), manifests(&team, "tables"), manifests(&team, "publishing")].concat();
+    let (texts, all): (Vec<Value>, Vec<Value>) =
+        all.into_iter().partition(|manifest| manifest["kind"] == "ConfigMap");
     let (watched, kept): (Vec<Value>, Vec<Value>) =
         all.into_iter().partition(|manifest| manifest["spec"]["managementPolicy"] == "ObserveOnly");
     assert!(kept.len() >= 10 && !watched.is_empty(), "{} and {}", kept.len(), watched.len());
-    let before = team.plan(&kept, &["--detailed-exitcode"]).await;
+    let with_texts = [texts.clone(), kept.clone()].concat();
+    let before = team.plan(&with_texts, &["--detailed-exitcode"]).await;
     assert_eq!(before.code, 2, "{before:?}");
     assert!(
         before.out.contains(&format!("Plan: {} to create, 1 to change", kept.len() - 1)),
@@ -173,6 +180,9 @@ async fn the_examples_are_created_as_they_stand_and_then_plan_to_no_changes() {
 
     let _controller = Controller::start(&team).await;
     let name = |manifest: &Value| manifest["metadata"]["name"].as_str().expect("a name").to_owned();
+    for manifest in &texts {
+        team.apply_config_map(&name(manifest), manifest["data"].clone()).await;
+    }
     for manifest in kept.iter().chain(&watched) {
         team.try_create(manifest).await.expect("the example is accepted");
     }
@@ -185,7 +195,7 @@ async fn the_examples_are_created_as_they_stand_and_then_plan_to_no_changes() {
     let flights = team.fresh("flights", "Stale").await;
     let partitions = flights.status.and_then(|status| status.partitions).expect("partitions");
     assert_eq!((partitions.registered, partitions.newest.as_deref()), (2, Some("year=2013/month=2")));
-    let after = team.plan(&kept, &["--detailed-exitcode"]).await;
+    let after = team.plan(&with_texts, &["--detailed-exitcode"]).await;
     assert_eq!(after.out, format!("No changes. AWS matches the manifests ({} looked at).\n", kept.len()));
     assert_eq!(after.code, 0, "{after:?}");
 }

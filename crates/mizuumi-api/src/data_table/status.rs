@@ -29,7 +29,7 @@ pub struct DataTableStatus {
     /// The partitions in the catalog, when they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<PartitionsStatus>,
-    /// With `schema.from: Files` or `Crawler`, the columns that the data says.
+    /// The columns, where the spec does not say them itself: with `schema.from: Files` and `Crawler`, and with `schema.avscFrom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaStatus>,
     /// The crawler of this table, until it is gone.
@@ -97,14 +97,18 @@ pub struct PartitionsStatus {
     pub newest: Option<String>,
 }
 
-/// Columns that were learnt from the data.
+/// Columns that were learnt from elsewhere than the spec.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SchemaStatus {
-    /// The file that said them last; none if a crawler did.
+    /// The file that said them last, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub file: Option<String>,
+    /// The ConfigMap that said them, as `name/key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub config_map: Option<String>,
     /// The crawler that found them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
@@ -124,7 +128,7 @@ pub struct SchemaStatus {
     pub columns: Vec<SchemaColumn>,
 }
 
-/// A column that was learnt from the data.
+/// A column that was learnt from elsewhere than the spec.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SchemaColumn {

@@ -13,6 +13,9 @@ const LONGEST: usize = 131_072;
 /// All types together.
 const MOST: usize = 1024 * 1024;
 
+/// Longest comment of a column, in characters (`CommentString` of the Glue API reference, a line).
+const LONGEST_COMMENT: usize = 255;
+
 /// A column of a schema: its name, its Hive type and what it holds.
 pub type Said = (String, String, Option<String>);
 
@@ -56,8 +59,7 @@ impl Reader {
             let type_ = self
                 .hive_type(&field["type"], space.as_deref(), depth + 1)
                 .map_err(|why| format!("field '{called}' of record '{name}': {why}"))?;
-            let doc = field["doc"].as_str().map(str::to_owned).filter(|doc| !doc.is_empty());
-            all.push((called.to_owned(), type_, doc));
+            all.push((called.to_owned(), type_, field["doc"].as_str().and_then(comment)));
         }
         Ok(all)
     }
@@ -149,6 +151,17 @@ impl Reader {
         }
         Ok(type_)
     }
+}
+
+/// What a field holds, as the comment of a column: one line, as long as Glue takes it. The whole text stays in the schema.
+fn comment(doc: &str) -> Option<String> {
+    let line = doc.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let text = if line.chars().count() > LONGEST_COMMENT {
+        line.chars().take(LONGEST_COMMENT - 1).chain(['…']).collect()
+    } else {
+        line
+    };
+    (!text.is_empty()).then_some(text)
 }
 
 /// The whole name of a record, an enum or a fixed, and the namespace that names in it are in.
@@ -251,6 +264,19 @@ mod tests {
             let (_, type_) = column.split_once(' ').expect("a type");
             assert!(crate::hive_type::HiveType::parse(type_).is_ok(), "{type_}");
         }
+    }
+
+    #[test]
+    fn a_long_text_about_a_field_is_a_comment_that_glue_takes() {
+        for (doc, expected) in [
+            ("said", "said".to_owned()),
+            ("one\n  two\r\n", "one two".to_owned()),
+            (&"長".repeat(256), "長".repeat(254) + "…"),
+            (&"長".repeat(255), "長".repeat(255)),
+        ] {
+            assert_eq!(comment(doc), Some(expected));
+        }
+        assert_eq!(comment("\n"), None);
     }
 
     #[test]

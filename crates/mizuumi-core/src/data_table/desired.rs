@@ -9,6 +9,7 @@ use mizuumi_api::data_table::{
 use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
 use mizuumi_api::{Installation, annotation};
 
+use super::avsc_from::{AvscFrom, Place};
 use super::crawler::{self, CrawlerGoal};
 use super::definition::{Column, makes_iceberg};
 use super::evolution::finds_by_place;
@@ -50,7 +51,7 @@ pub struct DesiredTable {
     pub keeps_versions: Option<usize>,
     /// Columns; where they come from the data, those that are known of it already.
     pub columns: Vec<Column>,
-    /// How columns are learnt from the data; none if the spec says them.
+    /// How columns are learnt from elsewhere; none if the spec says them.
     pub learning: Option<Learning>,
     /// What becomes of the crawler, if there may be one.
     pub crawler: Option<CrawlerGoal>,
@@ -178,7 +179,7 @@ impl DesiredTable {
         check_location("spec.location", &spec.location, installation, &mut problems);
         let (columns, avro_schema) = columns_of_schema(object, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
-        let learning = learning(object, &mut problems);
+        let learning = learning(object, installation, &mut problems);
         let crawler = crawler::goal(object, installation, &owner, &mut problems);
         // Of columns that are learnt, keys are none: they are left out there.
         let others = if learning.is_some() { &[][..] } else { &columns };
@@ -300,11 +301,11 @@ impl DesiredTable {
             Some(PartitionPolicy::Published(_)) => !self.partition_keys.is_empty(),
             Some(PartitionPolicy::Projected(_)) | None => false,
         };
-        let partitions =
-            by_partition || registered || (self.learning.is_some() && !self.partition_keys.is_empty());
-        let files = (partitions || times || self.learning.is_some()).then(|| FilesLook {
+        let learns = self.learning.as_ref().is_some_and(Learning::is_of_data);
+        let partitions = by_partition || registered || (learns && !self.partition_keys.is_empty());
+        let files = (partitions || times || learns).then(|| FilesLook {
             location: self.partition_keys.is_empty().then(|| self.location.clone()),
-            places: if self.learning.is_some() { self.places() } else { Vec::new() },
+            places: if learns { self.places() } else { Vec::new() },
             columns: self.learning.as_ref().and_then(Learning::format),
             by_place: finds_by_place(&self.storage),
             times,
@@ -320,6 +321,10 @@ impl DesiredTable {
             superseded: published.keeps_superseded.is_some(),
         });
         let versions = self.keeps_versions.is_some();
+        let avsc = match self.learning.as_ref().map(|learning| &learning.source) {
+            Some(ColumnsSource::Avsc(AvscFrom { place: Place::S3(location), .. })) => Some(location.clone()),
+            _ => None,
+        };
         TableLook {
             partitions,
             indexes: self.indexes.is_some(),
@@ -329,6 +334,7 @@ impl DesiredTable {
             runs,
             files,
             crawler,
+            avsc,
         }
     }
 
@@ -384,7 +390,12 @@ pub(super) fn check_identity(
     }
 }
 
-fn check_location(path: &str, location: &str, installation: &Installation, problems: &mut Vec<Problem>) {
+pub(super) fn check_location(
+    path: &str,
+    location: &str,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) {
     let prefixes = &installation.allow.s3_prefixes;
     if !prefixes.iter().any(|prefix| s3_uri::lies_under(location, prefix)) {
         problems.push(Problem::not_allowed(
@@ -436,6 +447,7 @@ fn columns_of_schema(object: &DataTable, problems: &mut Vec<Problem>) -> (Vec<Co
             let said = declared.iter().map(|c| (&c.name, &c.type_, &c.comment));
             (columns(said, "spec.schema.columns", problems), None)
         }
+        api::SchemaSource::Avsc if schema.avsc_from.is_some() => (Vec::new(), None),
         api::SchemaSource::Avsc => match avsc::columns(schema.avsc.as_deref().unwrap_or_default()) {
             Ok((said, line)) => {
                 let said = said.iter().map(|(name, type_, comment)| (name, type_, comment));
@@ -449,11 +461,19 @@ fn columns_of_schema(object: &DataTable, problems: &mut Vec<Problem>) -> (Vec<Co
     }
 }
 
-/// How the columns are learnt from the data, if that is where they come from.
-fn learning(object: &DataTable, problems: &mut Vec<Problem>) -> Option<Learning> {
+/// How the columns are learnt from elsewhere, if that is where they come from.
+fn learning(
+    object: &DataTable,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) -> Option<Learning> {
     let spec = &object.spec;
     let source = match spec.schema.from {
-        api::SchemaSource::Declared | api::SchemaSource::Avsc => return None,
+        api::SchemaSource::Declared => return None,
+        api::SchemaSource::Avsc => {
+            let from = spec.schema.avsc_from.as_ref()?;
+            AvscFrom::checked(from, installation, problems).map(ColumnsSource::Avsc)
+        }
         api::SchemaSource::Crawler => Some(ColumnsSource::Crawler),
         api::SchemaSource::Files => files_of(spec, problems).map(ColumnsSource::Files),
     };

@@ -1,4 +1,4 @@
-//! Columns that are learnt from the data: what files say, laid over what is known already.
+//! Columns that are learnt from elsewhere than the spec: what files say, laid over what is known already.
 //!
 //! A file that lacks a column says nothing of it, so columns come and their types widen; none goes by itself. What becomes
 //! of a table by that is for [`super::evolution`] to judge, like any other change of columns.
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::{self as api, Format};
 
+use super::avsc_from::{self, AvscFrom};
 use super::definition::Column;
 use super::desired::{self, DesiredTable};
 use super::evolution::{finds_by_place, is_wider};
@@ -41,12 +42,14 @@ pub struct Learning {
 }
 
 /// Who says the columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The newest files, which are of this format.
     Files(Format),
     /// A crawler.
     Crawler,
+    /// An Avro schema that lies elsewhere.
+    Avsc(AvscFrom),
 }
 
 impl Learning {
@@ -55,8 +58,14 @@ impl Learning {
     pub const fn format(&self) -> Option<Format> {
         match self.source {
             Source::Files(format) => Some(format),
-            Source::Crawler => None,
+            Source::Crawler | Source::Avsc(_) => None,
         }
+    }
+
+    /// Whether it is the data that says them.
+    #[must_use]
+    pub const fn is_of_data(&self) -> bool {
+        matches!(self.source, Source::Files(_) | Source::Crawler)
     }
 }
 
@@ -67,6 +76,8 @@ pub struct Found {
     pub(super) what: String,
     /// The file, if one says it.
     pub(super) file: Option<String>,
+    /// The ConfigMap and its key, if one says it.
+    pub(super) config_map: Option<String>,
     /// The crawler and when it was started, if one says it.
     pub(super) crawl: Option<(String, Timestamp)>,
     /// The columns.
@@ -93,6 +104,8 @@ pub enum Trouble {
     NoData(String),
     /// It does not say what it should.
     Unreadable(String),
+    /// The Avro schema does not say what it should.
+    NoSchema(String),
     /// The crawler has not told it yet.
     Crawling(String),
     /// The crawler failed.
@@ -107,11 +120,19 @@ impl Trouble {
     pub fn verdict(self) -> Verdict {
         match self {
             Self::NoData(message) => Verdict::Converging(Reason::AwaitingData, message),
-            Self::Unreadable(message) => Verdict::Blocked(Reason::SchemaUnreadable, message),
+            Self::Unreadable(message) | Self::NoSchema(message) => {
+                Verdict::Blocked(Reason::SchemaUnreadable, message)
+            }
             Self::Crawling(message) => Verdict::Converging(Reason::Crawling, message),
             Self::CrawlFailed(message) => Verdict::Blocked(Reason::CrawlFailed, message),
             Self::Refused(message) => Verdict::Blocked(Reason::OwnedByAnother, message),
         }
+    }
+
+    /// Whether the definition waits for its end: a schema that is written by hand may go with the rest of a change.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        matches!(self, Self::NoSchema(_))
     }
 }
 
@@ -121,6 +142,9 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
     let Some(learning) = &desired.learning else {
         return Learnt { desired: Cow::Borrowed(desired), trouble: None, found: None };
     };
+    if let Source::Avsc(from) = &learning.source {
+        return avsc_from::learnt(from, learning, desired, world);
+    }
     let mut known = if desired.columns.is_empty() { there(world) } else { desired.columns.clone() };
     let is_key = |column: &Column| {
         desired.partition_keys.iter().any(|key| key.name.to_lowercase() == column.name.to_lowercase())
@@ -178,6 +202,7 @@ fn found(learning: &Learning, desired: &DesiredTable, world: &TableWorld) -> Res
         Some(SeenSchema::Read { file, columns, avro }) if learning.format().is_some() => Ok(Some(Found {
             what: file.clone(),
             file: Some(file.clone()),
+            config_map: None,
             crawl: None,
             columns: columns.clone(),
             avro: avro.clone(),
@@ -211,15 +236,16 @@ fn nothing(learning: &Learning, desired: &DesiredTable, world: &TableWorld) -> T
 }
 
 /// Whether those were asked that say the columns.
-const fn was_asked(learning: &Learning, world: &TableWorld) -> bool {
+fn was_asked(learning: &Learning, world: &TableWorld) -> bool {
     match learning.source {
         Source::Files(_) => world.files.is_some(),
         Source::Crawler => world.crawler.is_some(),
+        Source::Avsc(_) => world.avsc.is_some(),
     }
 }
 
 /// The columns that the table has; Glue takes a name twice, readers do not.
-fn there(world: &TableWorld) -> Vec<Column> {
+pub(super) fn there(world: &TableWorld) -> Vec<Column> {
     let mut names = BTreeSet::new();
     let all = world.table.iter().flat_map(|table| &table.definition.columns);
     all.filter(|column| names.insert(column.name.to_lowercase())).cloned().collect()
@@ -238,7 +264,7 @@ fn avro_schema(
     avro_learning::joined(&learning.table, columns, literal_of(world), own).map(Some)
 }
 
-fn literal_of(world: &TableWorld) -> Option<&str> {
+pub(super) fn literal_of(world: &TableWorld) -> Option<&str> {
     let serde = world.table.as_ref()?.definition.serde.as_ref()?;
     serde.parameters.get(avro::SCHEMA_LITERAL).map(String::as_str)
 }
@@ -292,7 +318,7 @@ fn laid_over(known: &[Column], said: &[Said], desired: &DesiredTable) -> Result<
 }
 
 /// Names and types as every other column's are.
-fn checked(said: &[Said]) -> Result<&[Said], String> {
+pub(super) fn checked(said: &[Said]) -> Result<&[Said], String> {
     if said.len() > MOST {
         return Err(format!("has {} columns; a table may have {MOST}", said.len()));
     }

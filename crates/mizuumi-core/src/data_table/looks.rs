@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::data_table::{FreshnessSourceType, FreshnessState};
 
+use super::avsc_from::SeenAvsc;
 use super::crawler::SeenCrawler;
 use super::desired::{DesiredTable, PartitionPolicy};
 use super::world::{SeenManifest, TableLook, TableWorld};
@@ -72,6 +73,11 @@ pub(super) fn of(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> 
         None if !look.partitions => audit,
         Some(PartitionPolicy::Discovered(_)) | None => after(looked.newest, wait(desired, world, now)),
     };
+    // Somebody has to write a schema that is missing, and may do so any time; one that is there changes rarely.
+    let often = matches!(world.avsc, Some(SeenAvsc::Unreadable(_)));
+    let least = desired.looks.least;
+    let schema = look.avsc.map(|_| if often { least } else { least.saturating_mul(SELDOM) });
+    let newest = schema.map_or(newest, |wait| newest.min(after(looked.newest, wait)));
     Some(if newest < audit { due(newest, DataReading::Newest) } else { due(audit, DataReading::Whole) })
 }
 

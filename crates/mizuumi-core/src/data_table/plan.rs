@@ -101,12 +101,13 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
     }
     let held =
         if desired.mode == Mode::Suspended { None } else { evolution::held(desired, &have.definition) };
-    let (mut steps, reason) = definition_steps(desired, have, world, held.is_some());
+    let is_held = held.is_some() || trouble.as_ref().is_some_and(Trouble::holds);
+    let (mut steps, reason) = definition_steps(desired, have, world, is_held);
     if let Err(message) = same_partition_keys(desired, have) {
         return Plan::blocked(Reason::ReplacementRequired, message);
     }
     // What is held is held whole: a table that has moved in the same change has its partitions where they are.
-    let stays = held.is_none() || publishing::policy(desired).is_some() || is_at(desired, &have.definition);
+    let stays = !is_held || publishing::policy(desired).is_some() || is_at(desired, &have.definition);
     let (data_steps, mut wake_at) =
         if stays { data_steps(desired, have, world, &steps, now) } else { (Vec::new(), None) };
     let reason = reason.or_else(|| (!data_steps.is_empty()).then_some(Reason::UpdatingPartitions));

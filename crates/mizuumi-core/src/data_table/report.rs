@@ -333,7 +333,7 @@ fn partitions_status(desired: &DesiredTable, world: &TableWorld, now: Timestamp)
     })
 }
 
-/// The columns that the data says: those of the table, once it has them.
+/// The columns that come from elsewhere than the spec: those of the table, once it has them.
 fn schema_status(
     desired: &DesiredTable,
     world: &TableWorld,
@@ -363,6 +363,7 @@ fn schema_status(
     let observed_at = before.filter(is_known).map_or(now, |before| before.observed_at);
     Some(SchemaStatus {
         file: found.file.as_ref().map(|file| cut(file, LONGEST_PARTITION)),
+        config_map: found.config_map.clone(),
         crawler: found.crawl.as_ref().map(|(name, _)| name.clone()),
         crawled_at: found.crawl.as_ref().map(|(_, at)| *at),
         observed_at,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::{Format, IndexState};
 use serde::{Deserialize, Serialize};
 
+use super::avsc_from::SeenAvsc;
 use super::cascade::ColumnsMark;
 use super::crawler::{CrawlerLook, SeenCrawler};
 use super::definition::TableDefinition;
@@ -43,6 +44,9 @@ pub struct TableLook {
     /// The crawler.
     #[serde(default)]
     pub crawler: Option<CrawlerLook>,
+    /// The object in S3 that is the Avro schema which says the columns.
+    #[serde(default)]
+    pub avsc: Option<String>,
 }
 
 /// Where runs are that bring a table's partitions.
@@ -106,12 +110,13 @@ impl TableLook {
             || !self.manifests.is_empty()
             || self.runs.as_ref().is_some_and(|runs| runs.superseded)
             || self.files.is_some()
+            || self.avsc.is_some()
     }
 
-    /// Whether the table's columns come from its data, so that it is looked at before there is a table.
+    /// Whether the table's columns come from what is looked at, so that it is looked at before there is a table.
     #[must_use]
     pub fn is_of_columns(&self) -> bool {
-        self.files.as_ref().is_some_and(FilesLook::is_of_columns)
+        self.avsc.is_some() || self.files.as_ref().is_some_and(FilesLook::is_of_columns)
     }
 
     /// Whether new files matter, wherever they come.
@@ -163,6 +168,8 @@ pub struct TableWorld {
     pub files: Option<SeenFiles>,
     /// The crawler, if it was looked at.
     pub crawler: Option<SeenCrawler>,
+    /// The Avro schema in S3, if it was looked at.
+    pub avsc: Option<SeenAvsc>,
     /// When the data was looked at.
     pub looked: Option<Looked>,
 }

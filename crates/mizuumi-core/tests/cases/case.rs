@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mizuumi_api::data_table::DataTable;
 use mizuumi_api::{DataTableStatus, Installation};
+use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::cascade::ColumnsMark;
 use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
@@ -12,10 +13,10 @@ use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::world::{Directory, ObservedIndex, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{
-    Column, ObservedPartition, ObservedTable, PartitionValues, TableWorld, Tables,
+    Column, ObservedPartition, ObservedTable, PartitionValues, TableAround, TableGoal, TableWorld, Tables,
 };
 use mizuumi_core::kind::Kind;
-use mizuumi_core::{Class, Failure};
+use mizuumi_core::{Class, Failure, Problem};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -70,6 +71,8 @@ struct World {
     newest_file: Option<Timestamp>,
     /// The crawler, and the tables that it made.
     crawler: Option<SeenCrawler>,
+    /// The Avro schema in S3 or in a ConfigMap.
+    avsc: Option<SeenAvsc>,
     /// So many complete directories beside those, with the values 1, 2, …
     #[serde(default)]
     numbered_directories: usize,
@@ -168,9 +171,21 @@ impl Case {
         Some(Failure { operation: "glue:GetTable", class, message: told.message.clone() })
     }
 
+    /// What is wanted, by the resource and by those that have to do with it.
+    pub fn goal(&self, base: &Base) -> Result<TableGoal, Vec<Problem>> {
+        let object = self.object(base);
+        let mut goal = Tables::goal(&object, &base.installation())?;
+        Tables::heed(
+            &mut goal,
+            &object,
+            TableAround { avsc: self.world.avsc.clone(), ..TableAround::default() },
+        );
+        Ok(goal)
+    }
+
     /// The world, as far as the look of the case's goal goes.
     pub fn world(&self, base: &Base) -> TableWorld {
-        let goal = Tables::goal(&self.object(base), &base.installation());
+        let goal = self.goal(base);
         let look = goal.as_ref().map(Tables::look).unwrap_or_default();
         let table = self.world.table.as_ref().map(|table| table.observed(base));
         let look = table.as_ref().map(|table| look.at(&table.definition)).unwrap_or(look);
@@ -199,6 +214,7 @@ impl Case {
                 read: Vec::new(),
             }),
             crawler: look.crawler.and(self.world.crawler.clone()),
+            avsc: look.avsc.and(self.world.avsc.clone()),
             looked: None,
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mizuumi_api::data_table::{CrawlState, DataTable, IndexState};
 use mizuumi_api::{Installation, annotation};
+use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::cascade::ColumnsMark;
 use mizuumi_core::data_table::crawler::{
     Crawled, CrawledTable, CrawlerDefinition, CrawlerLook, ObservedCrawler, SeenCrawler,
@@ -147,6 +148,9 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
             let says_columns = storage.get("format").is_some_and(|format| ["parquet", "orc"].map(Value::from).contains(format));
             if learns && says_columns && mode != "Projected" {
                 spec.insert("schema".to_owned(), json!({ "from": "Files", "evolution": "Breaking" }));
+            } else if learns && location.ends_with("/b") {
+                let from = json!({ "s3": "s3://lake/team/schemas/flights.avsc" });
+                spec.insert("schema".to_owned(), json!({ "from": "Avsc", "avscFrom": from, "evolution": "Breaking" }));
             } else if learns {
                 spec.insert("schema".to_owned(), json!({ "from": "Crawler", "evolution": "Breaking" }));
             }
@@ -305,6 +309,7 @@ impl Seed {
                 read: Vec::new(),
             }),
             crawler: look.crawler.map(|look| self.crawl.seen(look, root_of(goal), &self.said)),
+            avsc: look.avsc.and_then(|_| schema(&self.said)),
             looked: None,
         }
     }
@@ -370,6 +375,19 @@ fn said() -> impl Strategy<Value = SeenSchema> {
         1 => Just(SeenSchema::NoFiles),
         1 => Just(SeenSchema::Unreadable(format!("{FILE} is no Parquet file"))),
     ]
+}
+
+/// A schema of fields by the same names, or what is there instead; none before anybody has looked.
+fn schema(said: &SeenSchema) -> Option<SeenAvsc> {
+    match said {
+        SeenSchema::Read { columns, .. } => {
+            let field = |(name, type_): &(String, String)| json!({ "name": name, "type": if type_ == "int" { "int" } else { "long" } });
+            let fields: Vec<Value> = columns.iter().map(field).collect();
+            Some(SeenAvsc::Text(json!({ "type": "record", "name": "r", "fields": fields }).to_string()))
+        }
+        SeenSchema::Unreadable(why) => Some(SeenAvsc::Unreadable(why.clone())),
+        SeenSchema::NoFiles => None,
+    }
 }
 
 /// Where a table's data is.

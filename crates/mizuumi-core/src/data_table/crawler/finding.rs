@@ -72,6 +72,7 @@ pub(in crate::data_table) fn found(
         (Some(table), 0) => Ok(Some(Found {
             what: format!("crawler '{name}' of '{}' ({database}.{})", owner.external, table.name),
             file: None,
+            config_map: None,
             crawl: Some((name.clone(), last.started)),
             columns: table.columns.clone(),
             avro: table.avro.clone(),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use mizuumi_api::{DataTable, Installation};
 
+use super::super::avsc_from::{AvscFrom, Place};
+use super::super::learning::{Learning, Source};
 use super::super::world::{Directory, Looked, ObservedPartition, ObservedTable};
 use super::super::{TableDefinition, Tables};
 use super::*;
@@ -37,6 +39,7 @@ fn world(days: &[&str], hours: i64, looked: &str) -> TableWorld {
     };
     TableWorld {
         crawler: None,
+        avsc: None,
         database_exists: true,
         table: Some(ObservedTable { definition: TableDefinition::default(), version: None }),
         partitions: Some(days.iter().map(partition).collect::<BTreeMap<_, _>>()),
@@ -172,4 +175,18 @@ fn before_a_table_is_called_late_its_data_is_looked_for_once_more() {
     );
     let again = world(&["2026-11-17", "2026-11-18"], 5, "2026-11-22T00:00:00Z");
     assert!(!due(&again).is_urgent, "once");
+}
+
+#[test]
+fn a_schema_in_s3_that_is_missing_is_looked_for_often_and_one_that_is_there_rarely() {
+    let mut goal = goal("description: none");
+    let Goal::Present(desired) = &mut goal else { panic!("it is to be there") };
+    let source = Source::Avsc(AvscFrom { place: Place::S3("s3://lake/t.avsc".to_owned()), read: None });
+    desired.learning = Some(Learning { source, table: "t".to_owned(), makes_avro_schema: false });
+    let look = |seen: SeenAvsc| {
+        let world = TableWorld { avsc: Some(seen), ..world(&[], 0, "2026-11-22T00:00:00Z") };
+        next_look(&goal, &world, at("2026-11-22T00:00:00Z")).map(|due| (due.at.to_string(), due.reading))
+    };
+    assert_eq!(look(SeenAvsc::Unreadable("gone".to_owned())), Some(newest("2026-11-22T00:05:00Z")));
+    assert_eq!(look(SeenAvsc::Text("{}".to_owned())), Some(newest("2026-11-22T01:00:00Z")));
 }
