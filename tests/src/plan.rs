@@ -1,4 +1,4 @@
-//! `mizuumi plan` as a person runs it.
+//! The command `mizuumi` as a person runs it, above all `mizuumi plan`.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -56,11 +56,14 @@ impl Team {
     }
 
     async fn run_plan(&self, config: &Path, source: &Path, input: &str, arguments: &[&str]) -> Planned {
+        let (config, source) = (config.to_string_lossy(), source.to_string_lossy());
+        let plan = ["plan", "--namespace", &self.namespace, "--config", &config, "-f", &source];
+        self.run(&[&plan[..], arguments].concat(), input).await
+    }
+
+    /// Runs the command with these arguments.
+    pub async fn run(&self, arguments: &[&str], input: &str) -> Planned {
         let mut child = Command::new(binary())
-            .args(["plan", "--namespace", &self.namespace, "--config"])
-            .arg(config)
-            .arg("-f")
-            .arg(source)
             .args(arguments)
             .envs(self.variables())
             .stdin(Stdio::piped())
@@ -68,11 +71,12 @@ impl Team {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("mizuumi plan starts");
+            .expect("mizuumi starts");
         let mut stdin = child.stdin.take().expect("standard input");
-        stdin.write_all(input.as_bytes()).await.expect("the manifests are read");
+        // What needs no input may have ended by now.
+        stdin.write_all(input.as_bytes()).await.ok();
         drop(stdin);
-        let output = child.wait_with_output().await.expect("mizuumi plan ends");
+        let output = child.wait_with_output().await.expect("mizuumi ends");
         Planned {
             out: String::from_utf8(output.stdout).expect("text"),
             err: String::from_utf8(output.stderr).expect("text"),

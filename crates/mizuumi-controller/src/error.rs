@@ -35,6 +35,9 @@ pub enum Error {
     /// The object could not be read anew.
     #[error("the object could not be read anew")]
     ReadObject(#[source] Box<kube::Error>),
+    /// A run could not be made.
+    #[error("the run could not be made")]
+    CreateRun(#[source] Box<kube::Error>),
     /// The status could not be written.
     #[error("the status could not be written")]
     WriteStatus(#[source] Box<kube::Error>),

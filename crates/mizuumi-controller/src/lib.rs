@@ -16,6 +16,7 @@ mod metrics;
 mod name;
 mod queue;
 mod relations;
+pub mod rollback;
 mod run;
 mod status;
 mod store;

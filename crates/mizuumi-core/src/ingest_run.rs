@@ -3,6 +3,7 @@
 pub mod desired;
 pub mod plan;
 pub mod report;
+pub mod rollback;
 pub mod world;
 
 use std::fmt;

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use mizuumi_api::Installation;
 use tracing_subscriber::EnvFilter;
 
+use crate::rollback::{self, RollbackArgs};
 use crate::{crds, plan};
 
 /// GitOps for a data lake on AWS.
@@ -23,7 +24,8 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   mizuumi crds | kubectl apply --server-side -f -     install the custom resources
   mizuumi controller --config mizuumi.yaml            run the controllers
-  mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS";
+  mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS
+  mizuumi rollback delays                             take back what was published last into a table";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -33,6 +35,8 @@ enum Command {
     Crds(CrdsArgs),
     /// Show what applying manifests would change in AWS. Only reads.
     Plan(PlanArgs),
+    /// Take back what a run published into a table.
+    Rollback(RollbackArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -116,6 +120,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let installation = configuration(&args.config)?;
             log(false, "warn");
             runtime()?.block_on(plan::run(&args, &installation))
+        }
+        Command::Rollback(args) => {
+            log(false, "warn");
+            runtime()?.block_on(rollback::run(&args))
         }
     }
 }

@@ -4,6 +4,7 @@ mod cli;
 mod crds;
 mod manifests;
 mod plan;
+mod rollback;
 
 use std::process::ExitCode;
 

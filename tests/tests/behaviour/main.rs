@@ -24,4 +24,5 @@ mod partitions;
 mod plan;
 mod publishing;
 mod readers;
+mod rollback;
 mod superseded;

@@ -1,0 +1,130 @@
+//! Taking a run back on behalf of a person: looks at the runs of a table, makes the run that does it, and follows it.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::api::{ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Config};
+use mizuumi_api::condition::{self, ConditionType};
+use mizuumi_api::ingest_run::RunPhase;
+use mizuumi_api::{DataTable, IngestRun};
+use mizuumi_core::ingest_run::rollback::{self, Rollback, Which};
+use serde_json::Value;
+
+use crate::error::{Error, in_time};
+
+/// A namespace of a cluster, as a person works in it.
+pub struct Cluster {
+    tables: Api<DataTable>,
+    runs: Api<IngestRun>,
+    /// The namespace.
+    pub namespace: String,
+}
+
+/// How a run ended that was followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It succeeded; what it says.
+    Succeeded(String),
+    /// It failed; what it says.
+    Failed(String),
+    /// Somebody deleted it.
+    Gone,
+    /// It is not over yet; what it says.
+    NotYet(String),
+}
+
+impl Cluster {
+    /// The cluster that a context of the kubeconfig names, or the current one; the same for the namespace.
+    ///
+    /// # Errors
+    /// If there is no such context, or no cluster to talk to.
+    pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, Error> {
+        let no_client = |error: Box<dyn std::error::Error + Send + Sync>| Error::StartClient(error);
+        let config = match context {
+            None => Config::infer().await.map_err(|error| no_client(Box::new(error)))?,
+            Some(context) => {
+                let file = Kubeconfig::read().map_err(|error| no_client(Box::new(error)))?;
+                let options =
+                    KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+                Config::from_custom_kubeconfig(file, &options)
+                    .await
+                    .map_err(|error| no_client(Box::new(error)))?
+            }
+        };
+        let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
+        let client = Client::try_from(config).map_err(|error| no_client(Box::new(error)))?;
+        Ok(Self {
+            tables: Api::namespaced(client.clone(), &namespace),
+            runs: Api::namespaced(client, &namespace),
+            namespace,
+        })
+    }
+
+    /// What there is to take back; in words if there is nothing.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked.
+    pub async fn choose(&self, table: &str, which: &Which) -> Result<Result<Rollback, String>, Error> {
+        let Some(found) = in_time(self.tables.get_opt(table), Error::ReadObject).await? else {
+            return Ok(Err(format!("there is no DataTable '{table}' in namespace '{}'", self.namespace)));
+        };
+        let of_table = ListParams::default().fields(&format!("spec.table={table}"));
+        let runs = in_time(self.runs.list(&of_table), Error::ReadObject).await?;
+        Ok(rollback::choose(&found, &runs.items, which))
+    }
+
+    /// Makes a run, or only has it checked.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn create(&self, manifest: &Value, dry_run: bool) -> Result<(), Error> {
+        let run: IngestRun = serde_json::from_value(manifest.clone())
+            .map_err(|error| Error::CreateRun(Box::new(kube::Error::SerdeError(error))))?;
+        let params = PostParams { dry_run, field_manager: Some("mizuumi-cli".to_owned()) };
+        in_time(self.runs.create(&params, &run), Error::CreateRun).await.map(drop)
+    }
+
+    /// Follows a run until it is over, or for so long; each time that it says something new, that is told.
+    pub async fn follow(&self, name: &str, most: Option<Duration>, mut tell: impl FnMut(&str)) -> End {
+        let mut said = String::new();
+        let following = async {
+            let mut seen = pin!(watcher::watch_object(self.runs.clone(), name).default_backoff());
+            while let Some(run) = seen.next().await {
+                // A watch that breaks off is taken up again.
+                let Ok(run) = run else { continue };
+                let Some(run) = run else { return End::Gone };
+                let (phase, message) = state_of(&run);
+                match phase {
+                    Some(RunPhase::Succeeded) => return End::Succeeded(message),
+                    Some(RunPhase::Failed) => return End::Failed(message),
+                    phase => {
+                        let phase = phase.map_or_else(|| "Pending".to_owned(), |phase| format!("{phase:?}"));
+                        let line = format!("{phase}: {message}");
+                        if line != said {
+                            tell(&line);
+                            said = line;
+                        }
+                    }
+                }
+            }
+            End::Gone
+        };
+        let Some(most) = most else { return following.await };
+        let end = tokio::time::timeout(most, following).await;
+        end.unwrap_or(End::NotYet(said))
+    }
+}
+
+/// How far a run is, and what it says of it: why it does not go on, if it does not.
+fn state_of(run: &IngestRun) -> (Option<RunPhase>, String) {
+    let Some(status) = &run.status else {
+        return (None, "nobody has looked at it yet; is the controller running?".to_owned());
+    };
+    let of = |type_| condition::find(&status.conditions, type_);
+    let told = of(ConditionType::Stalled).or_else(|| of(ConditionType::Succeeded));
+    (status.phase, told.map(|told| told.message.clone()).unwrap_or_default())
+}
