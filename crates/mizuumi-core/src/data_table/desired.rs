@@ -1,31 +1,32 @@
 //! What a `DataTable` asks for, checked against itself and against what the installation allows.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod allowed;
+mod columns;
+mod policy;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use mizuumi_api::data_table::{
-    self as api, AdoptionPolicy, DataTable, Engine, ManagementPolicy, PartitionMode,
-};
-use mizuumi_api::installation::{DEFAULT_PROFILE, FreshnessParameters};
+use mizuumi_api::data_table::{self as api, AdoptionPolicy, DataTable, Engine, ManagementPolicy};
+use mizuumi_api::installation::FreshnessParameters;
 use mizuumi_api::{Installation, annotation};
 
+pub(super) use self::allowed::{check_identity, check_location};
+pub(super) use self::columns::columns;
 use super::avsc_from::{AvscFrom, Place};
 use super::crawler::{self, CrawlerGoal};
 use super::definition::{Column, makes_iceberg};
 use super::evolution::finds_by_place;
 use super::layout::Layout;
-use super::learning::{self, Learning, Source as ColumnsSource};
-use super::projection;
+use super::learning::{Learning, Source as ColumnsSource};
 use super::publishing::Published;
 use super::storage::StorageClasses;
 use super::world::{DirectoryLook, FilesLook, PartitionValues, RunsLook, TableLook};
-use super::{avro, avsc, clock, indexes, partitions, publishing};
+use super::{avro, clock, indexes, partitions, publishing};
 use crate::freshness::{Policy, Source};
-use crate::hive_path;
-use crate::hive_type::HiveType;
 use crate::owner::OwnerKey;
 use crate::problem::Problem;
-use crate::{approval, publication, s3_uri};
+use crate::{approval, publication};
 
 /// So many of the newest partitions are looked at for files that say columns.
 const NEWEST: usize = 3;
@@ -177,13 +178,13 @@ impl DesiredTable {
         let mut problems = Vec::new();
         check_identity(spec, installation, &mut problems);
         check_location("spec.location", &spec.location, installation, &mut problems);
-        let (columns, avro_schema) = columns_of_schema(object, &mut problems);
+        let (columns, avro_schema) = columns::of_schema(object, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
-        let learning = learning(object, installation, &mut problems);
+        let learning = columns::learning(object, installation, &mut problems);
         let crawler = crawler::goal(object, installation, &owner, &mut problems);
         // Of columns that are learnt, keys are none: they are left out there.
         let others = if learning.is_some() { &[][..] } else { &columns };
-        let partition_keys = columns_of_keys(keys, others, &mut problems);
+        let partition_keys = columns::of_keys(keys, others, &mut problems);
         let layout = Layout::new(spec, learning.is_none().then_some(&columns), &mut problems);
         let indexes = indexes::checked(spec, &partition_keys, &mut problems);
         for (index, location) in spec.additional_locations.iter().flatten().enumerate() {
@@ -222,13 +223,13 @@ impl DesiredTable {
         let partitions = spec
             .partitions
             .as_ref()
-            .and_then(|p| partition_policy(p, spec, &partition_keys, installation, &mut problems));
+            .and_then(|p| policy::of(p, spec, &partition_keys, installation, &mut problems));
         let names: Vec<String> = partition_keys.iter().map(|key| key.name.clone()).collect();
         let freshness = spec
             .freshness
             .as_ref()
             .and_then(|freshness| Policy::new(freshness, &names).map_err(|more| problems.extend(more)).ok());
-        check_sources(freshness.as_ref(), spec, installation, &mut problems);
+        allowed::check_sources(freshness.as_ref(), spec, installation, &mut problems);
         let (true, Some(storage)) = (problems.is_empty(), storage) else { return Err(problems) };
         Ok(Self {
             owner,
@@ -362,335 +363,11 @@ impl DesiredTable {
     }
 }
 
-/// Refuses databases and profiles that the installation's configuration does not allow.
-pub(super) fn check_identity(
-    spec: &api::DataTableSpec,
-    installation: &Installation,
-    problems: &mut Vec<Problem>,
-) {
-    let database = &spec.database;
-    if !installation.allows_database(database) {
-        problems.push(Problem::not_allowed(
-            "spec.database",
-            format!(
-                "installation '{}' may not touch the database '{database}'; ask the platform team",
-                installation.installation
-            ),
-        ));
-    }
-    let profile = spec.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
-    if installation.profile(profile).is_none() {
-        problems.push(Problem::not_allowed(
-            "spec.profile",
-            format!(
-                "installation '{}' has no profile '{profile}'; ask the platform team",
-                installation.installation
-            ),
-        ));
-    }
-}
-
-pub(super) fn check_location(
-    path: &str,
-    location: &str,
-    installation: &Installation,
-    problems: &mut Vec<Problem>,
-) {
-    let prefixes = &installation.allow.s3_prefixes;
-    if !prefixes.iter().any(|prefix| s3_uri::lies_under(location, prefix)) {
-        problems.push(Problem::not_allowed(
-            path,
-            format!(
-                "'{location}' must lie under one of {} and have no empty, '.' or '..' segment",
-                prefixes.join(", ")
-            ),
-        ));
-    }
-}
-
-/// Refuses to learn freshness from a parameter that the resource writes itself.
-fn check_sources(
-    freshness: Option<&Policy>,
-    spec: &api::DataTableSpec,
-    installation: &Installation,
-    problems: &mut Vec<Problem>,
-) {
-    for source in freshness.iter().flat_map(|policy| &policy.sources) {
-        let Source::GlueParameter(source) = source else { continue };
-        let names = &installation.freshness_parameters;
-        let is_ours = [&names.loaded_at, &names.data_time, &names.fresh_until].contains(&&source.key)
-            || ["EXTERNAL", "classification"].contains(&source.key.as_str())
-            || projection::is_parameter(&source.key)
-            || spec.parameters.as_ref().is_some_and(|all| all.contains_key(&source.key));
-        if is_ours {
-            problems.push(Problem::invalid(
-                "spec.freshness.sources",
-                format!(
-                    "must not read the parameter '{}', which this resource writes itself; name one that the \
-                     producer writes",
-                    source.key
-                ),
-            ));
-        }
-    }
-}
-
-/// The columns, wherever the spec says that they come from; and the Avro schema that said them, in one line.
-fn columns_of_schema(object: &DataTable, problems: &mut Vec<Problem>) -> (Vec<Column>, Option<String>) {
-    let schema = &object.spec.schema;
-    match schema.from {
-        api::SchemaSource::Files | api::SchemaSource::Crawler => {
-            (learning::remembered(object.status.as_ref()), None)
-        }
-        api::SchemaSource::Declared => {
-            let declared = schema.columns.as_deref().unwrap_or_default();
-            let said = declared.iter().map(|c| (&c.name, &c.type_, &c.comment));
-            (columns(said, "spec.schema.columns", problems), None)
-        }
-        api::SchemaSource::Avsc if schema.avsc_from.is_some() => (Vec::new(), None),
-        api::SchemaSource::Avsc => match avsc::columns(schema.avsc.as_deref().unwrap_or_default()) {
-            Ok((said, line)) => {
-                let said = said.iter().map(|(name, type_, comment)| (name, type_, comment));
-                (columns(said, "spec.schema.avsc.fields", problems), Some(line))
-            }
-            Err(why) => {
-                problems.push(Problem::invalid("spec.schema.avsc", why));
-                (Vec::new(), None)
-            }
-        },
-    }
-}
-
-/// How the columns are learnt from elsewhere, if that is where they come from.
-fn learning(
-    object: &DataTable,
-    installation: &Installation,
-    problems: &mut Vec<Problem>,
-) -> Option<Learning> {
-    let spec = &object.spec;
-    let source = match spec.schema.from {
-        api::SchemaSource::Declared => return None,
-        api::SchemaSource::Avsc => {
-            let from = spec.schema.avsc_from.as_ref()?;
-            AvscFrom::checked(from, installation, problems).map(ColumnsSource::Avsc)
-        }
-        api::SchemaSource::Crawler => Some(ColumnsSource::Crawler),
-        api::SchemaSource::Files => files_of(spec, problems).map(ColumnsSource::Files),
-    };
-    let own = spec.serde_parameters.as_ref().is_some_and(|all| all.contains_key(avro::SCHEMA_LITERAL));
-    Some(Learning {
-        source: source?,
-        table: super::table_name(object),
-        makes_avro_schema: spec.format == Some(api::Format::Avro) && !own,
-    })
-}
-
-/// The format of files that are to say the columns.
-fn files_of(spec: &api::DataTableSpec, problems: &mut Vec<Problem>) -> Option<api::Format> {
-    let format = spec.format.filter(|format| format.says_columns());
-    if format.is_none() {
-        problems.push(Problem::invalid(
-            "spec.format",
-            "must be 'parquet', 'orc' or 'avro' when `schema.from` is 'Files'; other files do not say their columns",
-        ));
-    }
-    if spec.partitions.as_ref().is_some_and(|partitions| partitions.mode == PartitionMode::Projected) {
-        problems.push(Problem::invalid(
-            "spec.schema.from",
-            "must not be 'Files' with `partitions.mode: Projected`: no partition is registered whose files say the columns",
-        ));
-    }
-    format
-}
-
-/// Columns with their names and types checked. Glue folds names to lower case, so that is how they are compared.
-pub(super) fn columns<'a>(
-    declared: impl Iterator<Item = (&'a String, &'a String, &'a Option<String>)>,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<Column> {
-    let mut seen = HashSet::new();
-    let mut columns = Vec::new();
-    for (index, (name, type_, comment)) in declared.enumerate() {
-        // Names go into DDL and into comma-separated lists of Hive's table properties.
-        if name.trim() != name || name.contains([',', ':', ';', '`', '\n', '\r', '\t']) {
-            problems.push(Problem::invalid(
-                format!("{path}[{index}].name"),
-                format!("must not begin or end with a space or contain any of , : ; ` or a line break; it is '{name}'"),
-            ));
-        }
-        if !seen.insert(name.to_lowercase()) {
-            problems.push(Problem::invalid(
-                format!("{path}[{index}].name"),
-                format!("'{name}' is there twice; Glue, Athena and Hive do not tell upper from lower case"),
-            ));
-        }
-        if let Err(message) = HiveType::parse(type_) {
-            problems.push(Problem::invalid(format!("{path}[{index}].type"), format!("'{type_}' {message}")));
-        }
-        columns.push(Column {
-            name: name.clone(),
-            type_: Some(type_.clone()),
-            comment: comment.clone().filter(|text| !text.is_empty()),
-            parameters: BTreeMap::new(),
-        });
-    }
-    columns
-}
-
-/// Partition keys: columns of their own, of primitive types.
-fn columns_of_keys(
-    keys: &[api::PartitionKey],
-    columns: &[Column],
-    problems: &mut Vec<Problem>,
-) -> Vec<Column> {
-    let path = "spec.partitionKeys";
-    let checked = self::columns(keys.iter().map(|k| (&k.name, &k.type_, &k.comment)), path, problems);
-    for (index, key) in checked.iter().enumerate() {
-        if let Some(position) = columns.iter().position(|c| c.name.to_lowercase() == key.name.to_lowercase())
-        {
-            problems.push(Problem::invalid(
-                format!("{path}[{index}].name"),
-                format!(
-                    "'{}' is also spec.schema.columns[{position}]; a partition key must not be a column",
-                    key.name
-                ),
-            ));
-        }
-        if key.name.contains(['=', '/']) {
-            problems.push(Problem::invalid(format!("{path}[{index}].name"), "must not contain '=' or '/'"));
-        }
-        if HiveType::parse(&keys[index].type_).is_ok_and(|type_| !type_.is_primitive()) {
-            problems.push(Problem::invalid(
-                format!("{path}[{index}].type"),
-                format!("'{}' is not a primitive type; only those can be partition keys", keys[index].type_),
-            ));
-        }
-    }
-    checked
-}
-
-fn partition_policy(
-    partitions: &api::Partitions,
-    spec: &api::DataTableSpec,
-    keys: &[Column],
-    installation: &Installation,
-    problems: &mut Vec<Problem>,
-) -> Option<PartitionPolicy> {
-    match partitions.mode {
-        PartitionMode::Declared => {
-            Some(PartitionPolicy::Declared(declared(partitions, spec, installation, problems)))
-        }
-        PartitionMode::Discovered => {
-            let lookback = partitions.lookback.and_then(|number| usize::try_from(number).ok());
-            let prunes = partitions.prune == Some(true);
-            let completeness = completeness(partitions, installation, problems)?;
-            Some(PartitionPolicy::Discovered(Discovery { completeness, lookback, prunes }))
-        }
-        PartitionMode::Projected => {
-            let projection = partitions.projection.as_ref()?;
-            if let Some(template) = &projection.location_template {
-                let path = "spec.partitions.projection.locationTemplate";
-                check_location(path, template, installation, problems);
-            }
-            for key in spec.parameters.iter().flatten().map(|(key, _)| key) {
-                if projection::is_parameter(key) {
-                    problems.push(Problem::invalid(
-                        format!("spec.parameters.{key}"),
-                        "is written by `spec.partitions.projection`; it must not be set here as well",
-                    ));
-                }
-            }
-            Some(PartitionPolicy::Projected(projection::parameters(projection, keys, problems)))
-        }
-        PartitionMode::Published => {
-            let keeps_superseded = keeps_superseded(partitions, problems);
-            Some(PartitionPolicy::Published(Published {
-                root: spec.location.clone(),
-                keeps_superseded,
-                asked: None,
-            }))
-        }
-    }
-}
-
 /// The commit that an object says that it was applied from, unless that is no such name.
 fn commit(object: &DataTable) -> Option<String> {
     let commit = object.metadata.annotations.as_ref()?.get(annotation::COMMIT)?;
     let is_name = !commit.is_empty() && commit.len() <= 255 && commit.chars().all(|c| c.is_ascii_graphic());
     is_name.then(|| commit.clone())
-}
-
-fn completeness(
-    partitions: &api::Partitions,
-    installation: &Installation,
-    problems: &mut Vec<Problem>,
-) -> Option<Completeness> {
-    if let Some(marker) = &partitions.marker {
-        return Some(Completeness::Marker(marker.clone()));
-    }
-    let quiet = partitions.quiet_period.as_ref().unwrap_or(&installation.partitions.quiet_period);
-    match quiet.length() {
-        Ok(length) => Some(Completeness::Quiet(length)),
-        Err(error) => {
-            problems.push(Problem::invalid("spec.partitions.quietPeriod", error.to_string()));
-            None
-        }
-    }
-}
-
-/// How long data is kept that nothing points to any more. Readers may have begun before, and whoever takes a run back needs it.
-fn keeps_superseded(partitions: &api::Partitions, problems: &mut Vec<Problem>) -> Option<SignedDuration> {
-    const LEAST: SignedDuration = SignedDuration::from_hours(24);
-    let kept = partitions.keep_superseded.as_ref()?;
-    let path = "spec.partitions.keepSuperseded";
-    match kept.length() {
-        Ok(length) if length >= LEAST => return Some(length),
-        Ok(_) => problems.push(Problem::invalid(
-            path,
-            format!("must be at least 24h, as queries may still read that data; it is '{}'", kept.0),
-        )),
-        Err(error) => problems.push(Problem::invalid(path, error.to_string())),
-    }
-    None
-}
-
-fn declared(
-    partitions: &api::Partitions,
-    spec: &api::DataTableSpec,
-    installation: &Installation,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<PartitionValues, String> {
-    let keys = spec.partition_keys.as_deref().unwrap_or_default();
-    let mut declared = BTreeMap::new();
-    for (index, partition) in partitions.declared.iter().flatten().enumerate() {
-        let path = format!("spec.partitions.declared[{index}]");
-        if partition.values.len() != keys.len() {
-            problems.push(Problem::invalid(
-                format!("{path}.values"),
-                format!(
-                    "must have {} values, one for each partition key; it has {}",
-                    keys.len(),
-                    partition.values.len()
-                ),
-            ));
-            continue;
-        }
-        if let Some(empty) = partition.values.iter().position(String::is_empty) {
-            problems.push(Problem::invalid(format!("{path}.values[{empty}]"), "must not be empty"));
-        }
-        let location = if let Some(location) = &partition.location {
-            check_location(&format!("{path}.location"), location, installation, problems);
-            location.clone()
-        } else {
-            let names = keys.iter().map(|key| key.name.as_str());
-            format!("{}{}", s3_uri::canonical(&spec.location), hive_path::of(names, &partition.values))
-        };
-        if declared.insert(partition.values.clone(), location).is_some() {
-            problems.push(Problem::invalid(format!("{path}.values"), "the same values are there twice"));
-        }
-    }
-    declared
 }
 
 /// What the resource's annotations report.
