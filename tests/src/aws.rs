@@ -175,6 +175,8 @@ impl Aws {
             .set_partition_keys(table.partition_keys)
             .set_table_type(table.table_type)
             .set_parameters(table.parameters)
+            .set_view_original_text(table.view_original_text)
+            .set_view_expanded_text(table.view_expanded_text)
             .build()
             .expect("a table");
         let update = self.glue.update_table().database_name(&self.database).table_input(input);

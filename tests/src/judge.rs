@@ -236,8 +236,9 @@ fn differences(object: &DataTable, table: &Table) -> Vec<String> {
         differs.push(format!("description {:?}", table.description()));
     }
     let is_published = spec.partitions.as_ref().is_some_and(|p| p.mode == PartitionMode::Published);
-    let root = spec.location.trim_end_matches('/');
-    let wanted = if is_published { format!("{root}/head/") } else { spec.location.clone() };
+    let location = spec.location.clone().unwrap_or_default();
+    let root = location.trim_end_matches('/');
+    let wanted = if is_published { format!("{root}/head/") } else { location.clone() };
     if !same_place(storage.and_then(|storage| storage.location()).unwrap_or_default(), &wanted) {
         differs.push("location".to_owned());
     }

@@ -7,6 +7,7 @@ pub mod layout;
 pub mod partition_index;
 pub mod projection;
 pub mod status;
+pub mod view;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub use status::{
     DataTableStatus, DriftStatus, FilesStatus, FreshnessState, FreshnessStatus, PartitionsStatus, PlanStatus,
     PublicationState, PublicationStatus, SchemaColumn, SchemaStatus, TableRef,
 };
+pub use view::View;
 
 use crate::duration::ShortDuration;
 
@@ -62,7 +64,15 @@ use crate::duration::ShortDuration;
         .message("`name` may not be added or removed after creation").reason(Reason::FieldValueForbidden).field_path(".name"),
     validation = Rule::new("has(self.profile) == has(oldSelf.profile)")
         .message("`profile` may not be added or removed after creation").reason(Reason::FieldValueForbidden).field_path(".profile"),
-    validation = Rule::new("has(self.format) != has(self.storage)")
+    validation = Rule::new("has(self.location) != has(self.view)")
+        .message("exactly one of `location` and `view` must be set").reason(Reason::FieldValueInvalid).field_path(".location"),
+    validation = Rule::new("has(self.location) || !(has(self.format) || has(self.storage) || has(self.serdeParameters) || has(self.partitionKeys) || has(self.partitions) || has(self.partitionIndexes) || has(self.bucketing) || has(self.skewed) || has(self.additionalLocations) || has(self.compressed) || has(self.schemaReference))")
+        .message("what is about files and partitions, such as `format` and `partitionKeys`, goes with `location`").reason(Reason::FieldValueForbidden).field_path(".location"),
+    validation = Rule::new("!has(self.view) || self.schema.from == 'Declared'")
+        .message("the columns of a view are declared: `schema.from` must be 'Declared'").reason(Reason::FieldValueInvalid).field_path(".schema.from"),
+    validation = Rule::new("has(self.location) || !has(self.freshness) || self.freshness.sources.all(s, s.type in ['Reported', 'GlueParameter'])")
+        .message("of a view freshness is told by sources of type 'Reported' or 'GlueParameter'").reason(Reason::FieldValueInvalid).field_path(".freshness"),
+    validation = Rule::new("!has(self.location) || has(self.format) != has(self.storage)")
         .message("exactly one of `format` and `storage` must be set").reason(Reason::FieldValueInvalid).field_path(".format"),
     validation = Rule::new("!has(self.serdeParameters) || has(self.format)")
         .message("`serdeParameters` goes with `format`; with `storage` use `storage.serde.parameters`").reason(Reason::FieldValueInvalid).field_path(".serdeParameters"),
@@ -130,11 +140,16 @@ pub struct DataTableSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub partition_keys: Option<Vec<PartitionKey>>,
     /// Root of the table's data in S3. It must lie under a prefix that the installation allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 6, max = 1024),
         regex(pattern = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?#]*)?$")
     )]
-    pub location: String,
+    pub location: Option<String>,
+    /// The query that the table is, instead of data: a view of Athena, which Hive and Spark do not read. A view and a table
+    /// never become each other in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
     /// File format; expands to input format, output format and serde that Athena, Hive and Spark all read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,

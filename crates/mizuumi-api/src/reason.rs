@@ -62,7 +62,7 @@ reasons! {
     NotAdopted,
     /// The external object is kept by another resource. Only one may keep it; delete one of the two.
     OwnedByAnother,
-    /// The external object is of a sort that this resource does not write, such as a view, a link or an Iceberg table.
+    /// The external object is of a sort that this resource does not write, such as a link, an Iceberg table or a view of several dialects.
     UnsupportedTable,
     /// The change cannot be made to the existing external object; it would have to be deleted and made anew.
     ReplacementRequired,
@@ -71,8 +71,8 @@ reasons! {
     ApprovalRequired,
     /// The columns come from the data, and there is none yet. The table follows by itself once there is.
     AwaitingData,
-    /// The columns come from the data, and the newest files do not say them; the message says which file and why. The
-    /// columns stay as they are; write files that say them.
+    /// The columns come from the data or from an Avro schema elsewhere, and that does not say them; the message says where and why. The
+    /// columns stay as they are; write files, or a schema, that say them.
     SchemaUnreadable,
     /// The columns come from a Glue crawler, which is being made or runs; the table follows by itself once it has ended.
     Crawling,
@@ -113,6 +113,8 @@ reasons! {
     AvroSchemaUrl,
     /// The table is not marked as external: Hive deletes the data with it, and Athena may not read it.
     NotExternal,
+    /// It is a view in a form that not every engine reads. Write the data into a table for those, or leave them out of `spec.engines`.
+    ViewUnread,
     /// Athena computes the partitions; Hive and Spark find none. Use `partitions.mode: Discovered` for tables they read.
     ProjectionUnseen,
     /// The table's serde is not there in every engine. Use a `format`.

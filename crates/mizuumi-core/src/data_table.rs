@@ -29,6 +29,7 @@ pub mod step;
 pub mod storage;
 pub mod superseded;
 pub mod versions;
+pub mod view;
 pub mod world;
 
 use std::fmt;

@@ -26,3 +26,4 @@ mod publishing;
 mod readers;
 mod rollback;
 mod superseded;
+mod view;

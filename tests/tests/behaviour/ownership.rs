@@ -118,10 +118,13 @@ async fn a_view_and_an_iceberg_table_are_left_alone() {
     };
     team.aws.meddle("view", into_view).await;
     let _controller = Controller::start(&team).await;
-    for (name, what) in [("iceberg", "an Iceberg table"), ("view", "a view")] {
+    for (name, reason, what) in [
+        ("iceberg", "UnsupportedTable", "an Iceberg table"),
+        ("view", "ReplacementRequired", "is a view, and the spec says a table"),
+    ] {
         let before = team.aws.existing(name).await;
         team.create(name, json!({ "adoptionPolicy": "IfUnowned" })).await;
-        let refused = team.reason(name, "UnsupportedTable").await;
+        let refused = team.reason(name, reason).await;
         assert!(refused.message.contains(what), "{}", refused.message);
         assert_eq!(team.aws.existing(name).await, before);
     }

@@ -14,6 +14,7 @@ use mizuumi_core::data_table::definition::{
     COLUMNS_PARAMETER, Kept, OUR_PREFIX, OWNER_PARAMETER, SchemaReference, Skewed,
 };
 use mizuumi_core::data_table::partitions::PartitionEntry;
+use mizuumi_core::data_table::view::ViewText;
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition,
 };
@@ -38,6 +39,8 @@ pub(super) fn observed_table(table: &Table) -> ObservedTable {
             library: text(serde.serialization_library()),
             parameters: sorted(serde.parameters()),
         }),
+        view: text(table.view_original_text())
+            .map(|original| ViewText { original, expanded: text(table.view_expanded_text()) }),
         parameters: sorted(table.parameters()),
         kept: kept(table),
     };
@@ -47,8 +50,8 @@ pub(super) fn observed_table(table: &Table) -> ObservedTable {
 fn kept(table: &Table) -> Kept {
     let view_or_link = if table.target_table().is_some() {
         Some("a link to another table".into())
-    } else if table.view_definition().is_some() || table.view_original_text().is_some_and(|t| !t.is_empty()) {
-        Some("a view".into())
+    } else if table.view_definition().is_some() {
+        Some("a view of several dialects".into())
     } else {
         None
     };
@@ -109,6 +112,8 @@ pub(super) fn table_input(name: &str, definition: &TableDefinition) -> Result<Ta
         // Athena fails on a table without the list, even an empty one.
         .set_partition_keys(Some(glue_columns(&definition.partition_keys)?))
         .set_parameters(Some(hashed(&definition.parameters)))
+        .set_view_original_text(definition.view.as_ref().map(|view| view.original.clone()))
+        .set_view_expanded_text(definition.view.as_ref().and_then(|view| view.expanded.clone()))
         .storage_descriptor(storage_descriptor(definition, definition.location.clone())?)
         .build()
         .map_err(|error| unbuilt(&error))
@@ -307,6 +312,8 @@ mod tests {
             .set_storage_descriptor(input.storage_descriptor().cloned())
             .set_partition_keys(Some(input.partition_keys().to_vec()))
             .set_parameters(input.parameters().cloned())
+            .set_view_original_text(input.view_original_text().map(str::to_owned))
+            .set_view_expanded_text(input.view_expanded_text().map(str::to_owned))
             .version_id("7")
             .build()
             .expect("has a name")
@@ -336,6 +343,7 @@ mod tests {
                 library: Some("l".into()),
                 parameters: map("serde"),
             }),
+            view: Some(ViewText { original: "v".into(), expanded: Some("w".into()) }),
             parameters: map("table"),
             kept: Kept {
                 last_access_time: Timestamp::from_second(5).ok(),

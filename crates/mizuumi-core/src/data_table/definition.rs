@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::view::{self, ViewText};
+
 /// The parameter that says who keeps the table.
 pub const OWNER_PARAMETER: &str = "mizuumi.owner";
 /// The parameter that says what the owner wrote last: a hash of it, and which fields and parameters are its own.
@@ -47,6 +49,9 @@ pub struct TableDefinition {
     pub output_format: Option<String>,
     /// The serde.
     pub serde: Option<Serde>,
+    /// The query, if the table is a view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<ViewText>,
     /// Table parameters.
     pub parameters: BTreeMap<String, String>,
     /// What else the definition holds; Mizuumi keeps it as it is.
@@ -80,7 +85,7 @@ pub struct Kept {
     pub stored_as_sub_directories: bool,
     /// A schema of the Glue schema registry.
     pub schema_reference: Option<SchemaReference>,
-    /// What makes the table one that this kind does not write: a view's text, a link's target.
+    /// What makes the table one that this kind does not write: a view of several dialects, a link's target.
     pub view_or_link: Option<Cow<'static, str>>,
 }
 
@@ -150,10 +155,13 @@ impl TableDefinition {
             // A plain UpdateTable breaks an Iceberg table: its schema lives in the metadata file.
             return Some("an Iceberg table");
         }
-        if self.table_type.as_deref() == Some("VIRTUAL_VIEW") {
-            return Some("a view");
-        }
         self.kept.view_or_link.as_deref()
+    }
+
+    /// Whether the table is a query.
+    #[must_use]
+    pub fn is_view(&self) -> bool {
+        self.view.is_some() || self.table_type.as_deref() == Some(view::TABLE_TYPE)
     }
 }
 

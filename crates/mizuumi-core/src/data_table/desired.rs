@@ -21,6 +21,7 @@ use super::layout::Layout;
 use super::learning::{Learning, Source as ColumnsSource};
 use super::publishing::Published;
 use super::storage::StorageClasses;
+use super::view::{self, ViewText};
 use super::world::{DirectoryLook, FilesLook, PartitionValues, RunsLook, TableLook};
 use super::{avro, clock, indexes, partitions, publishing};
 use crate::freshness::{Policy, Source};
@@ -58,8 +59,10 @@ pub struct DesiredTable {
     pub crawler: Option<CrawlerGoal>,
     /// Partition keys.
     pub partition_keys: Vec<Column>,
-    /// What the Glue table points to, unless a run has been published into a table without partition keys.
+    /// What the Glue table points to, unless a run has been published into a table without partition keys; nothing for a view.
     pub location: String,
+    /// The query, if the table is a view.
+    pub view: Option<ViewText>,
     /// How files are read.
     pub storage: StorageClasses,
     /// The spec's parameters.
@@ -177,7 +180,13 @@ impl DesiredTable {
         let spec = &object.spec;
         let mut problems = Vec::new();
         check_identity(spec, installation, &mut problems);
-        check_location("spec.location", &spec.location, installation, &mut problems);
+        match (&spec.location, &spec.view) {
+            (Some(location), None) => check_location("spec.location", location, installation, &mut problems),
+            (None, Some(_)) => {}
+            _ => problems
+                .push(Problem::invalid("spec.location", "exactly one of it and `spec.view` must be set")),
+        }
+        let location = spec.location.clone().unwrap_or_default();
         let (columns, avro_schema) = columns::of_schema(object, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
         let learning = columns::learning(object, installation, &mut problems);
@@ -195,24 +204,11 @@ impl DesiredTable {
                 &mut problems,
             );
         }
-        let storage = match (&spec.format, &spec.storage) {
-            (Some(format), _) => {
-                let mut storage = StorageClasses::of_format(*format, spec.serde_parameters.as_ref());
-                if *format == api::Format::Avro {
-                    if let Some(schema) = avro_schema {
-                        let literal = avro::SCHEMA_LITERAL.to_owned();
-                        storage.serde.parameters.entry(literal).or_insert(schema);
-                    }
-                    let columns = learning.is_none().then_some(columns.as_slice());
-                    avro::fill(&mut storage, spec, &super::table_name(object), columns, &mut problems);
-                }
-                Some(storage)
-            }
-            (None, Some(storage)) => Some(StorageClasses::explicit(storage)),
-            (None, None) => {
-                problems.push(Problem::invalid("spec.format", "must be set, or `spec.storage`"));
-                None
-            }
+        let view = spec.view.as_ref().map(|view| view::checked(view, spec, &columns, &mut problems));
+        let of_spec = learning.is_none().then_some(columns.as_slice());
+        let storage = match &view {
+            Some(_) => Some(view::no_storage()),
+            None => storage(object, of_spec, avro_schema, &mut problems),
         };
         if spec.parameters.iter().flatten().any(|(key, value)| makes_iceberg(key, value)) {
             problems.push(Problem::invalid(
@@ -247,8 +243,9 @@ impl DesiredTable {
             partition_keys,
             location: match &partitions {
                 Some(PartitionPolicy::Published(published)) => publication::head(&published.root),
-                _ => spec.location.clone(),
+                _ => location,
             },
+            view,
             storage,
             parameters: spec.parameters.clone().unwrap_or_default(),
             layout,
@@ -359,6 +356,34 @@ impl DesiredTable {
         match &self.partitions {
             Some(PartitionPolicy::Published(published)) => &published.root,
             _ => &self.location,
+        }
+    }
+}
+
+/// How files are read; columns that are learnt from elsewhere, and the schema that readers of Avro look for, come later.
+fn storage(
+    object: &DataTable,
+    columns: Option<&[Column]>,
+    avro_schema: Option<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<StorageClasses> {
+    let spec = &object.spec;
+    match (&spec.format, &spec.storage) {
+        (Some(format), _) => {
+            let mut storage = StorageClasses::of_format(*format, spec.serde_parameters.as_ref());
+            if *format == api::Format::Avro {
+                if let Some(schema) = avro_schema {
+                    let literal = avro::SCHEMA_LITERAL.to_owned();
+                    storage.serde.parameters.entry(literal).or_insert(schema);
+                }
+                avro::fill(&mut storage, spec, &super::table_name(object), columns, problems);
+            }
+            Some(storage)
+        }
+        (None, Some(storage)) => Some(StorageClasses::explicit(storage)),
+        (None, None) => {
+            problems.push(Problem::invalid("spec.format", "must be set, or `spec.storage`"));
+            None
         }
     }
 }

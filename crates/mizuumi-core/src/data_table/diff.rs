@@ -9,6 +9,7 @@ use super::definition::{
 };
 use super::desired::DesiredTable;
 use super::layout;
+use super::view::ViewText;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,10 @@ pub fn changes(have: &TableDefinition, to: &TableDefinition) -> Vec<Change> {
     field("outputFormat", have.output_format.as_deref(), to.output_format.as_deref());
     let library = |d: &TableDefinition| d.serde.as_ref().and_then(|s| s.library.clone());
     field("serde", library(have).as_deref(), library(to).as_deref());
+    for (path, say) in [("view.sql", ViewText::sql as fn(&ViewText) -> String), ("view", ViewText::rest)] {
+        let [from, to] = [have, to].map(|definition| definition.view.as_ref().map(say));
+        field(path, from.as_deref(), to.as_deref());
+    }
     for ((path, from), (_, to)) in layout::shown(have).zip(layout::shown(to)) {
         field(path, from.as_deref(), to.as_deref());
     }

@@ -63,7 +63,9 @@ pub fn held(desired: &DesiredTable, have: &TableDefinition) -> Option<Held> {
         let [from, to] = [from, to].map(|text| Some(sha256(text.as_bytes())));
         changes.push(Evolution { path: avro::SCHEMA_LITERAL.to_owned(), from, to, class, why });
     }
-    changes.retain(|change| change.class > desired.evolution);
+    // A view has no files that would have to be read as another type: only what goes is missed.
+    changes
+        .retain(|change| change.class > desired.evolution && (desired.view.is_none() || change.to.is_none()));
     if changes.is_empty() {
         return None;
     }

@@ -6,6 +6,7 @@ use mizuumi_api::data_table::{Engine, Layer};
 use super::avro;
 use super::definition::{Column, LAYER_PARAMETER, TableDefinition};
 use super::storage::TEXT_INPUT;
+use super::view::ViewText;
 use crate::hive_type;
 
 /// Something that engines do not read alike.
@@ -32,6 +33,7 @@ pub fn findings(table: &TableDefinition, engines: &[Engine]) -> Vec<Finding> {
     let all = [
         avro_url(table),
         managed(table),
+        view(table),
         projection(table),
         openx(table),
         header(table),
@@ -71,6 +73,9 @@ fn avro_url(table: &TableDefinition) -> Option<Finding> {
 
 /// Without the two, Hive takes the data for its own and drops it with the table; Athena refuses a table without a type.
 fn managed(table: &TableDefinition) -> Option<Finding> {
+    if table.is_view() {
+        return None;
+    }
     let is_external = parameter(table, "EXTERNAL").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     if is_external && table.table_type.as_deref() == Some("EXTERNAL_TABLE") {
         return None;
@@ -81,6 +86,25 @@ fn managed(table: &TableDefinition) -> Option<Finding> {
         "the table type is not EXTERNAL_TABLE or the parameter EXTERNAL is not TRUE: Hive deletes the data when the \
          table is dropped, and Athena may not read the table",
     ))
+}
+
+/// Each keeps its views in a form of its own, and reads no other's (Athena user guide, "Work with views").
+fn view(table: &TableDefinition) -> Option<Finding> {
+    table.is_view().then_some(())?;
+    Some(if table.view.as_ref().is_some_and(ViewText::is_of_athena) {
+        finding(
+            Reason::ViewUnread,
+            &[Engine::Hive, Engine::Spark],
+            "Hive and Spark do not read views of Athena; write the data into a table for them, or leave them out of \
+             `spec.engines`",
+        )
+    } else {
+        finding(
+            Reason::ViewUnread,
+            &[Engine::Athena],
+            "Athena does not read views of Hive and Spark; write the query in Athena's SQL (`spec.view`)",
+        )
+    })
 }
 
 /// Athena user guide, "Partition projection": only Athena knows it.
@@ -222,7 +246,16 @@ mod tests {
             input_format: Some(TEXT_INPUT.to_owned()),
             ..table(&[("mizuumi.layer", layer)], "", &["int"])
         };
-        let cases: [(TableDefinition, &[Reason]); 15] = [
+        let view = |original: &str| TableDefinition {
+            table_type: Some("VIRTUAL_VIEW".to_owned()),
+            view: Some(ViewText { original: original.to_owned(), expanded: None }),
+            ..TableDefinition::default()
+        };
+        let hive_view = view("select 1");
+        assert_eq!(findings(&hive_view, &ALL)[0].engines, [Engine::Athena]);
+        let cases: [(TableDefinition, &[Reason]); 17] = [
+            (view("/* Presto View: e30= */"), &[Reason::ViewUnread]),
+            (hive_view, &[Reason::ViewUnread]),
             (table(&[], JSON, &["int", "array<binary>"]), &[Reason::TypesIgnored]),
             (table(&[], JSON, &["int", "string"]), &[]),
             (text("Warehouse"), &[Reason::ParquetDue]),

@@ -16,7 +16,7 @@ use super::definition::{
 };
 use super::desired::{DesiredTable, Mode, PartitionPolicy};
 use super::world::TableWorld;
-use super::{cascade, clock, diff, indexes, layout, publishing};
+use super::{cascade, clock, diff, indexes, layout, publishing, view};
 use crate::hive_type;
 use crate::s3_uri;
 
@@ -160,9 +160,21 @@ fn lay_over(to: &mut TableDefinition, desired: &DesiredTable) {
     if let Some(team) = &desired.team {
         to.owner = Some(team.clone());
     }
-    to.table_type = Some("EXTERNAL_TABLE".to_owned());
     to.columns = columns(&desired.columns, &to.columns);
     to.partition_keys = columns(&desired.partition_keys, &to.partition_keys);
+    to.parameters.extend(parameters(desired));
+    match &desired.view {
+        Some(view) => {
+            to.table_type = Some(view::TABLE_TYPE.to_owned());
+            to.view = Some(to.view.take().filter(|have| have.is_same(view)).unwrap_or_else(|| view.clone()));
+        }
+        None => lay_files_over(to, desired),
+    }
+    desired.layout.lay_over(to);
+}
+
+fn lay_files_over(to: &mut TableDefinition, desired: &DesiredTable) {
+    to.table_type = Some("EXTERNAL_TABLE".to_owned());
     if !to.location.as_deref().is_some_and(|location| s3_uri::same(location, &desired.location)) {
         to.location = Some(desired.location.clone());
     }
@@ -174,13 +186,14 @@ fn lay_over(to: &mut TableDefinition, desired: &DesiredTable) {
     serde.library.clone_from(&want.library);
     serde.parameters.extend(want.parameters.clone());
     to.serde = Some(serde);
-    to.parameters.extend(parameters(desired));
-    desired.layout.lay_over(to);
 }
 
 /// Parameters that the spec says, and those that every reader needs: Hive drops the data of a table without EXTERNAL.
 fn parameters(desired: &DesiredTable) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::from([("EXTERNAL".to_owned(), "TRUE".to_owned())]);
+    let mut all = match &desired.view {
+        Some(_) => view::parameters(),
+        None => BTreeMap::from([("EXTERNAL".to_owned(), "TRUE".to_owned())]),
+    };
     if let Some(classification) = desired.storage.classification {
         all.insert("classification".to_owned(), classification.to_owned());
     }

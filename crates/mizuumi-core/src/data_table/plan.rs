@@ -91,9 +91,10 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         return refusal;
     }
     if desired.mode == Mode::ObserveOnly {
-        return observed_only(desired, have, world, trouble, now);
+        return of_another_form(desired, have)
+            .unwrap_or_else(|| observed_only(desired, have, world, trouble, now));
     }
-    if let Some(refusal) = refusal(desired, have) {
+    if let Some(refusal) = refusal(desired, have).or_else(|| of_another_form(desired, have)) {
         return refusal;
     }
     if let Some(why) = publishing::is_in_the_way(desired, &have.definition) {
@@ -250,6 +251,23 @@ fn unsupported(desired: &DesiredTable, have: &ObservedTable) -> Option<Plan<Tabl
     Some(Plan::blocked(
         Reason::UnsupportedTable,
         format!("Glue table '{external}' is {what}, which a DataTable does not write; nothing was changed"),
+    ))
+}
+
+/// Whether one is a view and the other is none: who reads it would find something else in its place.
+fn of_another_form(desired: &DesiredTable, have: &ObservedTable) -> Option<Plan<TableStep>> {
+    let is_view = have.definition.is_view();
+    if is_view == desired.view.is_some() {
+        return None;
+    }
+    let (there, wanted) = if is_view { ("a view", "a table") } else { ("a table", "a view") };
+    Some(Plan::blocked(
+        Reason::ReplacementRequired,
+        format!(
+            "Glue table '{}' is {there}, and the spec says {wanted}; neither becomes the other in place. Make a resource of \
+             another name, or delete this one first with `spec.deletionPolicy: Delete`; nothing was changed",
+            desired.owner.external
+        ),
     ))
 }
 

@@ -296,7 +296,8 @@ impl TableStep {
                         format!("  + {path}.{}: {type_:?}", c.name)
                     })
                 });
-                std::iter::once(self.to_string()).chain(lines).collect()
+                let sql = definition.view.as_ref().map(|view| format!("  + view.sql: {:?}", view.sql()));
+                std::iter::once(self.to_string()).chain(sql).chain(lines).collect()
             }
             other => vec![other.to_string()],
         }
@@ -320,6 +321,9 @@ impl fmt::Display for TableStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateDatabase { name, .. } => write!(f, "create database '{name}'"),
+            Self::CreateTable(definition) if definition.is_view() => {
+                write!(f, "create view: {}", count(definition.columns.len(), "column"))
+            }
             Self::CreateTable(definition) => write!(
                 f,
                 "create table: {}, {}, at {}",

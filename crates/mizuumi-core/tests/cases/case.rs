@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use mizuumi_api::data_table::DataTable;
 use mizuumi_api::{DataTableStatus, Installation};
@@ -11,6 +13,7 @@ use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::simulate::simulate;
+use mizuumi_core::data_table::view::ViewText;
 use mizuumi_core::data_table::world::{Directory, ObservedIndex, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, TableAround, TableGoal, TableWorld, Tables,
@@ -100,6 +103,8 @@ struct Edits {
     columns: Option<BTreeMap<String, String>>,
     partition_keys: Option<BTreeMap<String, String>>,
     table_type: Option<String>,
+    /// What a view says, in JSON.
+    view: Option<String>,
     /// Null takes one away.
     #[serde(default)]
     parameters: BTreeMap<String, Option<String>>,
@@ -245,6 +250,7 @@ impl Table {
         definition.description = then.description.clone().or(definition.description);
         definition.location = then.location.clone().or(definition.location);
         definition.table_type = then.table_type.clone().or(definition.table_type);
+        definition.view = then.view.as_deref().map(view).or(definition.view);
         definition.columns = then.columns.as_ref().map_or(definition.columns, columns);
         definition.partition_keys = then.partition_keys.as_ref().map_or(definition.partition_keys, columns);
         for (key, value) in &then.parameters {
@@ -280,6 +286,11 @@ impl DirectoryText {
             newest: self.newest,
         }
     }
+}
+
+fn view(json: &str) -> ViewText {
+    let original = format!("/* Presto View: {} */", BASE64_STANDARD.encode(json));
+    ViewText { original, expanded: Some("/* Presto View */".to_owned()) }
 }
 
 fn marked(mark: Option<&str>) -> Option<String> {

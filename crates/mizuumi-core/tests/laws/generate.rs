@@ -189,7 +189,15 @@ fn spec() -> impl Strategy<Value = Map<String, Value>> {
                 let index = indexed.then(|| json!([{ "name": "by_time", "keys": ["year"] }]));
                 spec.extend(index.map(|index| ("partitionIndexes".to_owned(), index)));
             }
-            spec.extend(freshness.map(|freshness| ("freshness".to_owned(), freshness)));
+            let is_view = location.ends_with("/b") && mode == "Nobody";
+            if is_view {
+                let is_kept = |key: &String| ["description", "owner", "layer", "parameters", "retention"].contains(&key.as_str());
+                spec.retain(|key, _| key == "database" || is_kept(key));
+                spec.insert("schema".to_owned(), json!({ "from": "Declared", "columns": columns, "evolution": "Breaking" }));
+                spec.insert("view".to_owned(), json!({ "sql": format!("SELECT * FROM {}", if learns { "a" } else { "b" }) }));
+            } else {
+                spec.extend(freshness.map(|freshness| ("freshness".to_owned(), freshness)));
+            }
             spec
         })
 }

@@ -49,7 +49,7 @@ pub(super) fn of(
         PartitionMode::Published => {
             let keeps_superseded = keeps_superseded(partitions, problems);
             Some(PartitionPolicy::Published(Published {
-                root: spec.location.clone(),
+                root: spec.location.clone().unwrap_or_default(),
                 keeps_superseded,
                 asked: None,
             }))
@@ -120,7 +120,8 @@ fn declared(
             location.clone()
         } else {
             let names = keys.iter().map(|key| key.name.as_str());
-            format!("{}{}", s3_uri::canonical(&spec.location), hive_path::of(names, &partition.values))
+            let root = s3_uri::canonical(spec.location.as_deref().unwrap_or_default());
+            format!("{root}{}", hive_path::of(names, &partition.values))
         };
         if declared.insert(partition.values.clone(), location).is_some() {
             problems.push(Problem::invalid(format!("{path}.values"), "the same values are there twice"));
