@@ -38,6 +38,7 @@ pub fn findings(table: &TableDefinition, engines: &[Engine]) -> Vec<Finding> {
         openx(table),
         header(table),
         open_csv(table),
+        open_csv_in_athena(table),
         avro_small(table),
         json_binary(table),
         text(table),
@@ -159,6 +160,27 @@ fn open_csv(table: &TableDefinition) -> Option<Finding> {
     ))
 }
 
+/// Athena user guide, "Open CSV SerDe for processing CSV": these it converts from text as one expects, dates and times only from
+/// numbers since 1970, and nothing is said of others.
+fn open_csv_in_athena(table: &TableDefinition) -> Option<Finding> {
+    has_serde(table, OPEN_CSV).then_some(())?;
+    let converted = ["string", "boolean", "int", "bigint", "double"];
+    let is_odd = |type_: &str| !converted.iter().any(|converted| hive_type::same(type_, converted));
+    let mut odd = table.columns.iter().filter(|column| column.type_.as_deref().is_some_and(is_odd));
+    let first = odd.next()?;
+    Some(finding(
+        Reason::TypesIgnored,
+        &[Engine::Athena],
+        format!(
+            "with OpenCSVSerde Athena reads a date only as days and a timestamp only as milliseconds since 1970, and is not \
+             known to read other types than those, string, boolean, int, bigint and double: '{}' and {} more; declare them \
+             as string, or use `format: csv`",
+            first.name,
+            odd.count()
+        ),
+    ))
+}
+
 /// Avro has one type of 32 bits: Hive takes a column's type from the Avro schema and not from the table, and Trino fails where
 /// the two are not the same (`make judge`).
 fn avro_small(table: &TableDefinition) -> Option<Finding> {
@@ -253,7 +275,7 @@ mod tests {
         };
         let hive_view = view("select 1");
         assert_eq!(findings(&hive_view, &ALL)[0].engines, [Engine::Athena]);
-        let cases: [(TableDefinition, &[Reason]); 17] = [
+        let cases: [(TableDefinition, &[Reason]); 18] = [
             (view("/* Presto View: e30= */"), &[Reason::ViewUnread]),
             (hive_view, &[Reason::ViewUnread]),
             (table(&[], JSON, &["int", "array<binary>"]), &[Reason::TypesIgnored]),
@@ -268,7 +290,8 @@ mod tests {
             (table(&[("skip.header.line.count", "1")], parquet, &[]), &[Reason::HeaderRead]),
             (table(&[("skip.header.line.count", "0")], parquet, &[]), &[]),
             (table(&[], OPENX_JSON, &["int"]), &[Reason::SerdeMissing]),
-            (table(&[], OPEN_CSV, &["STRING", "int", "date"]), &[Reason::TypesIgnored]),
+            (table(&[], OPEN_CSV, &["STRING", "int", "double"]), &[Reason::TypesIgnored]),
+            (table(&[], OPEN_CSV, &["STRING", "int", "date"]), &[Reason::TypesIgnored, Reason::TypesIgnored]),
             (table(&[], avro::SERDE, &["int", "smallint"]), &[Reason::TypesIgnored]),
             (table(&[], avro::SERDE, &["int", "bigint"]), &[]),
         ];
