@@ -10,6 +10,7 @@ use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{Clients, Metrics, TablePort};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::desired::Report;
+use mizuumi_core::data_table::lint::{self, Finding};
 use mizuumi_core::data_table::{Mode, TableAround, TableStep, Tables};
 use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Problem, Reading, Verdict};
 
@@ -20,7 +21,7 @@ use crate::manifests;
 enum Planned {
     Invalid(Vec<Problem>),
     NotObserved(Failure),
-    Plan(Plan<TableStep>, Mode),
+    Plan(Plan<TableStep>, Mode, Vec<Finding>),
 }
 
 /// How many of each.
@@ -31,6 +32,7 @@ struct Counts {
     blocked: usize,
     waiting: usize,
     errors: usize,
+    warnings: usize,
 }
 
 /// Reads the manifests, looks at AWS, and prints what would change.
@@ -83,7 +85,11 @@ async fn plan(
         now: mizuumi_controller::now(),
     };
     match port.observe(&Tables::key(table), &Tables::look(&goal), ask).await {
-        Ok(world) => Planned::Plan(Tables::plan(&goal, &world, mizuumi_controller::now()), mode),
+        Ok(world) => {
+            let plan = Tables::plan(&goal, &world, mizuumi_controller::now());
+            let findings = lint::of_plan(&goal, &world, &plan);
+            Planned::Plan(plan, mode, findings)
+        }
         Err(failure) => Planned::NotObserved(failure),
     }
 }
@@ -123,18 +129,28 @@ fn print(out: &mut impl Write, table: &DataTable, planned: &Planned, counts: &mu
             counts.errors += 1;
             writeln!(out, "  # {key} could not be looked at ({resource})\n  ! {failure}\n")
         }
-        Planned::Plan(plan, mode) => print_plan(out, &resource, &key.to_string(), plan, *mode, counts),
+        Planned::Plan(plan, mode, findings) => {
+            let about = About { resource: &resource, key: &key.to_string(), mode: *mode, findings };
+            print_plan(out, &about, plan, counts)
+        }
     }
+}
+
+/// What a plan is about.
+struct About<'a> {
+    resource: &'a str,
+    key: &'a str,
+    mode: Mode,
+    findings: &'a [Finding],
 }
 
 fn print_plan(
     out: &mut impl Write,
-    resource: &str,
-    key: &str,
+    about: &About<'_>,
     plan: &Plan<TableStep>,
-    mode: Mode,
     counts: &mut Counts,
 ) -> io::Result<()> {
+    let &About { resource, key, mode, findings } = about;
     if let Verdict::Blocked(reason, message) = &plan.verdict {
         counts.blocked += 1;
         writeln!(
@@ -173,11 +189,16 @@ fn print_plan(
             writeln!(out, "    {line}")?;
         }
     }
+    // Of what stays as it is nobody has to hear each time.
+    for finding in findings {
+        counts.warnings += 1;
+        writeln!(out, "  * {}: {}", finding.reason, finding.message)?;
+    }
     writeln!(out)
 }
 
 fn summary(out: &mut impl Write, found: &manifests::Manifests, counts: &Counts) -> io::Result<()> {
-    let Counts { create, change, blocked, waiting, errors } = counts;
+    let Counts { create, change, blocked, waiting, errors, warnings } = counts;
     if found.tables.is_empty() && found.problems.is_empty() {
         return writeln!(out, "No DataTable among the manifests ({} of other kinds).", found.others);
     }
@@ -190,6 +211,9 @@ fn summary(out: &mut impl Write, found: &manifests::Manifests, counts: &Counts) 
     }
     if *waiting > 0 {
         write!(out, "; {waiting} waiting")?;
+    }
+    if *warnings > 0 {
+        write!(out, "; {warnings} warning{}", if *warnings == 1 { "" } else { "s" })?;
     }
     writeln!(out, ".")
 }

@@ -59,6 +59,24 @@ async fn after_the_controller_there_are_no_changes_until_the_manifest_changes() 
 }
 
 #[tokio::test]
+async fn what_engines_read_differently_is_told_of_a_table_that_changes() {
+    let team = Team::new("plan-warns").await;
+    let spec = json!({ "format": "csv", "serdeParameters": { "skip.header.line.count": "1" } });
+    let planned = team.plan(&[team.manifest("orders", spec.clone())], &[]).await;
+    assert_eq!(planned.code, 0, "a warning is no error: {planned:?}");
+    for line in [
+        "  * HeaderRead: Spark passes over 'skip.header.line.count'",
+        "Plan: 1 to create, 0 to change; 1 warning.",
+    ] {
+        assert!(planned.out.contains(line), "no {line:?} in\n{}", planned.out);
+    }
+    let mut spec = spec;
+    spec["engines"] = json!(["Athena"]);
+    let planned = team.plan(&[team.manifest("orders", spec)], &[]).await;
+    assert!(planned.out.ends_with("Plan: 1 to create, 0 to change.\n"), "{}", planned.out);
+}
+
+#[tokio::test]
 async fn what_blocks_the_controller_fails_the_plan() {
     let team = Team::new("plan-blocked").await;
     team.aws.create_table("orders", &[]).await;

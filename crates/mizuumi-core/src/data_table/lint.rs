@@ -3,11 +3,14 @@
 use mizuumi_api::Reason;
 use mizuumi_api::data_table::{Engine, Layer};
 
-use super::avro;
 use super::definition::{Column, LAYER_PARAMETER, TableDefinition};
+use super::step::TableStep;
 use super::storage::TEXT_INPUT;
 use super::view::ViewText;
+use super::world::TableWorld;
+use super::{TableGoal, avro};
 use crate::hive_type;
+use crate::plan::{Goal, Plan};
 
 /// Something that engines do not read alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,15 @@ pub fn findings(table: &TableDefinition, engines: &[Engine]) -> Vec<Finding> {
         .flatten()
         .filter(|finding| finding.engines.iter().any(|engine| engines.contains(engine)))
         .collect()
+}
+
+/// The findings about a table as a plan leaves it.
+#[must_use]
+pub fn of_plan(goal: &TableGoal, world: &TableWorld, plan: &Plan<TableStep>) -> Vec<Finding> {
+    let Goal::Present(desired) = goal else { return Vec::new() };
+    let there = world.table.as_ref().map(|table| &table.definition);
+    let left = plan.steps.iter().find_map(TableStep::definition).or(there);
+    left.map_or_else(Vec::new, |table| findings(table, &desired.engines))
 }
 
 fn finding(reason: Reason, engines: &'static [Engine], message: impl Into<String>) -> Finding {
