@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use mizuumi_api::{DataTable, IngestRun, Installation};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
+use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::files::FilesHealth;
-use mizuumi_core::data_table::world::{SeenFiles, SeenSchema};
+use mizuumi_core::data_table::world::{FilesLook, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{TableAround, TableStep, TableWorld, Tables};
 use mizuumi_core::{Kind, Verdict};
 use serde_json::Value;
@@ -33,10 +34,18 @@ fn data() -> SeenFiles {
     SeenFiles {
         location: Some("s3://lake/data/".to_owned()),
         health: FilesHealth::of(vec![1]),
-        newest: None,
+        newest: Some(Timestamp::UNIX_EPOCH),
         schema: Some(SeenSchema::Read { file: "s3://lake/data/part-0".to_owned(), columns, avro: None }),
         read: Vec::new(),
     }
+}
+
+/// The configuration beside an example, or else that of the quickstart.
+fn installation(example: &Path) -> Installation {
+    let beside = example.with_file_name("mizuumi.yaml");
+    let path = if beside.is_file() { beside } else { examples().join("quickstart/mizuumi.yaml") };
+    let text = std::fs::read_to_string(path).expect("configuration");
+    Installation::from_yaml(&text).expect("the example configuration holds")
 }
 
 /// What the ConfigMap beside a table says.
@@ -48,9 +57,6 @@ fn avsc(table: &DataTable, texts: &[Value]) -> Option<SeenAvsc> {
 
 #[test]
 fn every_example_holds_and_plans_to_create_its_table() {
-    let configuration =
-        std::fs::read_to_string(examples().join("quickstart/mizuumi.yaml")).expect("configuration");
-    let installation = Installation::from_yaml(&configuration).expect("the example configuration holds");
     let mut files = Vec::new();
     manifests(&examples(), &mut files);
     assert!(files.len() >= 11, "only {files:?} were found");
@@ -70,14 +76,22 @@ fn every_example_holds_and_plans_to_create_its_table() {
         let table: DataTable =
             serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         table.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let installation = installation(&file);
         let mut goal =
             Tables::goal(&table, &installation).unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
+        // Where a crawler says the columns, it is made first.
+        let crawler = Tables::look(&goal).crawler.map(|_| SeenCrawler::default());
         Tables::heed(&mut goal, &table, TableAround { avsc: avsc(&table, &texts), ..TableAround::default() });
         // Where the data says the columns, there is data.
-        let files = Tables::look(&goal).files.filter(|files| files.columns.is_some()).map(|_| data());
-        let world = TableWorld { database_exists: true, files, ..TableWorld::default() };
+        let files = Tables::look(&goal).files.filter(FilesLook::is_of_columns).map(|_| data());
+        let is_crawled = crawler.is_some();
+        let world = TableWorld { database_exists: true, files, crawler, ..TableWorld::default() };
         let plan = Tables::plan(&goal, &world, Timestamp::UNIX_EPOCH);
         assert!(matches!(plan.verdict, Verdict::Converging(..)), "{}: {plan:?}", file.display());
-        assert!(matches!(plan.steps.as_slice(), [TableStep::CreateTable(_)]), "{}: {plan:?}", file.display());
+        match plan.steps.as_slice() {
+            [TableStep::CreateTable(_)] if !is_crawled => {}
+            [TableStep::CreateCrawler(_)] if is_crawled => {}
+            steps => panic!("{}: {steps:?}", file.display()),
+        }
     }
 }

@@ -350,3 +350,29 @@ async fn an_installation_without_crawlers_lets_no_table_have_one() {
     assert!(told.message.contains("has no `crawlers`"), "{}", told.message);
     team.delete_wholly("orders").await;
 }
+
+#[tokio::test]
+async fn the_example_of_a_crawler_does_what_it_says() {
+    let mut team = team("crawler-example").await;
+    team.aws.create_database("nyc").await;
+    team.aws.database = "nyc".to_owned();
+    let read = |file: &str| std::fs::read_to_string(format!("../examples/crawler/{file}")).expect(file);
+    let config = Installation::from_yaml(&read("mizuumi.yaml")).expect("the configuration");
+    let _controller = Controller::with(&team, |installation| {
+        installation.crawlers = config.crawlers;
+        installation.profiles = config.profiles;
+    })
+    .await;
+    let text = read("10-clicks.yaml").replace("s3://lake/", &format!("s3://{}/", team.aws.bucket));
+    let mut manifest: Value = serde_saphyr::from_str(&text).expect("YAML");
+    manifest["metadata"]["namespace"] = json!(team.namespace);
+    let location = format!("s3://{}/nyc/clicks/", team.aws.bucket);
+    let (columns, keys) = (json!([["at", "string"]]), json!([["day", "string"]]));
+    team.admin
+        .finding(json!({ "location": location, "columns": columns, "partitionKeys": keys, "classification": "json" }))
+        .await;
+    team.aws.put("nyc/clicks/day=2026-11-01/part-0.json", "{}").await;
+    team.try_create(&manifest).await.expect("the example is accepted");
+    team.ready("clicks").await;
+    assert_eq!(team.aws.columns("clicks").await, ["at string"]);
+}
