@@ -242,8 +242,11 @@ fn differences(object: &DataTable, table: &Table) -> Vec<String> {
     if !same_place(storage.and_then(|storage| storage.location()).unwrap_or_default(), &wanted) {
         differs.push("location".to_owned());
     }
-    let wanted =
-        spec.schema.columns.iter().flatten().map(|column| (column.name.as_str(), column.type_.as_str()));
+    let wanted = spec
+        .schema
+        .iter()
+        .flat_map(|schema| schema.columns.iter().flatten())
+        .map(|column| (column.name.as_str(), column.type_.as_str()));
     let there = storage.map(StorageDescriptor::columns).unwrap_or_default();
     if !wanted.eq(there.iter().map(|column| (column.name(), column.r#type().unwrap_or_default()))) {
         differs.push("columns".to_owned());

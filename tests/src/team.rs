@@ -92,6 +92,7 @@ impl Team {
             allow: Allow {
                 databases: vec![format!("{}*", self.aws.database)],
                 s3_prefixes: vec![format!("s3://{}/", self.aws.bucket)],
+                links: Vec::new(),
             },
             profiles: std::collections::BTreeMap::new(),
             intervals: Intervals {

@@ -4,6 +4,7 @@ pub mod avsc;
 pub mod crawler;
 pub mod freshness;
 pub mod layout;
+pub mod link;
 pub mod partition_index;
 pub mod projection;
 pub mod status;
@@ -22,6 +23,7 @@ pub use freshness::{
     PartitionValueSource, TimeFormat, ToldTime,
 };
 pub use layout::{Bucketing, SchemaReference, Skewed, SortColumn, SortOrder};
+pub use link::{LinkStatus, LinkTo};
 pub use partition_index::{IndexState, PartitionIndex, PartitionIndexStatus};
 pub use projection::{IntervalUnit, ProjectedColumn, Projection, ProjectionRange, ProjectionType};
 pub use status::{
@@ -64,11 +66,15 @@ use crate::duration::ShortDuration;
         .message("`name` may not be added or removed after creation").reason(Reason::FieldValueForbidden).field_path(".name"),
     validation = Rule::new("has(self.profile) == has(oldSelf.profile)")
         .message("`profile` may not be added or removed after creation").reason(Reason::FieldValueForbidden).field_path(".profile"),
-    validation = Rule::new("has(self.location) != has(self.view)")
-        .message("exactly one of `location` and `view` must be set").reason(Reason::FieldValueInvalid).field_path(".location"),
+    validation = Rule::new("[has(self.location), has(self.view), has(self.linkTo)].filter(set, set).size() == 1")
+        .message("exactly one of `location`, `view` and `linkTo` must be set").reason(Reason::FieldValueInvalid).field_path(".location"),
     validation = Rule::new("has(self.location) || !(has(self.format) || has(self.storage) || has(self.serdeParameters) || has(self.partitionKeys) || has(self.partitions) || has(self.partitionIndexes) || has(self.bucketing) || has(self.skewed) || has(self.additionalLocations) || has(self.compressed) || has(self.schemaReference))")
         .message("what is about files and partitions, such as `format` and `partitionKeys`, goes with `location`").reason(Reason::FieldValueForbidden).field_path(".location"),
-    validation = Rule::new("!has(self.view) || self.schema.from == 'Declared'")
+    validation = Rule::new("has(self.linkTo) != has(self.schema)")
+        .message("`schema` must be set, except with `linkTo`").reason(Reason::FieldValueInvalid).field_path(".schema"),
+    validation = Rule::new("!has(self.linkTo) || !(has(self.description) || has(self.owner) || has(self.layer) || has(self.producer) || has(self.keepVersions) || has(self.retention) || has(self.parameters) || has(self.engines) || has(self.freshness))")
+        .message("a link holds nothing of its own: texts, `parameters`, `retention`, `keepVersions`, `engines` and `freshness` do not go with `linkTo`").reason(Reason::FieldValueForbidden).field_path(".linkTo"),
+    validation = Rule::new("!has(self.view) || !has(self.schema) || self.schema.from == 'Declared'")
         .message("the columns of a view are declared: `schema.from` must be 'Declared'").reason(Reason::FieldValueInvalid).field_path(".schema.from"),
     validation = Rule::new("has(self.location) || !has(self.freshness) || self.freshness.sources.all(s, s.type in ['Reported', 'GlueParameter'])")
         .message("of a view freshness is told by sources of type 'Reported' or 'GlueParameter'").reason(Reason::FieldValueInvalid).field_path(".freshness"),
@@ -76,9 +82,9 @@ use crate::duration::ShortDuration;
         .message("exactly one of `format` and `storage` must be set").reason(Reason::FieldValueInvalid).field_path(".format"),
     validation = Rule::new("!has(self.serdeParameters) || has(self.format)")
         .message("`serdeParameters` goes with `format`; with `storage` use `storage.serde.parameters`").reason(Reason::FieldValueInvalid).field_path(".serdeParameters"),
-    validation = Rule::new("self.schema.from != 'Files' || (has(self.format) && self.format in ['parquet', 'orc', 'avro'])")
+    validation = Rule::new("!has(self.schema) || self.schema.from != 'Files' || (has(self.format) && self.format in ['parquet', 'orc', 'avro'])")
         .message("`format` must be 'parquet', 'orc' or 'avro' when `schema.from` is 'Files'; other files do not say their columns").reason(Reason::FieldValueInvalid).field_path(".format"),
-    validation = Rule::new("self.schema.from != 'Files' || !has(self.partitions) || self.partitions.mode != 'Projected'")
+    validation = Rule::new("!has(self.schema) || self.schema.from != 'Files' || !has(self.partitions) || self.partitions.mode != 'Projected'")
         .message("with `mode` 'Projected' no partition is registered whose files say the columns; `schema.from` must not be 'Files'").reason(Reason::FieldValueForbidden).field_path(".schema.from"),
     validation = Rule::new("!has(self.partitions) || self.partitions.mode == 'Published' || (has(self.partitionKeys) && self.partitionKeys.size() > 0)")
         .message("`partitions` needs `partitionKeys`, unless `mode` is 'Published'").reason(Reason::FieldValueRequired).field_path(".partitionKeys"),
@@ -133,7 +139,8 @@ pub struct DataTableSpec {
     #[schemars(range(min = 1, max = 10_000))]
     pub keep_versions: Option<i32>,
     /// Where the columns come from.
-    pub schema: TableSchema,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<TableSchema>,
     /// Keys that the data is partitioned by, in the order of the directories. Their change would need a new table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
@@ -150,6 +157,10 @@ pub struct DataTableSpec {
     /// never become each other in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<View>,
+    /// The table that this is another name of, in another database, account or region: a resource link of Lake Formation. The
+    /// installation must allow it. A link carries no mark: `status.link` remembers that it was made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_to: Option<LinkTo>,
     /// File format; expands to input format, output format and serde that Athena, Hive and Spark all read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -228,6 +239,14 @@ pub struct DataTableSpec {
     /// Stop writing to AWS for a while. Freshness goes on being told; deletion goes on working.
     #[serde(default)]
     pub suspend: bool,
+}
+
+impl DataTableSpec {
+    /// Where the columns come from; a link has none of its own.
+    #[must_use]
+    pub fn columns_from(&self) -> Option<SchemaSource> {
+        self.schema.as_ref().map(|schema| schema.from)
+    }
 }
 
 /// What happens while the database does not exist.

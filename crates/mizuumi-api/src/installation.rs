@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data_table::LinkTo;
 use crate::duration::ShortDuration;
 
 /// The configuration of one installation, `mizuumi.yaml`.
@@ -80,6 +81,23 @@ pub struct Allow {
     pub databases: Vec<String>,
     /// Where data may lie: `s3://bucket/` or `s3://bucket/prefix/`, each ending in `/`.
     pub s3_prefixes: Vec<String>,
+    /// What links may stand for. Without any, no resource may be a link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkTargets>,
+}
+
+/// Tables that links may stand for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LinkTargets {
+    /// Account of the catalog; without it, that of the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog_id: Option<String>,
+    /// Glue database by name; a final `*` stands for any ending.
+    pub database: String,
+    /// Region; without it, the installation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// A role that works on AWS for the resources that name it.
@@ -291,11 +309,23 @@ impl Installation {
                 "allow.databases: must list at least one database, such as 'sales' or 'sales_*'".to_owned(),
             );
         }
-        for (index, database) in self.allow.databases.iter().enumerate() {
+        let databases = self.allow.databases.iter().enumerate();
+        let databases = databases.map(|(index, database)| (format!("allow.databases[{index}]"), database));
+        let links = self.allow.links.iter().enumerate();
+        let links = links.map(|(index, link)| (format!("allow.links[{index}].database"), &link.database));
+        for (path, database) in databases.chain(links) {
             let stem = database.strip_suffix('*').unwrap_or(database);
             if database.is_empty() || stem.contains('*') || stem.chars().any(char::is_uppercase) {
                 problems.push(format!(
-                    "allow.databases[{index}]: must be a lower-case name with '*' only as its last character; it is '{database}'"
+                    "{path}: must be a lower-case name with '*' only as its last character; it is '{database}'"
+                ));
+            }
+        }
+        for (index, link) in self.allow.links.iter().enumerate() {
+            let is_account = |text: &String| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+            if let Some(account) = link.catalog_id.as_ref().filter(|account| !is_account(account)) {
+                problems.push(format!(
+                    "allow.links[{index}].catalogId: must be the 12 digits of an account, in quotes; it is '{account}'"
                 ));
             }
         }
@@ -396,9 +426,17 @@ impl Installation {
     /// Whether resources may have tables in a database.
     #[must_use]
     pub fn allows_database(&self, database: &str) -> bool {
-        self.allow.databases.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(stem) => database.starts_with(stem),
-            None => database == pattern,
+        self.allow.databases.iter().any(|pattern| is_of(pattern, database))
+    }
+
+    /// Whether a link may stand for a table.
+    #[must_use]
+    pub fn allows_link(&self, to: &LinkTo) -> bool {
+        let region = |region: &Option<String>| region.clone().unwrap_or_else(|| self.aws.region.clone());
+        self.allow.links.iter().any(|targets| {
+            targets.catalog_id == to.catalog_id
+                && region(&targets.region) == region(&to.region)
+                && is_of(&targets.database, &to.database)
         })
     }
 
@@ -406,6 +444,14 @@ impl Installation {
     #[must_use]
     pub fn profile(&self, name: &str) -> Option<Profile> {
         self.profiles.get(name).cloned().or_else(|| (name == DEFAULT_PROFILE).then(Profile::default))
+    }
+}
+
+/// Whether a name is one of those that a pattern stands for.
+fn is_of(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(stem) => name.starts_with(stem),
+        None => name == pattern,
     }
 }
 
@@ -483,6 +529,35 @@ crawlers: { database: Crawls, leastEvery: often }
         let text = format!("{SMALLEST}crawlers: {{ database: crawls }}\n");
         let crawlers = Installation::from_yaml(&text).expect("valid").crawlers.expect("crawlers");
         assert_eq!(crawlers.least_every, ShortDuration("1h".to_owned()));
+    }
+
+    #[test]
+    fn links_stand_only_for_what_is_listed() {
+        let text = SMALLEST.replace(
+            "s3Prefixes: ['s3://lake/']",
+            "s3Prefixes: ['s3://lake/'], links: [{ database: 'ref_*' }, { catalogId: '111122223333', database: sales, region: eu-west-1 }]",
+        );
+        let installation = Installation::from_yaml(&text).expect("valid");
+        let allows = |catalog_id: Option<&str>, database: &str, region: Option<&str>| {
+            installation.allows_link(&LinkTo {
+                catalog_id: catalog_id.map(str::to_owned),
+                database: database.to_owned(),
+                table: "t".to_owned(),
+                region: region.map(str::to_owned),
+            })
+        };
+        assert!(allows(None, "ref_codes", None) && allows(None, "ref_codes", Some("us-east-1")));
+        assert!(allows(Some("111122223333"), "sales", Some("eu-west-1")));
+        assert!(!allows(None, "sales", None) && !allows(Some("111122223333"), "sales", None));
+        assert!(
+            !allows(Some("111122223333"), "ref_codes", None) && !allows(None, "ref_codes", Some("eu-west-1"))
+        );
+        let wrong = text.replace("'111122223333'", "abc").replace("'ref_*'", "'*ref'");
+        let InvalidInstallation(problems) = Installation::from_yaml(&wrong).expect_err("invalid");
+        assert!(
+            problems[0].starts_with("allow.links[0].database")
+                && problems[1].starts_with("allow.links[1].catalogId")
+        );
     }
 
     #[test]

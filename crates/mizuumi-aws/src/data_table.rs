@@ -56,6 +56,8 @@ impl TablePort {
                 let from = from_version.as_deref();
                 glue::update_table(clients, errand, database, table, from, to, *archive).await
             }
+            TableStep::CreateLink(to) => glue::create_link(clients, errand, database, table, to).await,
+            TableStep::DeleteLink(link) => glue::delete_link(clients, errand, database, table, link).await,
             TableStep::DeleteTable { owner } => {
                 glue::delete_table(clients, errand, database, table, owner).await
             }
@@ -152,11 +154,15 @@ impl Port<Tables> for TablePort {
         match step {
             TableStep::CreateDatabase { .. }
             | TableStep::CreateTable(_)
+            | TableStep::CreateLink(_)
+            | TableStep::DeleteLink(_)
             | TableStep::UpdateTable { .. }
             | TableStep::DeleteTable { .. } => {
                 self.catalog.outdate(key);
                 // A deletion is rare, and has to be seen as it is.
-                if outcome.is_err() || matches!(step, TableStep::DeleteTable { .. }) {
+                if outcome.is_err()
+                    || matches!(step, TableStep::DeleteTable { .. } | TableStep::DeleteLink(_))
+                {
                     self.catalog.doubt(key);
                 }
             }

@@ -13,6 +13,8 @@ use aws_sdk_glue::types::{
     BatchUpdatePartitionRequestEntry, DatabaseInput, Partition, PartitionError, PartitionValueList, Segment,
 };
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
+use mizuumi_api::data_table::LinkTo;
+use mizuumi_core::data_table::link::ObservedLink;
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
 use mizuumi_core::{Class, Errand, Failure, Lane};
@@ -281,6 +283,46 @@ pub(crate) async fn delete_table(
     let delete = clients.glue.delete_table().database_name(database).name(table);
     let api = api!("glue", "DeleteTable", Write);
     clients.gateway.write_if(api, errand, is_still_ours, || delete.clone().send()).await.map(drop)
+}
+
+/// Makes a link.
+pub(crate) async fn create_link(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    database: &str,
+    name: &str,
+    to: &LinkTo,
+) -> Result<(), Failure> {
+    let create =
+        clients.glue.create_table().database_name(database).table_input(convert::link_input(name, to)?);
+    let api = api!("glue", "CreateTable", Write);
+    let made = clients.gateway.write(api, errand, || create.clone().send()).await?;
+    made.map(drop).ok_or_else(|| Failure {
+        operation: api.name,
+        class: Class::Conflict,
+        message: format!("the database '{database}' is gone"),
+    })
+}
+
+/// Deletes a link if it still is that one, read right before: DeleteTable takes no version.
+pub(crate) async fn delete_link(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    database: &str,
+    name: &str,
+    link: &ObservedLink,
+) -> Result<(), Failure> {
+    let is_still_it = || async {
+        let (moment, get) = (Sent::default(), clients.glue.get_table().database_name(database).name(name));
+        let send = || moment.now(get.clone().send());
+        let answer = clients.gateway.read(api!("glue", "GetTable", Read), errand.lane, send).await?;
+        let found = answer.and_then(|answer| answer.table().map(convert::observed_table));
+        let is_it = found.is_some_and(|found| found.definition.link.as_ref() == Some(link));
+        Ok(is_it.then(|| moment.at()))
+    };
+    let delete = clients.glue.delete_table().database_name(database).name(name);
+    let api = api!("glue", "DeleteTable", Write);
+    clients.gateway.write_if(api, errand, is_still_it, || delete.clone().send()).await.map(drop)
 }
 
 /// Registers partitions that read their data as the table does. One that is there already is left as it is.

@@ -195,7 +195,7 @@ fn table_of(run: &IngestRun) -> Name {
 
 /// The ConfigMap that a table's columns come from.
 fn avsc_of(table: &DataTable) -> Option<&ConfigMapKey> {
-    table.spec.schema.avsc_from.as_ref()?.config_map.as_ref()
+    table.spec.schema.as_ref()?.avsc_from.as_ref()?.config_map.as_ref()
 }
 
 /// A ConfigMap beside a table.

@@ -16,6 +16,7 @@ pub mod files;
 pub mod indexes;
 pub mod layout;
 pub mod learning;
+pub mod link;
 pub mod lint;
 pub mod looks;
 pub mod merge;
@@ -35,7 +36,7 @@ pub mod world;
 use std::fmt;
 
 use jiff::Timestamp;
-use mizuumi_api::data_table::{DataTable, DataTableStatus, DeletionPolicy, ManagementPolicy};
+use mizuumi_api::data_table::{DataTable, DataTableStatus, DeletionPolicy, LinkStatus, ManagementPolicy};
 use mizuumi_api::{Condition, Installation, installation};
 
 pub use definition::{Column, Serde, TableDefinition};
@@ -86,6 +87,10 @@ pub struct TableClaim {
     pub may_write: bool,
     /// The crawler that goes with the table, if it may have one.
     pub crawler: Option<CrawlerRef>,
+    /// The link that was made, as far as is remembered.
+    pub link: Option<LinkStatus>,
+    /// The region that it is in.
+    pub region: String,
 }
 
 /// What other resources have to do with a table.
@@ -161,6 +166,8 @@ impl Kind for Tables {
                 parameters.fresh_until.clone(),
             ],
             may_write,
+            link: object.status.as_ref().and_then(|status| status.link.clone()),
+            region: installation.aws.region.clone(),
         };
         let gone = may_write && object.spec.deletion_policy == DeletionPolicy::Delete;
         Ok(if gone { Goal::Absent(claim) } else { Goal::Released(claim) })

@@ -50,7 +50,7 @@ fn installation(example: &Path) -> Installation {
 
 /// What the ConfigMap beside a table says.
 fn avsc(table: &DataTable, texts: &[Value]) -> Option<SeenAvsc> {
-    let at = table.spec.schema.avsc_from.as_ref()?.config_map.as_ref()?;
+    let at = table.spec.schema.as_ref()?.avsc_from.as_ref()?.config_map.as_ref()?;
     let map = texts.iter().find(|map| map["metadata"]["name"] == at.name.as_str()).expect("the ConfigMap");
     Some(SeenAvsc::Text(map["data"][&at.key].as_str().expect("its key").to_owned()))
 }

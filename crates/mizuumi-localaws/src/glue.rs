@@ -7,6 +7,7 @@ mod expression;
 mod findings;
 mod history;
 mod input;
+mod links;
 mod name_pattern;
 mod paging;
 mod partition_batches;
@@ -195,6 +196,8 @@ struct Table {
     owner: Option<String>,
     kind: Option<String>,
     keys: Vec<PartitionKey>,
+    /// The table that it is a link to, in the same catalog.
+    target: Option<links::Target>,
     partitions: BTreeMap<Vec<String>, Partition>,
     indexes: BTreeMap<String, partition_indexes::Index>,
     recent: History<Vec<String>, Arc<str>>,

@@ -96,7 +96,7 @@ async fn plan(
 
 /// What a ConfigMap among the manifests says, if that is where the columns come from.
 fn avsc(found: &manifests::Manifests, table: &DataTable) -> Option<SeenAvsc> {
-    let ConfigMapKey { name, key } = table.spec.schema.avsc_from.as_ref()?.config_map.clone()?;
+    let ConfigMapKey { name, key } = table.spec.schema.as_ref()?.avsc_from.as_ref()?.config_map.clone()?;
     let namespace = table.metadata.namespace.clone().unwrap_or_default();
     let text = found.texts.get(&(namespace, name.clone(), key.clone())).cloned();
     Some(text.map_or_else(
@@ -168,13 +168,15 @@ fn print_plan(
     if plan.steps.is_empty() {
         return Ok(());
     }
-    let what = if plan.steps.iter().any(|step| matches!(step, TableStep::CreateTable(_))) {
-        counts.create += 1;
-        "will be created"
-    } else {
-        counts.change += 1;
-        "will be changed"
-    };
+    let what =
+        if plan.steps.iter().any(|step| matches!(step, TableStep::CreateTable(_) | TableStep::CreateLink(_)))
+        {
+            counts.create += 1;
+            "will be created"
+        } else {
+            counts.change += 1;
+            "will be changed"
+        };
     let left = match mode {
         Mode::Full => "",
         Mode::ObserveOnly => "; not written: managementPolicy is ObserveOnly",

@@ -16,6 +16,7 @@ mod input;
 mod kstatus;
 mod learning;
 mod lifecycle;
+mod links;
 mod metrics;
 mod modes;
 mod ownership;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crawler::CrawlerStatus;
 use super::freshness::FreshnessSourceType;
+use super::link::LinkStatus;
 use super::partition_index::PartitionIndexStatus;
 use crate::condition::Condition;
 
@@ -26,6 +27,9 @@ pub struct DataTableStatus {
     /// The Glue table that this resource speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableRef>,
+    /// With `linkTo`, the link that this resource made or took over; it is deleted only if it still is that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkStatus>,
     /// The partitions in the catalog, when they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<PartitionsStatus>,

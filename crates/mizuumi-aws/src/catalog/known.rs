@@ -431,7 +431,7 @@ mod tests {
         let mut known = watching(&["a"]);
         let mut table = table("7");
         table.definition.description = Some("what it holds".into());
-        table.definition.kept.view_or_link = Some("a view".into());
+        table.definition.kept.unwritten = Some("a view".into());
         table.definition.kept.sort_columns = vec![("x".into(), 1)];
         known.keep("a", Instant::now(), true, Some(&table));
         assert_eq!(known.sight("a", None).and_then(|sight| sight.table), Some(table));

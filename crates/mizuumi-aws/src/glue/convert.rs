@@ -4,15 +4,17 @@ use std::collections::HashMap;
 
 use aws_sdk_glue::types::{
     Column as GlueColumn, Order, Partition, PartitionInput, SchemaId, SchemaReference as GlueSchemaReference,
-    SerDeInfo, SkewedInfo, StorageDescriptor, Table, TableInput,
+    SerDeInfo, SkewedInfo, StorageDescriptor, Table, TableIdentifier, TableInput,
 };
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
+use mizuumi_api::data_table::LinkTo;
 use mizuumi_core::data_table::avro::SCHEMA_LITERAL;
 use mizuumi_core::data_table::cascade::ColumnsMark;
 use mizuumi_core::data_table::definition::{
     COLUMNS_PARAMETER, Kept, OUR_PREFIX, OWNER_PARAMETER, SchemaReference, Skewed,
 };
+use mizuumi_core::data_table::link::ObservedLink;
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::view::ViewText;
 use mizuumi_core::data_table::{
@@ -41,6 +43,14 @@ pub(super) fn observed_table(table: &Table) -> ObservedTable {
         }),
         view: text(table.view_original_text())
             .map(|original| ViewText { original, expanded: text(table.view_expanded_text()) }),
+        link: table.target_table().map(|target| ObservedLink {
+            catalog: text(target.catalog_id()),
+            database: target.database_name().unwrap_or_default().to_owned(),
+            table: target.name().unwrap_or_default().to_owned(),
+            region: text(target.region()),
+            own_catalog: text(table.catalog_id()),
+            created: table.create_time().and_then(timestamp),
+        }),
         parameters: sorted(table.parameters()),
         kept: kept(table),
     };
@@ -48,17 +58,11 @@ pub(super) fn observed_table(table: &Table) -> ObservedTable {
 }
 
 fn kept(table: &Table) -> Kept {
-    let view_or_link = if table.target_table().is_some() {
-        Some("a link to another table".into())
-    } else if table.view_definition().is_some() {
-        Some("a view of several dialects".into())
-    } else {
-        None
-    };
+    let unwritten = table.view_definition().map(|_| "a view of several dialects".into());
     let mut kept = Kept {
         last_access_time: table.last_access_time().and_then(timestamp),
         last_analyzed_time: table.last_analyzed_time().and_then(timestamp),
-        view_or_link,
+        unwritten,
         ..Kept::default()
     };
     let Some(storage) = table.storage_descriptor() else { return kept };
@@ -117,6 +121,17 @@ pub(super) fn table_input(name: &str, definition: &TableDefinition) -> Result<Ta
         .storage_descriptor(storage_descriptor(definition, definition.location.clone())?)
         .build()
         .map_err(|error| unbuilt(&error))
+}
+
+/// The input that makes a link.
+pub(super) fn link_input(name: &str, to: &LinkTo) -> Result<TableInput, Failure> {
+    let target = TableIdentifier::builder()
+        .set_catalog_id(to.catalog_id.clone())
+        .database_name(&to.database)
+        .name(&to.table)
+        .set_region(to.region.clone())
+        .build();
+    TableInput::builder().name(name).target_table(target).build().map_err(|error| unbuilt(&error))
 }
 
 /// The input that makes a partition whose files are read as the table's are.
@@ -344,6 +359,7 @@ mod tests {
                 parameters: map("serde"),
             }),
             view: Some(ViewText { original: "v".into(), expanded: Some("w".into()) }),
+            link: None,
             parameters: map("table"),
             kept: Kept {
                 last_access_time: Timestamp::from_second(5).ok(),
@@ -367,7 +383,7 @@ mod tests {
                     version_id: None,
                     version_number: Some(3),
                 }),
-                view_or_link: None,
+                unwritten: None,
             },
         };
         let input = table_input("t", &definition).expect("input");

@@ -185,13 +185,13 @@ pub(super) fn goal(
 ) -> Option<CrawlerGoal> {
     let spec = &object.spec;
     let crawler = CrawlerRef::of(owner, installation);
-    if spec.schema.from != api::SchemaSource::Crawler {
+    if spec.columns_from() != Some(api::SchemaSource::Crawler) {
         return was_kept(object).then_some(CrawlerGoal::Removed(crawler));
     }
     let path = "spec.schema.from";
     let profile = spec.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
     let role = installation.profile(profile).and_then(|profile| profile.crawler_role_arn);
-    let said = spec.schema.crawler.clone().unwrap_or_default();
+    let said = spec.schema.as_ref().and_then(|schema| schema.crawler.clone()).unwrap_or_default();
     let every = match said.every.as_ref().map_or(Ok(EVERY), ShortDuration::length) {
         Ok(every) => every,
         Err(error) => {
@@ -238,7 +238,7 @@ pub(super) fn of_claim(
     installation: &Installation,
     owner: &OwnerKey,
 ) -> Option<CrawlerRef> {
-    let may_have = object.spec.schema.from == api::SchemaSource::Crawler || was_kept(object);
+    let may_have = object.spec.columns_from() == Some(api::SchemaSource::Crawler) || was_kept(object);
     // Without a place to write to there has never been one, unless the status says so.
     (may_have && (installation.crawlers.is_some() || was_kept(object)))
         .then(|| CrawlerRef::of(owner, installation))

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::link::ObservedLink;
 use super::view::{self, ViewText};
 
 /// The parameter that says who keeps the table.
@@ -52,6 +53,9 @@ pub struct TableDefinition {
     /// The query, if the table is a view.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<ViewText>,
+    /// What it stands for, if it is a link; all else is then that table's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<ObservedLink>,
     /// Table parameters.
     pub parameters: BTreeMap<String, String>,
     /// What else the definition holds; Mizuumi keeps it as it is.
@@ -85,8 +89,8 @@ pub struct Kept {
     pub stored_as_sub_directories: bool,
     /// A schema of the Glue schema registry.
     pub schema_reference: Option<SchemaReference>,
-    /// What makes the table one that this kind does not write: a view of several dialects, a link's target.
-    pub view_or_link: Option<Cow<'static, str>>,
+    /// What else makes the table one that this kind does not write.
+    pub unwritten: Option<Cow<'static, str>>,
 }
 
 /// Skewed values of a table.
@@ -151,11 +155,14 @@ impl TableDefinition {
     /// Why this kind does not write such a table, if it does not.
     #[must_use]
     pub fn unsupported(&self) -> Option<&str> {
+        if self.link.is_some() {
+            return Some("a link to another table");
+        }
         if self.parameters.iter().any(|(key, value)| makes_iceberg(key, value)) {
             // A plain UpdateTable breaks an Iceberg table: its schema lives in the metadata file.
             return Some("an Iceberg table");
         }
-        self.kept.view_or_link.as_deref()
+        self.kept.unwritten.as_deref()
     }
 
     /// Whether the table is a query.

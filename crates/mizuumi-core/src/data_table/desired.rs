@@ -19,6 +19,7 @@ use super::definition::{Column, makes_iceberg};
 use super::evolution::finds_by_place;
 use super::layout::Layout;
 use super::learning::{Learning, Source as ColumnsSource};
+use super::link::{self, DesiredLink};
 use super::publishing::Published;
 use super::storage::StorageClasses;
 use super::view::{self, ViewText};
@@ -63,6 +64,8 @@ pub struct DesiredTable {
     pub location: String,
     /// The query, if the table is a view.
     pub view: Option<ViewText>,
+    /// What it stands for, if the table is a link.
+    pub link: Option<DesiredLink>,
     /// How files are read.
     pub storage: StorageClasses,
     /// The spec's parameters.
@@ -180,13 +183,9 @@ impl DesiredTable {
         let spec = &object.spec;
         let mut problems = Vec::new();
         check_identity(spec, installation, &mut problems);
-        match (&spec.location, &spec.view) {
-            (Some(location), None) => check_location("spec.location", location, installation, &mut problems),
-            (None, Some(_)) => {}
-            _ => problems
-                .push(Problem::invalid("spec.location", "exactly one of it and `spec.view` must be set")),
-        }
+        allowed::check_place(spec, installation, &mut problems);
         let location = spec.location.clone().unwrap_or_default();
+        let schema = spec.schema.as_ref();
         let (columns, avro_schema) = columns::of_schema(object, &mut problems);
         let keys = spec.partition_keys.as_deref().unwrap_or_default();
         let learning = columns::learning(object, installation, &mut problems);
@@ -204,11 +203,13 @@ impl DesiredTable {
                 &mut problems,
             );
         }
+        let made = object.status.as_ref().and_then(|status| status.link.as_ref());
+        let link = spec.link_to.as_ref().map(|to| link::checked(to, made, installation, &mut problems));
         let view = spec.view.as_ref().map(|view| view::checked(view, spec, &columns, &mut problems));
         let of_spec = learning.is_none().then_some(columns.as_slice());
-        let storage = match &view {
-            Some(_) => Some(view::no_storage()),
-            None => storage(object, of_spec, avro_schema, &mut problems),
+        let storage = match spec.location {
+            None => Some(view::no_storage()),
+            Some(_) => storage(object, of_spec, avro_schema, &mut problems),
         };
         if spec.parameters.iter().flatten().any(|(key, value)| makes_iceberg(key, value)) {
             problems.push(Problem::invalid(
@@ -246,11 +247,12 @@ impl DesiredTable {
                 _ => location,
             },
             view,
+            link,
             storage,
             parameters: spec.parameters.clone().unwrap_or_default(),
             layout,
-            evolution: spec.schema.evolution.unwrap_or(api::EvolutionClass::Widening),
-            cascades: spec.schema.cascade != Some(api::Cascade::None),
+            evolution: schema.and_then(|schema| schema.evolution).unwrap_or(api::EvolutionClass::Widening),
+            cascades: schema.and_then(|schema| schema.cascade) != Some(api::Cascade::None),
             approved: approval::given(spec.approvals.as_ref(), object.metadata.annotations.as_ref())
                 .collect(),
             partitions,

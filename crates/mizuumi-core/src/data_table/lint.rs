@@ -56,6 +56,9 @@ pub fn findings(table: &TableDefinition, engines: &[Engine]) -> Vec<Finding> {
 #[must_use]
 pub fn of_plan(goal: &TableGoal, world: &TableWorld, plan: &Plan<TableStep>) -> Vec<Finding> {
     let Goal::Present(desired) = goal else { return Vec::new() };
+    if desired.link.is_some() {
+        return Vec::new();
+    }
     let there = world.table.as_ref().map(|table| &table.definition);
     let left = plan.steps.iter().find_map(TableStep::definition).or(there);
     left.map_or_else(Vec::new, |table| findings(table, &desired.engines))

@@ -12,7 +12,7 @@ use super::learning::Trouble;
 use super::step::{TableStep, Why, news};
 use super::world::{ObservedTable, TableWorld};
 use super::{
-    TableClaim, TableGoal, cascade, diff, evolution, learning, looks, merge, partitions, publishing,
+    TableClaim, TableGoal, cascade, diff, evolution, learning, link, looks, merge, partitions, publishing,
     superseded, versions,
 };
 use crate::owner;
@@ -27,7 +27,10 @@ const WHILE_BUILDING: SignedDuration = SignedDuration::from_secs(30);
 pub fn plan(goal: &TableGoal, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
     match goal {
         Goal::Present(desired) => presence(desired, world, now),
-        Goal::Absent(claim) => with_crawler(absence(claim, world, now), claim, world, now),
+        Goal::Absent(claim) => {
+            let plan = link::absence(claim, world).unwrap_or_else(|| absence(claim, world, now));
+            with_crawler(plan, claim, world, now)
+        }
         Goal::Released(claim) => with_crawler(release(claim, world), claim, world, now),
     }
 }
@@ -73,6 +76,9 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         }
         let owner = desired.owner.to_string();
         first.push(TableStep::CreateDatabase { name: database.to_owned(), owner });
+    }
+    if let Some(link) = &desired.link {
+        return link::presence(desired, link, world, first, now);
     }
     let learning::Learnt { desired, trouble, .. } = learning::learnt(desired, world);
     let desired = desired.as_ref();

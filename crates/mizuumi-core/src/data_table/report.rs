@@ -17,7 +17,7 @@ use super::partitions;
 use super::publishing;
 use super::step::{TableStep, Why};
 use super::world::{SeenFiles, TableWorld};
-use super::{TableGoal, Tables, indexes, learning, lint, merge};
+use super::{TableGoal, Tables, indexes, learning, link, lint, merge};
 use crate::freshness::{Clock, Judgement, Policy};
 use crate::hive_path;
 use crate::kind::{Evidence, Kind};
@@ -137,9 +137,10 @@ pub fn report(
             (Some(files), Some(_)) => files_status(files),
             (None, Some(_)) => status.files,
         };
-        status.foreign_parameters = world
-            .table
-            .as_ref()
+        status.link = link::remembered(desired, world, plan, now).or(status.link);
+        // What Glue answers for a link are the properties of what it stands for.
+        let own = world.table.as_ref().filter(|table| table.definition.link.is_none());
+        status.foreign_parameters = own
             .map(|table| FOREIGN.first(merge::foreign(desired, &table.definition).cloned()))
             .unwrap_or_default();
         status.partition_indexes = match &world.indexes {
@@ -177,6 +178,7 @@ pub fn report(
         {
             None
         }
+        (Some(desired), Evidence::Observed { .. }) if desired.link.is_some() => None,
         (Some(desired), Evidence::Observed { world: TableWorld { table: Some(table), .. }, .. }) => {
             let (status, reason, message) = compatible(&table.definition, &desired.engines);
             Some(condition(ConditionType::Compatible, status, reason, &message))

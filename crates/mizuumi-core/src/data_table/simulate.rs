@@ -9,6 +9,8 @@ use mizuumi_api::data_table::{CrawlState, IndexState};
 
 use super::cascade::ColumnsMark;
 use super::crawler::{ObservedCrawler, SeenCrawler};
+use super::definition::TableDefinition;
+use super::link::ObservedLink;
 use super::partitions::PartitionEntry;
 use super::step::TableStep;
 use super::superseded::SeenRun;
@@ -38,6 +40,7 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
                 table.version = Some(version);
             }
         }
+        TableStep::CreateLink(_) | TableStep::DeleteLink(_) => make_or_delete_link(&mut after, step, now),
         TableStep::DeleteTable { owner } => {
             if after.table.as_ref().is_some_and(|t| t.definition.owner_mark() == Some(owner.as_str())) {
                 after.table = None;
@@ -117,6 +120,27 @@ pub fn simulate(world: &TableWorld, step: &TableStep, now: Timestamp) -> TableWo
         crawls => after.crawler.iter_mut().for_each(|seen| crawl(seen, crawls, now)),
     }
     after
+}
+
+fn make_or_delete_link(after: &mut TableWorld, step: &TableStep, now: Timestamp) {
+    match step {
+        TableStep::CreateLink(to) if after.table.is_none() && after.database_exists => {
+            let link = ObservedLink {
+                catalog: to.catalog_id.clone(),
+                database: to.database.clone(),
+                table: to.table.clone(),
+                region: to.region.clone(),
+                own_catalog: None,
+                created: Some(now),
+            };
+            let definition = TableDefinition { link: Some(link), ..TableDefinition::default() };
+            after.table = Some(ObservedTable { definition, version: None });
+        }
+        TableStep::DeleteLink(link) => {
+            after.table.take_if(|table| table.definition.link.as_ref() == Some(link));
+        }
+        _ => {}
+    }
 }
 
 fn build_index(after: &mut TableWorld, name: &str, keys: &[String]) {

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use mizuumi_api::data_table::LinkTo;
 
 use super::crawler::CrawlerDefinition;
 use super::definition::TableDefinition;
 use super::diff::Change;
+use super::link::{self, ObservedLink};
 use super::partitions::PartitionEntry;
 use super::world::PartitionValues;
 
@@ -35,6 +37,10 @@ pub enum TableStep {
         /// Why.
         why: Why,
     },
+    /// Make a link.
+    CreateLink(LinkTo),
+    /// Delete a link, if it still is this one. What it stands for stays.
+    DeleteLink(ObservedLink),
     /// Delete the table from the catalog. Its data stays.
     DeleteTable {
         /// The mark that the table must still carry. Glue's DeleteTable takes no version, so it is read once more
@@ -157,6 +163,8 @@ impl TableStep {
         match self {
             Self::CreateDatabase { .. }
             | Self::CreateTable(_)
+            | Self::CreateLink(_)
+            | Self::DeleteLink(_)
             | Self::UpdateTable { .. }
             | Self::DeleteTable { .. } => false,
             Self::CreatePartitions(_)
@@ -197,6 +205,8 @@ impl TableStep {
             Self::DeletePartitions(batch) => (&[], batch),
             Self::CreateDatabase { .. }
             | Self::CreateTable(_)
+            | Self::CreateLink(_)
+            | Self::DeleteLink(_)
             | Self::UpdateTable { .. }
             | Self::DeleteTable { .. }
             | Self::MarkSuperseded { .. }
@@ -229,6 +239,8 @@ impl TableStep {
                 Why::Release => "TableReleased",
                 Why::Publication => "TablePublished",
             },
+            Self::CreateLink(_) => "LinkCreated",
+            Self::DeleteLink(_) => "LinkDeleted",
             Self::DeleteTable { .. } => "TableDeleted",
             Self::CreatePartitions(_) => "PartitionsRegistered",
             Self::UpdatePartitions(_) => "PartitionsUpdated",
@@ -257,6 +269,7 @@ impl TableStep {
         match self {
             Self::CreateDatabase { .. }
             | Self::CreateTable(_)
+            | Self::CreateLink(_)
             | Self::CreatePartitions(_)
             | Self::CreateIndex { .. }
             | Self::MarkSuperseded { .. }
@@ -268,6 +281,7 @@ impl TableStep {
             | Self::StartCrawler { .. }
             | Self::StopCrawler { .. } => '~',
             Self::DeleteTable { .. }
+            | Self::DeleteLink(_)
             | Self::DeletePartitions(_)
             | Self::WithdrawPartitions(_)
             | Self::UnmarkSuperseded { .. }
@@ -335,6 +349,10 @@ impl fmt::Display for TableStep {
                 let lines: Vec<String> = news(changes).map(ToString::to_string).collect();
                 let lines = if lines.is_empty() { "marks only".to_owned() } else { lines.join("; ") };
                 write!(f, "{}: {lines}", why.in_words())
+            }
+            Self::CreateLink(to) => write!(f, "create link to {}", link::in_words(to)),
+            Self::DeleteLink(there) => {
+                write!(f, "delete link to '{}.{}' (what it stands for stays)", there.database, there.table)
             }
             Self::DeleteTable { .. } => f.write_str("delete table from the catalog (data stays)"),
             Self::CreatePartitions(batch) => {

@@ -12,11 +12,13 @@ use mizuumi_core::data_table::cascade::ColumnsMark;
 use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::definition::OWNER_PARAMETER;
 use mizuumi_core::data_table::files::FilesHealth;
+use mizuumi_core::data_table::link::ObservedLink;
 use mizuumi_core::data_table::simulate::simulate;
 use mizuumi_core::data_table::view::ViewText;
 use mizuumi_core::data_table::world::{Directory, ObservedIndex, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{
-    Column, ObservedPartition, ObservedTable, PartitionValues, TableAround, TableGoal, TableWorld, Tables,
+    Column, ObservedPartition, ObservedTable, PartitionValues, TableAround, TableDefinition, TableGoal,
+    TableWorld, Tables,
 };
 use mizuumi_core::kind::Kind;
 use mizuumi_core::{Class, Failure, Problem};
@@ -62,6 +64,8 @@ struct World {
     #[serde(default)]
     database_missing: bool,
     table: Option<Table>,
+    /// In its place, a link.
+    link: Option<ObservedLink>,
     #[serde(default)]
     partitions: Vec<Partition>,
     #[serde(default)]
@@ -192,7 +196,11 @@ impl Case {
     pub fn world(&self, base: &Base) -> TableWorld {
         let goal = self.goal(base);
         let look = goal.as_ref().map(Tables::look).unwrap_or_default();
-        let table = self.world.table.as_ref().map(|table| table.observed(base));
+        let link = self.world.link.clone().map(|link| ObservedTable {
+            definition: TableDefinition { link: Some(link), ..TableDefinition::default() },
+            version: None,
+        });
+        let table = self.world.table.as_ref().map(|table| table.observed(base)).or(link);
         let look = table.as_ref().map(|table| look.at(&table.definition)).unwrap_or(look);
         let mut directories: Vec<Directory> =
             self.world.directories.iter().map(DirectoryText::observed).collect();

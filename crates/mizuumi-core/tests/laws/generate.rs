@@ -584,7 +584,7 @@ fn definition() -> impl Strategy<Value = TableDefinition> {
                     kept: Kept {
                         compressed: true,
                         number_of_buckets: retention,
-                        view_or_link: view.map(Into::into),
+                        unwritten: view.map(Into::into),
                         ..Kept::default()
                     },
                     ..TableDefinition::default()

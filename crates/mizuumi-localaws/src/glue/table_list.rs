@@ -1,5 +1,6 @@
 //! `GetTables`: one page of a database's tables.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -37,7 +38,7 @@ fn attributes(input: &Object) -> Result<Attributes, ApiError> {
 /// A table as it is listed.
 struct Row<'a> {
     name: &'a str,
-    text: &'a str,
+    text: Cow<'a, str>,
     kind: Option<&'a str>,
     /// Of a table that is listed as it is now.
     trace: Option<&'a Trace>,
@@ -45,6 +46,7 @@ struct Row<'a> {
 
 /// One row more than a page, of the tables that have not changed since the moment as of which is listed.
 fn rows<'a>(
+    catalog: &'a Catalog,
     tables: impl Iterator<Item = (&'a String, &'a Table)>,
     past: &BTreeMap<&String, Option<&OldTable>>,
     size: usize,
@@ -52,7 +54,10 @@ fn rows<'a>(
     let same = tables.filter(|(name, _)| !past.contains_key(name)).take(size + 1);
     let row = |(name, table): (&'a String, &'a Table)| Row {
         name,
-        text: &table.text,
+        text: match table.target {
+            Some(_) => Cow::Owned(catalog.text(table)),
+            None => Cow::Borrowed(&*table.text),
+        },
         kind: table.kind.as_deref(),
         trace: Some(&table.trace),
     };
@@ -70,28 +75,35 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         Some(last) => Bound::Excluded(last),
         None => Bound::Unbounded,
     };
-    let database = catalog.database(&name)?;
+    catalog.database(&name)?;
+    let catalog = &*catalog;
+    let Some(database) = catalog.databases.get(&name) else { return Ok(answer::nothing()) };
     let past = call.as_of().map(|moment| database.recent.at(moment)).unwrap_or_default();
     let tables = &database.tables;
     // One more than a page, which says whether there is another page.
     let mut page: Vec<Row<'_>> = match &pattern {
-        None => rows(tables.range::<String, _>((start.clone(), Bound::Unbounded)), &past, size),
+        None => rows(catalog, tables.range::<String, _>((start.clone(), Bound::Unbounded)), &past, size),
         Some(NamePattern::Names(names)) => {
             let names = names.range::<String, _>((start.clone(), Bound::Unbounded));
-            rows(names.filter_map(|name| tables.get_key_value(name)), &past, size)
+            rows(catalog, names.filter_map(|name| tables.get_key_value(name)), &past, size)
         }
         Some(NamePattern::Regex { prefix, regex }) => {
             let begin = later_start(start.clone(), prefix);
             let tables = tables.range::<String, _>((begin, Bound::Unbounded));
             let tables = tables.take_while(|(name, _)| name.starts_with(prefix));
-            rows(tables.filter(|(name, _)| regex.is_match(name)), &past, size)
+            rows(catalog, tables.filter(|(name, _)| regex.is_match(name)), &past, size)
         }
     };
     for (name, table) in &past {
         let after = !matches!(&start, Bound::Excluded(last) if *name <= last);
         let chosen = after && pattern.as_ref().is_none_or(|pattern| pattern.chooses(name));
         if let (true, Some(table)) = (chosen, table) {
-            page.push(Row { name, text: &table.text, kind: table.kind.as_deref(), trace: None });
+            page.push(Row {
+                name,
+                text: Cow::Borrowed(&*table.text),
+                kind: table.kind.as_deref(),
+                trace: None,
+            });
         }
     }
     page.sort_unstable_by_key(|row| row.name);
@@ -100,7 +112,7 @@ pub(super) fn list(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let next = page.last().filter(|_| more).map(|row| paging::token(&kind, row.name));
     if attributes == Attributes::All {
         page.iter().filter_map(|row| row.trace).for_each(|trace| trace.read(call));
-        return Ok(answer::page("TableList", page.iter().map(|row| row.text), next));
+        return Ok(answer::page("TableList", page.iter().map(|row| &*row.text), next));
     }
     let short = page.iter().map(|row| match (row.kind, attributes) {
         (Some(kind), Attributes::NameAndType) => json!({"Name": row.name, "TableType": kind}).to_string(),

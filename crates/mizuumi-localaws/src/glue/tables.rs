@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::links::Target;
 use super::{
     Answer, Call, Catalog, History, Object, OldTable, PartitionKey, Table, Trace, already_exists, answer,
     input, invalid, partition_indexes, text_of,
@@ -19,6 +20,7 @@ struct Definition {
     owner: Option<String>,
     kind: Option<String>,
     keys: Vec<PartitionKey>,
+    target: Option<Target>,
 }
 
 /// When and by whom a table was first made; `UpdateTable` keeps it.
@@ -67,7 +69,14 @@ fn define(
             kind: text_at(key, "Type").unwrap_or_default(),
         })
         .collect();
-    Ok(Definition { owner: owner(&table), kind: text_at(&table, "TableType"), keys, text: text_of(&table)? })
+    let target = Target::of(&table, call);
+    Ok(Definition {
+        owner: owner(&table),
+        kind: text_at(&table, "TableType"),
+        keys,
+        target,
+        text: text_of(&table)?,
+    })
 }
 
 fn owner(table: &Object) -> Option<String> {
@@ -146,6 +155,7 @@ pub(super) fn create(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
         owner: definition.owner,
         kind: definition.kind,
         keys: definition.keys,
+        target: definition.target,
         partitions: BTreeMap::new(),
         indexes: BTreeMap::new(),
         recent: History::default(),
@@ -168,7 +178,10 @@ pub(super) fn get(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let name = input::name(call.input, "Name")?;
     let table = catalog.table(&database, &name)?;
     table.trace.read(call);
-    Ok(answer::one("Table", &table.text))
+    let catalog = &*catalog;
+    let table = catalog.databases.get(&database).and_then(|database| database.tables.get(&name));
+    let text = table.map(|table| catalog.text(table)).unwrap_or_default();
+    Ok(answer::one("Table", &text))
 }
 
 /// Replaces the whole definition; nothing of the old one is merged in. `SkipArchive` drops the old version instead of
@@ -179,6 +192,7 @@ pub(super) fn update(catalog: &mut Catalog, call: &mut Call<'_>) -> Answer {
     let wanted = input::optional_text(call.input, "VersionId")?.map(str::to_owned);
     let skip_archive = input::flag(call.input, "SkipArchive")?;
     let most = call.limits.versions_per_table;
+    let (database, name) = catalog.written(&database, &name).unwrap_or((database, name));
     let table = catalog.table(&database, &name)?;
     match &wanted {
         None => call.update_without_version = true,

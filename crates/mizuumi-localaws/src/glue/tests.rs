@@ -292,3 +292,35 @@ fn partitions_lag_too() {
     assert_eq!(listed(now + 6, 2, json!({"Expression": "day > '1'"})), Vec::<Value>::new());
     assert_eq!(listed(now + 6, 60, json!({})), Vec::<Value>::new());
 }
+
+#[test]
+fn what_is_asked_of_a_link_is_asked_of_its_target() {
+    let local = Local::new();
+    local.table("target", &[]);
+    let link = |name: &str, to: Value| json!({"DatabaseName": "db", "TableInput": {"Name": name, "TargetTable": to}});
+    local.ok("CreateTable", &link("link", json!({"DatabaseName": "Db", "Name": "Target"})));
+    local.ok(
+        "CreateTable",
+        &link("away", json!({"CatalogId": "999988887777", "DatabaseName": "db", "Name": "target"})),
+    );
+    let seen = local.get_table("link");
+    assert_eq!((&seen["Name"], &seen["Parameters"]["mizuumi.owner"]), (&json!("link"), &json!("me")));
+    assert_eq!(seen["TargetTable"]["Name"], "Target");
+    assert_eq!(local.get_table("away").get("Parameters"), None, "another account's is not followed");
+    let listed = local.all("GetTables", "TableList", &json!({"DatabaseName": "db"})).concat();
+    assert_eq!(listed[1], seen);
+
+    let changed = json!({"DatabaseName": "db", "TableInput": {"Name": "link", "Description": "changed"}});
+    local.ok("UpdateTable", &changed);
+    assert_eq!(
+        (local.get_table("target")["Description"].as_str(), local.get_table("target")["Name"].as_str()),
+        (Some("changed"), Some("target"))
+    );
+    assert_eq!(local.get_table("link")["TargetTable"]["Name"], "Target", "it still is a link");
+    local.ok("DeleteTable", &json!({"DatabaseName": "db", "Name": "link"}));
+    assert_eq!(
+        local.code("GetTable", &json!({"DatabaseName": "db", "Name": "link"})),
+        "EntityNotFoundException"
+    );
+    assert_eq!(local.get_table("target")["Description"], "changed");
+}

@@ -55,6 +55,22 @@ pub(in crate::data_table) fn check_location(
     }
 }
 
+/// Refuses a table that is not over data, a view or a link, one of the three.
+pub(super) fn check_place(
+    spec: &api::DataTableSpec,
+    installation: &Installation,
+    problems: &mut Vec<Problem>,
+) {
+    match (&spec.location, &spec.view, &spec.link_to) {
+        (Some(location), None, None) => check_location("spec.location", location, installation, problems),
+        (None, Some(_), None) | (None, None, Some(_)) => {}
+        _ => problems.push(Problem::invalid(
+            "spec.location",
+            "exactly one of it, `spec.view` and `spec.linkTo` must be set",
+        )),
+    }
+}
+
 /// Refuses to learn freshness from a parameter that the resource writes itself.
 pub(super) fn check_sources(
     freshness: Option<&Policy>,

@@ -13,7 +13,12 @@ use crate::problem::Problem;
 
 /// The columns, wherever the spec says that they come from; and the Avro schema that said them, in one line.
 pub(super) fn of_schema(object: &DataTable, problems: &mut Vec<Problem>) -> (Vec<Column>, Option<String>) {
-    let schema = &object.spec.schema;
+    let Some(schema) = &object.spec.schema else {
+        if object.spec.link_to.is_none() {
+            problems.push(Problem::invalid("spec.schema", "must be set, except with `spec.linkTo`"));
+        }
+        return (Vec::new(), None);
+    };
     match schema.from {
         api::SchemaSource::Files | api::SchemaSource::Crawler => {
             (learning::remembered(object.status.as_ref()), None)
@@ -44,10 +49,11 @@ pub(super) fn learning(
     problems: &mut Vec<Problem>,
 ) -> Option<Learning> {
     let spec = &object.spec;
-    let source = match spec.schema.from {
+    let schema = spec.schema.as_ref()?;
+    let source = match schema.from {
         api::SchemaSource::Declared => return None,
         api::SchemaSource::Avsc => {
-            let from = spec.schema.avsc_from.as_ref()?;
+            let from = schema.avsc_from.as_ref()?;
             AvscFrom::checked(from, installation, problems).map(Source::Avsc)
         }
         api::SchemaSource::Crawler => Some(Source::Crawler),
