@@ -2,6 +2,7 @@
 //!
 //! The numbers are those of the list of faults in `docs/src/faults.md`.
 
+mod definitions;
 mod deletions;
 mod flips;
 mod hangs;
@@ -91,6 +92,7 @@ faults! {
     "F20" "frozen at every call while another controller goes on, then awake" rivals::frozen;
     "F21" "two controllers with one configuration" rivals::two;
     "F26" "restore: same names, new uids, empty status" restored::from_backup;
+    "F27" "definitions become older or newer than the controller" definitions::changed;
     "F28" "one profile's credentials expire, its role is denied" profiles::credentials;
     "F30" "objects vanish by the dozen" deletions::by_the_dozen;
     "F31" "hostile specs" hostile::specs;

@@ -35,7 +35,8 @@ async fn config(stand: &Stand) -> Config {
     Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration")
 }
 
-async fn define(client: Client) {
+/// Has the definitions be those of this program.
+pub(crate) async fn define(client: Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client);
     for crd in mizuumi_api::crd::all().expect("definitions") {
         let name = crd.name_any();

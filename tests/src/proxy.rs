@@ -43,6 +43,8 @@ pub enum Way {
     HangAfter,
     /// It has its effect, and the answer says that a gateway gave up waiting.
     FailAfter,
+    /// 403: no effect.
+    Forbidden,
     /// 503: no effect.
     Unavailable,
     /// 429 with this many seconds in `Retry-After`: no effect.
@@ -265,6 +267,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Way::Hang | Way::HangAfter => std::future::pending().await,
             Way::FailAfter => {
                 refusal(StatusCode::GATEWAY_TIMEOUT, "Timeout", "the proxy was told to time out", None)
+            }
+            Way::Forbidden => {
+                refusal(StatusCode::FORBIDDEN, "Forbidden", "the proxy was told to forbid this", None)
             }
             Way::Unavailable => {
                 refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "not now", None)

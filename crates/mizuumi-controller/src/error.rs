@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-/// An error of the loop. Everything but `Start…` is retried.
+/// An error of the loop. Everything but `Start…` and `OlderDefinition` is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No Kubernetes API to talk to.
@@ -22,6 +22,24 @@ pub enum Error {
         /// What the API said.
         #[source]
         source: Box<kube::Error>,
+    },
+    /// This program's own definitions cannot be made, which a test excludes.
+    #[error("the definitions of this program cannot be made")]
+    StartOwnDefinitions(#[source] serde_json::Error),
+    /// A definition could not be read.
+    #[error("a definition of the resources could not be read")]
+    StartDefinition(#[source] Box<kube::Error>),
+    /// A definition lacks fields, which would be lost.
+    #[error(
+        "the definition '{definition}' of this cluster is older than this program: it lacks {fields}, and takes that off \
+         whatever is read or written; nothing is touched until it is up to date: \
+         mizuumi crds | kubectl apply --server-side -f -"
+    )]
+    OlderDefinition {
+        /// Its name.
+        definition: String,
+        /// What it lacks.
+        fields: String,
     },
     /// The address for metrics is taken, or is none of this machine's.
     #[error("cannot listen on {address} for metrics; choose another by --metrics-listen")]

@@ -5,6 +5,7 @@
 mod backoff;
 mod clock;
 mod config_maps;
+mod definitions;
 mod deletions;
 mod driver;
 mod error;

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::clock;
+use crate::definitions;
 use crate::error::Error;
 use crate::events::Events;
 use crate::kinds::Kinds;
@@ -35,8 +36,8 @@ const STREAMS: (u32, u32) = (1, 34);
 /// Runs the controllers until the process is told to stop.
 ///
 /// # Errors
-/// If there is no Kubernetes API, the custom resources are not installed, or the address for metrics is taken. Once
-/// running, nothing ends it.
+/// If there is no Kubernetes API, the custom resources are not installed, their definitions are older than this program, or
+/// the address for metrics is taken. Once running, nothing ends it but definitions that become older.
 pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>) -> Result<(), Error> {
     // Before anything is started: a signal that comes early must still stop it in order.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::StartSignals)?;
@@ -61,6 +62,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         scope.api::<DataTable>().list_metadata(&limits).await.map_err(refused("DataTable"))?;
         scope.api::<IngestRun>().list_metadata(&limits).await.map_err(refused("IngestRun"))?;
     }
+    let outdated = definitions::check(&client).await?;
     let streams = streams_lists(&client).await;
     let (events, publishing) = Events::new(client.clone(), metrics.clone());
     let publishing = tokio::spawn(publishing);
@@ -107,6 +109,8 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         _ = watching_config_maps => {}
         () = sweeping => {}
         _ = &mut working => {}
+        // Passes under way do not end in order: all that they still wrote would lose what the definition lacks.
+        error = outdated => return Err(error),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
