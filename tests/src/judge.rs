@@ -43,12 +43,14 @@ impl Finding {
         self.foreign.extend(other.foreign);
     }
 
-    /// Effects that were had more often than where nothing disturbed. To put a partition where it is already is no
-    /// effect, so those do not count.
+    /// Effects that were had more often than where nothing disturbed. To put a partition where it is already, or to delete
+    /// data that is gone, is no effect, so those do not count.
     pub fn repeated(&mut self, reference: &BTreeMap<String, usize>, effects: &BTreeMap<String, usize>) {
         let more: Vec<String> = effects
             .iter()
-            .filter(|(effect, _)| !effect.starts_with("BatchUpdatePartition"))
+            .filter(|(effect, _)| {
+                !effect.starts_with("BatchUpdatePartition") && !effect.starts_with("DeleteObjects")
+            })
             .filter_map(|(effect, times)| {
                 let expected = reference.get(effect).copied().unwrap_or_default();
                 (*times > expected).then(|| format!("{effect} {times} times instead of {expected}"))
@@ -202,8 +204,9 @@ impl Witness {
     pub fn effects(team: &Team, writes: &[Write]) -> BTreeMap<String, usize> {
         let mut effects = BTreeMap::new();
         for write in writes {
-            let what =
-                write.resource.replace(&team.aws.database, "DATABASE").replace(&team.aws.bucket, "BUCKET");
+            let what = timeless(&write.resource)
+                .replace(&team.aws.database, "DATABASE")
+                .replace(&team.aws.bucket, "BUCKET");
             *effects.entry(format!("{} {what}", write.operation)).or_default() += 1;
         }
         effects
@@ -216,6 +219,12 @@ impl Witness {
     fn mark(&self, object: &str, table: &str) -> String {
         format!("{}{object}@{}.{table}", self.prefix(), self.team.aws.database)
     }
+}
+
+/// A key without the time since when nothing points to a run, which differs each time.
+pub(crate) fn timeless(key: &str) -> String {
+    const MARK: &str = ".superseded.";
+    key.find(MARK).map_or_else(|| key.to_owned(), |at| key[..at + MARK.len()].to_owned())
 }
 
 /// The Glue table that an object speaks of.

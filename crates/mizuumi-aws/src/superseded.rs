@@ -100,7 +100,8 @@ pub(crate) async fn unmark(
 }
 
 /// Deletes the data of runs, if the table still is its owner's and nothing points there now: all partitions are read anew.
-/// The manifest goes last, so that what is cut short is begun again.
+/// The manifest goes last, so that what is cut short is begun again; with every mark, of which there are two if one was
+/// written late, and in one call: a manifest without its mark would be marked anew.
 pub(crate) async fn delete(
     clients: &ProfileClients,
     errand: Errand<'_>,
@@ -116,7 +117,7 @@ pub(crate) async fn delete(
     let Some(table) = table else { return Err(conflict(format!("table '{key}' is not ours any more"))) };
     let partitions = glue::get_partitions(clients, errand.lane, &key.database, &key.table).await?;
     let pointed = pointed_to(root, Some(&partitions), Some(&table.definition));
-    for (run, since) in runs {
+    for (run, _) in runs {
         if pointed.as_ref().is_none_or(|pointed| pointed.contains(run)) {
             return Err(conflict(format!("something points to the data of run '{run}' again")));
         }
@@ -132,10 +133,11 @@ pub(crate) async fn delete(
             let objects = names.into_iter().map(|name| format!("{output}{name}"));
             objects::delete(clients, errand, objects.collect()).await?;
         }
-        let rest = [publication::superseded(root, run, *since), publication::manifest(root, run)];
-        for location in rest {
-            objects::delete(clients, errand, vec![location]).await?;
-        }
+        let marks = publication::superseded_since(root, run);
+        let times = objects::some_endings(clients, errand.lane, &marks).await?;
+        let rest = times.into_iter().map(|time| format!("{marks}{time}"));
+        let rest = rest.chain([publication::manifest(root, run)]);
+        objects::delete(clients, errand, rest.collect()).await?;
     }
     Ok(())
 }

@@ -87,7 +87,13 @@ impl AmongManifests {
 /// Where it is written since when nothing points to a run's data.
 #[must_use]
 pub fn superseded(root: &str, run: &str, since: Timestamp) -> String {
-    format!("{}{run}{SUPERSEDED}{}", manifests(root), since.as_second())
+    format!("{}{}", superseded_since(root, run), since.as_second())
+}
+
+/// How every such place of a run begins.
+#[must_use]
+pub fn superseded_since(root: &str, run: &str) -> String {
+    format!("{}{run}{SUPERSEDED}", manifests(root))
 }
 
 /// Where a run's manifest is.

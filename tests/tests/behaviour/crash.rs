@@ -50,6 +50,16 @@ async fn a_controller_may_die_at_every_call_of_a_rollback_of_250_partitions() {
 }
 
 #[tokio::test]
+async fn a_controller_may_die_at_every_call_of_a_cascade_to_250_partitions() {
+    dies_everywhere(Story::Cascade, Reference::deaths).await;
+}
+
+#[tokio::test]
+async fn a_controller_may_die_at_every_call_of_the_clearing_up_of_superseded_runs() {
+    dies_everywhere(Story::ClearUp, Reference::deaths).await;
+}
+
+#[tokio::test]
 async fn a_controller_may_die_at_every_request_to_the_apiserver() {
     for story in Story::ALL {
         dies_everywhere(story, Reference::deaths_at_the_apiserver).await;

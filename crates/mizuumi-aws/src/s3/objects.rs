@@ -18,7 +18,7 @@ pub(crate) async fn names(
     lane: Lane,
     location: &str,
 ) -> Result<Vec<String>, Failure> {
-    names_of(clients, lane, location, usize::MAX).await
+    names_of(clients, lane, bucket_and_prefix(location)?, usize::MAX).await
 }
 
 /// The same of the first page.
@@ -27,16 +27,24 @@ pub(crate) async fn some_names(
     lane: Lane,
     location: &str,
 ) -> Result<Vec<String>, Failure> {
-    names_of(clients, lane, location, 1).await
+    names_of(clients, lane, bucket_and_prefix(location)?, 1).await
+}
+
+/// The rest of the names of objects whose place begins so, whatever follows there, as far as the first page tells.
+pub(crate) async fn some_endings(
+    clients: &ProfileClients,
+    lane: Lane,
+    beginning: &str,
+) -> Result<Vec<String>, Failure> {
+    names_of(clients, lane, place("s3:ListObjectsV2", beginning)?, 1).await
 }
 
 async fn names_of(
     clients: &ProfileClients,
     lane: Lane,
-    location: &str,
+    (bucket, prefix): (String, String),
     most: usize,
 ) -> Result<Vec<String>, Failure> {
-    let (bucket, prefix) = bucket_and_prefix(location)?;
     let mut all = Vec::new();
     pages(clients, lane, (&bucket, &prefix), None, most, |page| {
         let names = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&prefix));
