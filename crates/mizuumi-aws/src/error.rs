@@ -3,6 +3,8 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -93,17 +95,15 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let Some(service) = error.as_service_error() else {
-        let class = match error {
+        let (class, message) = match (error, credentials_error(error)) {
             // Not sent at all: the request could not be made.
-            SdkError::ConstructionFailure(_) => Class::Invalid,
-            _ => match credentials_error(error) {
-                // Without credentials nothing is sent. A provider that did not answer in time may the next time.
-                Some(CredentialsError::ProviderTimedOut(_)) => Class::Unavailable,
-                Some(_) => Class::Denied,
-                None => effect.unanswered(),
-            },
+            (SdkError::ConstructionFailure(_), _) => (Class::Invalid, chain(error)),
+            // Without credentials nothing is sent. A provider that did not answer in time may the next time.
+            (_, Some(error @ CredentialsError::ProviderTimedOut(_))) => (Class::Unavailable, chain(error)),
+            (_, Some(error)) => (Class::Denied, chain(error)),
+            (_, None) => (effect.unanswered(), chain(error)),
         };
-        return Failure { operation, class, message: chain(error) };
+        return Failure { operation, class, message };
     };
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     let code = service.code().unwrap_or_default();
@@ -114,11 +114,18 @@ where
         401 | 403 => Class::Denied,
         _ => Class::Invalid,
     });
-    let message = match (code, service.message()) {
-        ("", None) => format!("HTTP status {status}"),
-        (code, message) => format!("{code}: {}", message.unwrap_or("no message")),
-    };
+    let message = said(service).unwrap_or_else(|| format!("HTTP status {status}"));
     Failure { operation, class, message }
+}
+
+/// What a service says in an error, if it says anything.
+fn said(error: &impl ProvideErrorMetadata) -> Option<String> {
+    match (error.code(), error.message()) {
+        (None, None) => None,
+        (code, message) => {
+            Some(format!("{}: {}", code.unwrap_or("no code"), message.unwrap_or("no message")))
+        }
+    }
 }
 
 /// Codes by which a service says that it gave up waiting for itself; their status is 400, their outcome open.
@@ -144,11 +151,16 @@ pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespons
     matches!(code, Some("EntityNotFoundException" | "NoSuchKey" | "NotFound"))
 }
 
-/// The whole chain of causes, without the debug dump that the SDK's own display appends.
-fn chain<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
-    let mut words = vec![error.to_string()];
-    let mut cause = error.source();
+/// The whole chain of causes, down to what a service says. Without the debug dump that the SDK's own display appends: the
+/// number of the request in it would make every failure another one.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut cause = Some(error);
     while let Some(next) = cause {
+        if let Some(said) = said_by_sts(next) {
+            words.push(said);
+            break;
+        }
         let word = next.to_string();
         if words.last() != Some(&word) {
             words.push(word);
@@ -158,8 +170,16 @@ fn chain<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
     words.join(": ")
 }
 
+/// What STS says of a role that it does not give.
+fn said_by_sts(error: &(dyn Error + 'static)) -> Option<String> {
+    let of_role = error.downcast_ref::<AssumeRoleError>().and_then(said);
+    of_role.or_else(|| error.downcast_ref::<AssumeRoleWithWebIdentityError>().and_then(said))
+}
+
 #[cfg(test)]
 mod tests {
+    use aws_smithy_types::error::ErrorMetadata;
+
     use super::*;
 
     #[test]
@@ -189,5 +209,19 @@ mod tests {
     fn a_write_without_an_answer_is_unknown_and_a_read_is_not() {
         assert_eq!(Effect::Write.unanswered(), Class::Unknown);
         assert_eq!(Effect::Read.unanswered(), Class::Unavailable);
+    }
+
+    #[test]
+    fn a_role_that_is_not_given_is_told_in_the_words_of_sts_and_without_the_number_of_the_request() {
+        let said = ErrorMetadata::builder()
+            .code("AccessDenied")
+            .message("User: a is not authorized to perform: sts:AssumeRole on resource: b")
+            .custom("aws_request_id", "00000000-0000-4000-8000-00000000003b");
+        let error = CredentialsError::provider_error(AssumeRoleError::generic(said.build()));
+        assert_eq!(
+            chain(&error),
+            "an error occurred while loading credentials: AccessDenied: User: a is not authorized to perform: \
+             sts:AssumeRole on resource: b"
+        );
     }
 }

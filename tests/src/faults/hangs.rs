@@ -67,7 +67,8 @@ async fn another_account(trial: &Trial) -> Point {
     let team = Team::new("hanging").await;
     let Accounts { a, b } = profiles::two(&team).await;
     let (witness_a, witness_b) = (Witness::of(&a).await, Witness::of(&b).await);
-    let _controller = Controller::with(&team, |config| config.profiles = profiles::configured(&a, &b)).await;
+    let _controller =
+        Controller::with(&team, |config| config.profiles = profiles::configured(&[&a, &b])).await;
     let (of_a, of_b) = (["a-0".to_owned()], ["b-0".to_owned()]);
     many::create(&a, &of_a, &plain()).await;
     many::create(&b, &of_b, &plain()).await;

@@ -32,14 +32,14 @@ pub(super) async fn two(team: &Team) -> Accounts {
     Accounts { a: team.in_another_account("a").await, b: team.in_another_account("b").await }
 }
 
-/// The configuration's profiles for them.
-pub(super) fn configured(a: &Team, b: &Team) -> BTreeMap<String, Profile> {
-    let role = |team: &Team| {
+/// The configuration's profiles for teams that have one.
+pub(super) fn configured(teams: &[&Team]) -> BTreeMap<String, Profile> {
+    let role = |team: &&Team| {
         let name = team.profile.clone().unwrap_or_default();
         let role_arn = Some(format!("arn:aws:iam::{}:role/catalog-{name}", team.account));
         (name, Profile { role_arn, ..Profile::default() })
     };
-    BTreeMap::from([role(a), role(b)])
+    teams.iter().map(role).collect()
 }
 
 /// What profile A loses.
@@ -69,7 +69,7 @@ async fn lose(trial: &Trial, loss: Loss, lasts: Duration) -> Point {
     proxy.change(|call, answer| if call.operation == "AssumeRole" { ending_in(&answer, 12) } else { answer });
     let url = proxy.url();
     let mut controller = Controller::with(&team, |config| {
-        config.profiles = configured(&a, &b);
+        config.profiles = configured(&[&a, &b]);
         config.aws.endpoint_url = Some(url);
     })
     .await;

@@ -172,7 +172,7 @@ async fn beside_throttled(trial: &Trial) -> Point {
     let Accounts { a, b } = profiles::two(&team).await;
     let (witness_a, witness_b) = (Witness::of(&a).await, Witness::of(&b).await);
     let _controller = Controller::with(&team, |config| {
-        config.profiles = profiles::configured(&a, &b);
+        config.profiles = profiles::configured(&[&a, &b]);
         config.rates = mizuumi_api::installation::Rates::default();
     })
     .await;
