@@ -1,4 +1,5 @@
-//! A proxy before the AWS endpoint, for what its faults do not know: answers changed on the way.
+//! A proxy before the AWS endpoint, for what its faults do not know: answers changed on the way, and what others do right
+//! before a call.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
+use futures::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -30,6 +32,8 @@ pub struct Passing<'a> {
 
 /// Answers some calls itself, by JSON error code.
 type Refuse = Box<dyn FnMut(&Passing<'_>) -> Option<&'static str> + Send>;
+/// What is done before a call goes on.
+type Before = Box<dyn FnMut(&Passing<'_>) -> Option<BoxFuture<'static, ()>> + Send>;
 /// Changes the text of answers.
 type Change = Box<dyn FnMut(&Passing<'_>, String) -> String + Send>;
 
@@ -37,6 +41,7 @@ struct Shared {
     upstream: String,
     client: Client<HttpConnector, Full<Bytes>>,
     refuse: Mutex<Option<Refuse>>,
+    before: Mutex<Option<Before>>,
     change: Mutex<Option<Change>>,
 }
 
@@ -54,6 +59,7 @@ impl AwsProxy {
             upstream: team.url().to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             refuse: Mutex::default(),
+            before: Mutex::default(),
             change: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -75,6 +81,14 @@ impl AwsProxy {
         *self.shared.refuse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(refuse));
     }
 
+    /// From now on does this before calls go on: the call waits until it is done.
+    pub fn before(
+        &self,
+        before: impl FnMut(&Passing<'_>) -> Option<BoxFuture<'static, ()>> + Send + 'static,
+    ) {
+        *self.shared.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(before));
+    }
+
     /// From now on changes answers.
     pub fn change(&self, change: impl FnMut(&Passing<'_>, String) -> String + Send + 'static) {
         *self.shared.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(change));
@@ -83,6 +97,7 @@ impl AwsProxy {
     /// From now on everything goes through as it is.
     pub fn heal(&self) {
         *self.shared.refuse.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.shared.before.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.shared.change.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -108,6 +123,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let mut answer = Response::new(Body::from(body));
         *answer.status_mut() = StatusCode::BAD_REQUEST;
         return answer;
+    }
+    let first = {
+        let mut before = shared.before.lock().unwrap_or_else(PoisonError::into_inner);
+        before.as_mut().and_then(|before| before(&passing))
+    };
+    if let Some(first) = first {
+        first.await;
     }
     let Ok(answer) = forward(&shared, parts, bytes.clone()).await else {
         let mut answer = Response::new(Body::empty());

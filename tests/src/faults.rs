@@ -4,6 +4,7 @@
 
 mod definitions;
 mod deletions;
+mod engines;
 mod flips;
 mod hangs;
 mod hostile;
@@ -86,6 +87,7 @@ faults! {
     "F11" "GetTables hangs" hangs::lists;
     "F12" "lists break off: a page fails, a token expires, a table goes between pages" lists::broken;
     "F13" "a second writer changes the table all the time" hangs::second_writer;
+    "F14" "an engine commits between what is read and what is written" engines::commit;
     "F15" "CreateTable meets a table: another's, nobody's, our own" lost::already_there;
     "F16" "after a restart the apiserver shows the past" stale::past;
     "F17" "watches lose events and bookmarks, end, answer 410" watches::loss;

@@ -28,6 +28,7 @@ faults! {
     lists_that_hang_hold_up_nothing_else "F11";
     what_half_a_list_does_not_show_is_not_gone "F12";
     a_second_writer_is_told_of_and_not_raced "F13";
+    what_an_engine_commits_stays "F14";
     a_create_that_meets_a_table_takes_only_its_own "F15";
     the_past_is_not_acted_upon "F16";
     what_a_watch_lost_is_made_good "F17";
