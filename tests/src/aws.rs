@@ -44,6 +44,12 @@ impl Aws {
         self.glue.create_database().database_input(input).send().await.expect("the database is made");
     }
 
+    /// Deletes the database, with all tables in it.
+    pub async fn delete_database(&self) {
+        let delete = self.glue.delete_database().name(&self.database);
+        delete.send().await.expect("the database is deleted");
+    }
+
     /// Makes the bucket.
     pub async fn create_bucket(&self) {
         self.s3.create_bucket().bucket(&self.bucket).send().await.expect("the bucket is made");

@@ -15,6 +15,7 @@ mod lost;
 mod many;
 mod namespaces;
 mod profiles;
+mod refused;
 mod restored;
 mod rivals;
 mod row;
@@ -94,6 +95,7 @@ faults! {
     "F18" "the apiserver answers 429, 503, 504, or not at all" watches::busy;
     "F20" "frozen at every call while another controller goes on, then awake" rivals::frozen;
     "F21" "two controllers with one configuration" rivals::two;
+    "F24" "a deletion is denied, or there is nothing left to delete" refused::deletion;
     "F25" "a namespace goes, and the role that could delete its tables is gone" namespaces::without_role;
     "F26" "restore: same names, new uids, empty status" restored::from_backup;
     "F27" "definitions become older or newer than the controller" definitions::changed;
