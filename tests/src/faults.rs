@@ -15,6 +15,7 @@ mod lost;
 mod many;
 mod namespaces;
 mod profiles;
+mod recreated;
 mod refused;
 mod restored;
 mod rivals;
@@ -95,6 +96,7 @@ faults! {
     "F18" "the apiserver answers 429, 503, 504, or not at all" watches::busy;
     "F20" "frozen at every call while another controller goes on, then awake" rivals::frozen;
     "F21" "two controllers with one configuration" rivals::two;
+    "F23" "deleted while it is being made, and made again at once" recreated::in_creation;
     "F24" "a deletion is denied, or there is nothing left to delete" refused::deletion;
     "F25" "a namespace goes, and the role that could delete its tables is gone" namespaces::without_role;
     "F26" "restore: same names, new uids, empty status" restored::from_backup;

@@ -35,6 +35,7 @@ faults! {
     a_busy_apiserver_is_waited_for "F18";
     one_that_slept_does_no_harm "F20";
     two_controllers_do_what_one_does "F21";
+    one_made_again_at_once_is_another_one "F23";
     a_deletion_that_is_denied_waits_without_haste "F24";
     a_namespace_without_its_role_waits_without_haste "F25";
     a_restored_cluster_finds_its_tables_again "F26";
