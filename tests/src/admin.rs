@@ -151,6 +151,11 @@ impl Admin {
         self.ask("POST", "crawls/age", "", Some(aging)).await.expect("the crawls are older");
     }
 
+    /// Says how EMR's clusters live from now on, in every account.
+    pub async fn emr_pace(&self, pace: Value) {
+        self.ask("POST", "emr", "", Some(pace)).await.expect("the pace is set");
+    }
+
     /// Limits the rate of this account's calls; `quota` is a quota of the endpoint without the account.
     pub async fn quota(&self, mut quota: Value) {
         quota["account"] = json!(self.account);

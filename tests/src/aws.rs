@@ -11,6 +11,8 @@ use aws_sdk_s3::primitives::ByteStream;
 /// Glue and S3 in one account, with one database and one bucket.
 #[derive(Clone, Debug)]
 pub struct Aws {
+    /// EMR.
+    pub emr: aws_sdk_emr::Client,
     /// Glue.
     pub glue: aws_sdk_glue::Client,
     /// S3.
@@ -31,6 +33,7 @@ impl Aws {
             .await;
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Self {
+            emr: aws_sdk_emr::Client::new(&config),
             glue: aws_sdk_glue::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             database: database.to_owned(),

@@ -115,6 +115,7 @@ impl Team {
             partitions: mizuumi_api::installation::PartitionDefaults::default(),
             freshness_parameters: mizuumi_api::installation::FreshnessParameters::default(),
             crawlers: None,
+            clusters: mizuumi_api::installation::Clusters::default(),
         }
     }
 
@@ -394,6 +395,7 @@ impl Team {
             let _ = writeln!(text, "--- {name}\n{}", serde_saphyr::to_string(&table).unwrap_or_default());
         }
         text.extend(self.explain_run(name).await);
+        text.extend(self.explain_cluster(name).await);
         for (reason, note) in self.events(name).await {
             let _ = writeln!(text, "--- event {reason}: {note}");
         }

@@ -10,6 +10,8 @@ use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use crate::data_table::DataTable;
+use crate::emr_cluster::EmrCluster;
+use crate::emr_cluster_class::EmrClusterClass;
 use crate::ingest_run::IngestRun;
 
 /// Every custom resource definition of Mizuumi.
@@ -17,7 +19,10 @@ use crate::ingest_run::IngestRun;
 /// # Errors
 /// If a generated schema is not JSON of the expected shape, which a test excludes.
 pub fn all() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    Ok(vec![finished(DataTable::crd())?, finished(IngestRun::crd())?])
+    [DataTable::crd(), EmrCluster::crd(), EmrClusterClass::crd(), IngestRun::crd()]
+        .into_iter()
+        .map(finished)
+        .collect()
 }
 
 /// The definitions as files: name and YAML of each. What `crds/` holds and what `mizuumi crds` prints.
@@ -59,8 +64,8 @@ fn finished(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, s
         let schema = &mut version["schema"]["openAPIV3Schema"];
         without_nullable(schema);
         without_defaults_in_items(schema, false);
-        let status = &mut schema["properties"]["status"];
-        if status.is_object() {
+        // A class of clusters has none.
+        if let Some(status) = schema.pointer_mut("/properties/status") {
             status["default"] = json!({ "observedGeneration": 0 });
         }
     }

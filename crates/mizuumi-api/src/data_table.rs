@@ -33,6 +33,7 @@ pub use status::{
 pub use view::View;
 
 use crate::duration::ShortDuration;
+pub use crate::policy::{DeletionPolicy, ManagementPolicy};
 
 /// A table of the Glue Data Catalog: its definition, its partitions, and how recent its data has to be.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -556,28 +557,6 @@ pub struct DeclaredPartition {
         regex(pattern = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?#]*)?$")
     )]
     pub location: Option<String>,
-}
-
-/// What happens to the external object when the resource is deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum DeletionPolicy {
-    /// It stays, without Mizuumi's marks.
-    #[default]
-    Retain,
-    /// It is deleted from the catalog. Data in S3 stays.
-    Delete,
-}
-
-/// Whether the controller writes to AWS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ManagementPolicy {
-    /// It creates, updates and deletes.
-    #[default]
-    Full,
-    /// It looks and tells, and never writes.
-    ObserveOnly,
-    /// It looks and shows in `status.plan` what it would do, and never writes.
-    Plan,
 }
 
 /// Whether an external object that exists already may be taken over.

@@ -6,13 +6,18 @@ pub mod condition;
 pub mod crd;
 pub mod data_table;
 pub mod duration;
+pub mod emr_cluster;
+pub mod emr_cluster_class;
 pub mod ingest_run;
 pub mod installation;
+pub mod policy;
 pub mod reason;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
 pub use duration::ShortDuration;
+pub use emr_cluster::{EmrCluster, EmrClusterSpec, EmrClusterStatus};
+pub use emr_cluster_class::{EmrClusterClass, EmrClusterClassSpec};
 pub use ingest_run::{IngestRun, IngestRunSpec, IngestRunStatus};
 pub use installation::Installation;
 pub use reason::Reason;
@@ -42,4 +47,6 @@ pub mod annotation {
     pub const REPORTED_DATA_TIME: &str = "mizuumi.dev/reported-data-time";
     /// A producer's report: when the data landed, RFC 3339.
     pub const REPORTED_LOADED_AT: &str = "mizuumi.dev/reported-loaded-at";
+    /// Until when a cluster of `lifecycle: WhenNeeded` is needed, RFC 3339.
+    pub const NEEDED_UNTIL: &str = "mizuumi.dev/needed-until";
 }

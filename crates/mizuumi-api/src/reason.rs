@@ -125,7 +125,28 @@ reasons! {
     TypesIgnored,
     /// A table of the warehouse or of a mart holds text. Write Parquet or ORC.
     ParquetDue,
-    /// The run's work is being done; it is waited for its data.
+    /// No cluster is wanted now, and there is none.
+    Stopped,
+    /// EMR starts the cluster.
+    Starting,
+    /// The cluster is ending; another follows if one is wanted.
+    Stopping,
+    /// Whether EMR made a cluster is not known. It is looked for before another is asked for; nothing has to be done.
+    Verifying,
+    /// The cluster did all that it was there for, and has ended.
+    Completed,
+    /// The cluster ended with an error; the message has EMR's words. A cluster of `lifecycle: Batch` is not started again: make
+    /// another resource. Others are, after a pause.
+    ClusterFailed,
+    /// There is no `EmrClusterClass` of that name, or it does not allow this namespace. Ask the platform team.
+    ClassNotFound,
+    /// A ConfigMap of `spec.configurationsFrom` does not exist or cannot be read; the message says which. The cluster goes on as
+    /// it is, and follows by itself once it is there.
+    ConfigMapNotFound,
+    /// The spec breaks rules of its `EmrClusterClass`; the message says each rule and the value. Change the spec, or ask the
+    /// platform team.
+    RuleBroken,
+    /// The cluster runs, or the run's work is being done and it is waited for its data.
     Running,
     /// The run's data is all there, and the table is publishing it.
     Publishing,

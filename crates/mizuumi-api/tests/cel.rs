@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use mizuumi_api::{DataTable, IngestRun};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestRun};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -41,6 +41,8 @@ impl Case {
         }
         let result = match self.object["kind"].as_str() {
             Some("DataTable") => refusals!(DataTable),
+            Some("EmrCluster") => refusals!(EmrCluster),
+            Some("EmrClusterClass") => refusals!(EmrClusterClass),
             Some("IngestRun") => refusals!(IngestRun),
             other => panic!("no kind of ours: {other:?}"),
         };

@@ -27,6 +27,8 @@ const IDENTITY: Duration = Duration::from_secs(5);
 /// The clients of one profile. The SDK repeats nothing by itself: the gateway knows what may be.
 #[derive(Clone, Debug)]
 pub struct ProfileClients {
+    /// EMR.
+    pub emr: aws_sdk_emr::Client,
     /// Glue.
     pub glue: aws_sdk_glue::Client,
     /// S3, of which only lists are used.
@@ -102,6 +104,11 @@ impl Clients {
         })
     }
 
+    /// The names of all profiles.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(String::as_str)
+    }
+
     /// Brings the metrics up to date that are read off rather than counted.
     pub fn measure(&self) {
         self.metrics.rates(self.pace.rates());
@@ -152,7 +159,12 @@ impl ProfileClients {
     fn new(config: &SdkConfig, own_endpoint: bool, gateway: Gateway) -> Self {
         // A bucket's own host name does not resolve at an endpoint of one's own.
         let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
-        Self { glue: aws_sdk_glue::Client::new(config), s3: aws_sdk_s3::Client::from_conf(s3), gateway }
+        Self {
+            emr: aws_sdk_emr::Client::new(config),
+            glue: aws_sdk_glue::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            gateway,
+        }
     }
 }
 

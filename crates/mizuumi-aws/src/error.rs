@@ -76,6 +76,7 @@ pub fn classify(code: &str) -> Option<Class> {
         | "NoSuchKey"
         | "EntityNotFoundException" => Class::Conflict,
         "InvalidInputException"
+        | "InvalidRequestException"
         | "ValidationException"
         | "InvalidParameterValue"
         | "InvalidRequest"
@@ -143,12 +144,19 @@ fn credentials_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> O
     None
 }
 
-/// Whether Glue or S3 says that what the call speaks of is not there. A bucket that is not there is another matter: its
+/// Whether Glue, S3 or EMR says that what the call speaks of is not there. A bucket that is not there is another matter: its
 /// name is wrong.
 pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    let code = error.as_service_error().and_then(|service| service.code());
-    // HeadObject has no body, so the SDK knows no more than the status.
-    matches!(code, Some("EntityNotFoundException" | "NoSuchKey" | "NotFound"))
+    let Some(service) = error.as_service_error() else { return false };
+    match service.code() {
+        // HeadObject has no body, so the SDK knows no more than the status: `NotFound`.
+        Some("EntityNotFoundException" | "NoSuchKey" | "NotFound") => true,
+        // EMR has one code for all that it refuses.
+        Some("InvalidRequestException") => service
+            .message()
+            .is_some_and(|message| message.starts_with("Cluster id ") && message.contains("is not valid")),
+        _ => false,
+    }
 }
 
 /// The whole chain of causes, down to what a service says. Without the debug dump that the SDK's own display appends: the

@@ -9,6 +9,8 @@ pub mod clients;
 mod crawls;
 mod data_looks;
 pub mod data_table;
+mod emr;
+pub mod emr_cluster;
 pub mod error;
 mod files;
 mod gateway;
@@ -22,5 +24,6 @@ mod superseded;
 
 pub use clients::Clients;
 pub use data_table::TablePort;
+pub use emr_cluster::ClusterPort;
 pub use ingest_run::RunPort;
 pub use metrics::Metrics;

@@ -3,7 +3,7 @@
 //! There may be very many ConfigMaps, and large ones. So only their metadata is watched, and not before one is named; what one
 //! says is read when it is needed, and kept nowhere.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -111,14 +111,14 @@ impl ConfigMaps {
         }
     }
 
-    /// What a ConfigMap says now.
-    pub(crate) async fn read(&self, name: &Name, key: &str) -> Result<Said, Error> {
+    /// A ConfigMap as it is now, if there is one; or why it may not be read.
+    async fn find(&self, name: &Name) -> Result<Result<Option<ConfigMap>, String>, Error> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &name.namespace);
         let (map, namespace) = (&name.name, &name.namespace);
         let found = match in_time(api.get_opt(map), Error::ReadObject).await {
             Ok(found) => found,
             Err(Error::ReadObject(error)) if is_forbidden(&error) => {
-                return Ok(Said::Nothing(format!(
+                return Ok(Err(format!(
                     "ConfigMap '{map}' may not be read in namespace '{namespace}'; the controller's role needs get, list and \
                      watch of configmaps"
                 )));
@@ -128,6 +128,25 @@ impl ConfigMaps {
         if let Some(named) = self.state().named.get_mut(name) {
             named.version = Some(found.as_ref().and_then(|found| found.metadata.resource_version.clone()));
         }
+        Ok(Ok(found))
+    }
+
+    /// All that a ConfigMap says now; none if it is not there, or may not be read, which the log tells.
+    pub(crate) async fn data(&self, name: &Name) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let found = self.find(name).await?.unwrap_or_else(|why| {
+            warn!("{why}");
+            None
+        });
+        Ok(found.map(|found| found.data.unwrap_or_default()))
+    }
+
+    /// What a ConfigMap says now under a key.
+    pub(crate) async fn read(&self, name: &Name, key: &str) -> Result<Said, Error> {
+        let (map, namespace) = (&name.name, &name.namespace);
+        let found = match self.find(name).await? {
+            Ok(found) => found,
+            Err(why) => return Ok(Said::Nothing(why)),
+        };
         let Some(mut found) = found else {
             return Ok(Said::Nothing(format!(
                 "ConfigMap '{map}' does not exist in namespace '{namespace}'; create it, and what waits for it follows by itself"

@@ -32,6 +32,7 @@ use crate::queue::Ticket;
 use crate::relations::Relations;
 use crate::status::{self, Written};
 use crate::store::{self, Held, Store};
+use crate::workers::chain;
 
 /// How often a plan may be made and carried out in one go. Two are the rule: the work, and the look that proves it.
 const ROUNDS: usize = 8;
@@ -93,11 +94,18 @@ where
             return let_unreadable_go(metadata.as_ref(), context).await;
         }
     };
-    if let Some(newer) = context.written.newer_than(&object) {
+    if let Some((newer, version)) = context.written.newer_than(&object) {
         *object.status_mut() = Some(newer);
+        object.meta_mut().resource_version = Some(version);
     }
     let pass = Pass::new(&object, context, ticket);
-    if object.meta().deletion_timestamp.is_some() { pass.teardown().await } else { pass.converge().await }
+    let is_deleted = object.meta().deletion_timestamp.is_some();
+    let next = if is_deleted { pass.teardown().await } else { pass.converge().await };
+    match next {
+        // Another controller has written a status meanwhile, or somebody else has changed the resource.
+        Err(error) if K::RECORDS && error.is_conflict() => Ok(OUTDATED),
+        next => next,
+    }
 }
 
 /// Forgets a resource that is gone from Kubernetes, however it went.
@@ -144,6 +152,8 @@ where
     about: ObjectReference,
     key: K::Key,
     known: Mutex<Known>,
+    version: Mutex<Option<String>>,
+    recorded: Mutex<Option<K::Status>>,
     began: Instant,
 }
 
@@ -183,13 +193,15 @@ where
             about: object.object_ref(&()),
             key: K::key(object),
             known,
+            version: Mutex::new(object.meta().resource_version.clone()),
+            recorded: Mutex::new(None),
             began: Instant::now(),
         }
     }
 
     async fn converge(&self) -> Result<Next, Error> {
         if !gate::is_claimed(self.object) {
-            gate::claim(&self.api, self.object).await?;
+            *self.version() = gate::claim(&self.api, self.object).await?;
         }
         self.context.index.add(&self.key, &self.ticket.name);
         let first = self.object.status().is_none_or(|status| K::conditions(status).is_empty());
@@ -209,7 +221,13 @@ where
             return Ok(OUTDATED);
         }
         let now = clock::now();
+        let recorded = self.recorded().clone();
+        let is_recorded = recorded.is_some();
+        let before = recorded.or(before);
         let status = self.tell(before.as_ref(), goal.as_ref(), &evidence, now).await?;
+        if is_recorded && matches!(evidence, Evidence::Observed { failure: None, .. }) {
+            return Ok(Some((Duration::ZERO, Lane::Progress)));
+        }
         Ok(self.next(goal.as_ref(), &evidence, &status, now))
     }
 
@@ -286,6 +304,10 @@ where
     async fn is_the_same(&self) -> bool {
         let read = in_time(self.api.get_metadata_opt(&self.ticket.name.name), Error::ReadObject).await;
         let Ok(Some(now)) = read else { return false };
+        // Whoever has written since may have started anew.
+        if self.recorded().is_some() && now.meta().resource_version != *self.version() {
+            return false;
+        }
         now.uid() == self.object.uid()
             && now.meta().generation == self.object.meta().generation
             && now.meta().deletion_timestamp.is_some() == self.object.meta().deletion_timestamp.is_some()
@@ -354,6 +376,12 @@ where
             }
             let unknown_before = unsettled.take().is_some_and(|failure| failure.class == Class::Unknown);
             for step in &plan.steps {
+                if self.needs_record(step) {
+                    let failure = self.record_and_execute(step).await.err();
+                    done.extend(failure.is_none().then(|| step.clone()));
+                    // What is known of it is in the status; the next pass plans from that.
+                    return Some(Evidence::Observed { world, plan, done, failure, endless: false });
+                }
                 match port.execute(&self.key, step, Errand { lane, still: self }).await {
                     Ok(()) => {
                         self.acknowledge(step);
@@ -411,6 +439,54 @@ where
         (due.at <= now).then_some(due)
     }
 
+    /// Whether a step has to be written down before it is done.
+    fn needs_record(&self, step: &K::Step) -> bool {
+        K::record(self.object, step).is_some()
+    }
+
+    /// Writes down what is about to be done, over the very version of the resource that it was decided by, and does it if
+    /// nothing has changed since.
+    async fn record_and_execute(&self, step: &K::Step) -> Result<(), Failure> {
+        let not_sent = |class, message: String| Failure { operation: "record", class, message };
+        let version = self.version().clone();
+        let Some(status) = K::record(self.object, step) else { return Ok(()) };
+        let asked = Instant::now();
+        let after =
+            match status::record(&self.api, self.object, version.as_deref(), &status, &self.context.written)
+                .await
+            {
+                Ok(after) => after,
+                Err(error) if error.is_conflict() => {
+                    *self.known() = Known::Outdated;
+                    return Err(not_sent(
+                        Class::Conflict,
+                        "the resource has changed meanwhile, and nothing was sent".to_owned(),
+                    ));
+                }
+                Err(error) => {
+                    return Err(not_sent(Class::Unavailable, format!("{}; nothing was sent", chain(&error))));
+                }
+            };
+        self.context.metrics.wrote_status(K::NAME);
+        *self.known() = Known::Since(asked);
+        self.version().clone_from(&after.meta().resource_version);
+        *self.recorded() = Some(status);
+        let errand = Errand { lane: self.ticket.lane, still: self };
+        self.context.port.execute(&self.key, step, errand).await?;
+        self.acknowledge(step);
+        Ok(())
+    }
+
+    /// The version of the resource that the pass has seen last, by its own writes.
+    fn version(&self) -> MutexGuard<'_, Option<String>> {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The status with a record in it that this pass has written.
+    fn recorded(&self) -> MutexGuard<'_, Option<K::Status>> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn acknowledge(&self, step: &K::Step) {
         info!(object = %self.ticket.name, external = %self.key, step = %step, "done");
         self.context.events.done(&self.about, K::event_reason(step), &step.to_string());
@@ -449,13 +525,17 @@ where
         *object.status_mut() = before.cloned();
         let status = K::report(&object, goal, evidence, now);
         let written = &self.context.written;
+        let version = self.version().clone().filter(|_| K::RECORDS);
         let asked = Instant::now();
-        if let Some(after) = status::write_if_changed(&self.api, &object, before, &status, written).await? {
+        let writing =
+            status::write_if_changed(&self.api, &object, version.as_deref(), before, &status, written);
+        if let Some(after) = writing.await? {
             // The answer tells of the object as it is.
             let is_the_same = after.meta().generation == self.object.meta().generation
                 && after.meta().deletion_timestamp.is_some()
                     == self.object.meta().deletion_timestamp.is_some();
             *self.known() = if is_the_same { Known::Since(asked) } else { Known::Outdated };
+            self.version().clone_from(&after.meta().resource_version);
             self.context.metrics.wrote_status(K::NAME);
             if !matches!(evidence, Evidence::Held(_)) {
                 self.warn_if_worse(before, &status);

@@ -70,6 +70,14 @@ pub enum Error {
     Incomplete(&'static str),
 }
 
+impl Error {
+    /// Whether the API server says that the object is another one by now.
+    pub(crate) fn is_conflict(&self) -> bool {
+        let Self::WriteStatus(source) = self else { return false };
+        matches!(source.as_ref(), kube::Error::Api(answer) if answer.code == 409)
+    }
+}
+
 /// How long a request to the Kubernetes API may take, the client's own retries included.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 

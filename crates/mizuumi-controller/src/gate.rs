@@ -15,8 +15,9 @@ pub(crate) fn is_claimed(object: &impl Resource) -> bool {
     object.finalizers().iter().any(|name| name == FINALIZER)
 }
 
-/// Sets the finalizer; fails if somebody else changed the list in between, and the next event tries again.
-pub(crate) async fn claim<K>(api: &Api<K>, object: &impl Resource) -> Result<(), Error>
+/// Sets the finalizer; fails if somebody else changed the list in between, and the next event tries again. Answers the version
+/// of the object with it.
+pub(crate) async fn claim<K>(api: &Api<K>, object: &impl Resource) -> Result<Option<String>, Error>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -49,7 +50,7 @@ where
     ]);
     match patch(api, object, operations).await {
         Err(Error::Finalizer(error)) if is_gone(&error) => Ok(()),
-        other => other,
+        other => other.map(drop),
     }
 }
 
@@ -57,7 +58,8 @@ fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(answer) if answer.code == 404)
 }
 
-async fn patch<K>(api: &Api<K>, object: &impl Resource, operations: Value) -> Result<(), Error>
+/// Answers the version that the patch has made.
+async fn patch<K>(api: &Api<K>, object: &impl Resource, operations: Value) -> Result<Option<String>, Error>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -65,5 +67,6 @@ where
         .map_err(|error| Error::Finalizer(Box::new(kube::Error::SerdeError(error))))?;
     // Metadata only: an object whose spec cannot be read has a finalizer all the same.
     let (name, patch, parameters) = (object.name_any(), Patch::<()>::Json(patch), PatchParams::default());
-    in_time(api.patch_metadata(&name, &parameters, &patch), Error::Finalizer).await.map(drop)
+    let after = in_time(api.patch_metadata(&name, &parameters, &patch), Error::Finalizer).await?;
+    Ok(after.metadata.resource_version)
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use kube::Client;
 use mizuumi_api::data_table::{DataTable, DataTableStatus};
+use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus};
 use mizuumi_api::{Installation, installation};
 use mizuumi_aws::catalog::Catalog;
-use mizuumi_aws::{RunPort, TablePort};
+use mizuumi_aws::{Clients, ClusterPort, RunPort, TablePort};
 use mizuumi_core::Kind;
 use mizuumi_core::data_table::Tables;
+use mizuumi_core::emr_cluster::Clusters;
 use mizuumi_core::ingest_run::Runs;
 
 use crate::backoff::Backoff;
@@ -19,6 +21,7 @@ use crate::driver::{Context, Driven};
 use crate::events::Events;
 use crate::index::Index;
 use crate::metrics::Metrics;
+use crate::pieces::Pieces;
 use crate::queue::Queue;
 use crate::relations::{Publications, Relations};
 use crate::status::Written;
@@ -32,6 +35,18 @@ impl Driven for DataTable {
     }
 
     fn handled_request(status: &DataTableStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
+impl Driven for EmrCluster {
+    type Told = EmrClusterStatus;
+
+    fn observed_generation(status: &EmrClusterStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &EmrClusterStatus) -> Option<&str> {
         status.last_handled_reconcile_at.as_deref()
     }
 }
@@ -56,6 +71,9 @@ pub(crate) struct Kinds {
     pub(crate) runs: Arc<Context<Runs, RunPort>>,
     pub(crate) run_queue: Arc<Queue>,
     pub(crate) config_maps: Arc<ConfigMaps>,
+    pub(crate) clusters: Arc<Context<Clusters, ClusterPort>>,
+    pub(crate) cluster_queue: Arc<Queue>,
+    pub(crate) pieces: Arc<Pieces>,
 }
 
 /// What all kinds share.
@@ -71,6 +89,7 @@ impl Kinds {
         client: &Client,
         installation: &Arc<Installation>,
         catalog: &Arc<Catalog>,
+        clients: &Clients,
         events: &Events,
         metrics: &Metrics,
     ) -> Self {
@@ -86,6 +105,8 @@ impl Kinds {
             run_queue.clone(),
             config_maps.clone(),
         ));
+        let cluster_queue = Arc::new(Queue::new(concurrency));
+        let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone()));
         let ports = (TablePort::new(catalog.clone()), RunPort::new(catalog.clone()));
         // Runs are let go by the hundred once they are old, and nothing of the catalog goes with them.
         let unlimited = installation::Deletions { hold_above: u32::MAX, ..installation.deletions.clone() };
@@ -95,6 +116,14 @@ impl Kinds {
             runs: shared.context(ports.1, Arc::new(Store::new()), relations, &unlimited),
             run_queue,
             config_maps,
+            clusters: shared.context(
+                ClusterPort::new(clients.clone()),
+                Arc::new(Store::new()),
+                pieces.clone(),
+                &installation.deletions,
+            ),
+            cluster_queue,
+            pieces,
         }
     }
 
@@ -102,6 +131,7 @@ impl Kinds {
     pub(crate) fn measure(&self) {
         measure(&self.tables, &self.table_queue);
         measure(&self.runs, &self.run_queue);
+        measure(&self.clusters, &self.cluster_queue);
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod backoff;
 mod clock;
+mod cluster_sweep;
 mod config_maps;
 mod definitions;
 mod deletions;
@@ -15,6 +16,7 @@ mod index;
 mod kinds;
 mod metrics;
 mod name;
+mod pieces;
 mod queue;
 mod relations;
 pub mod rollback;

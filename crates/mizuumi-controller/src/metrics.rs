@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     status_writes: Family<Kind, Counter>,
     held: Family<Kind, Gauge>,
     events_dropped: Counter,
+    orphans: Gauge,
     started: Gauge<f64, AtomicU64>,
 }
 
@@ -58,6 +59,7 @@ impl Metrics {
             status_writes: Family::default(),
             held: Family::default(),
             events_dropped: Counter::default(),
+            orphans: Gauge::default(),
             started: Gauge::default(),
         };
         registry.register("reconcile", "Passes over a resource by result", metrics.passes.clone());
@@ -87,6 +89,11 @@ impl Metrics {
             metrics.events_dropped.clone(),
         );
         registry.register(
+            "orphan_clusters",
+            "EMR clusters of this installation that no resource keeps",
+            metrics.orphans.clone(),
+        );
+        registry.register(
             "start_time_seconds",
             "When the process started, in seconds since 1970",
             metrics.started.clone(),
@@ -114,6 +121,10 @@ impl Metrics {
 
     pub(crate) fn wrote_status(&self, kind: &'static str) {
         self.status_writes.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(crate) fn orphans(&self, count: usize) {
+        self.orphans.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn dropped_event(&self) {

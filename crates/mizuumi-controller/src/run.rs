@@ -1,18 +1,21 @@
 //! Starting the controllers, and stopping them in good order.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future;
-use kube::Client;
+use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
-use mizuumi_api::{DataTable, IngestRun, Installation};
+use kube::{Client, Resource};
+use mizuumi_api::{DataTable, EmrCluster, IngestRun, Installation};
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_core::Lane;
 use prometheus_client::registry::Registry;
+use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -24,7 +27,7 @@ use crate::kinds::Kinds;
 use crate::metrics::Metrics;
 use crate::telemetry::{self, Telemetry};
 use crate::watch::{self, Scope};
-use crate::{sweep, workers};
+use crate::{cluster_sweep, sweep, workers};
 
 /// How long passes that are under way may take to end; Kubernetes kills a pod after 30 seconds.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -57,18 +60,18 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let concurrency = usize::from(installation.kubernetes.concurrency);
     let scopes = scopes(&client, &installation);
     for scope in &scopes {
-        let limits = ListParams::default().limit(1);
-        let refused = |kind| move |source| Error::StartList { kind, source: Box::new(source) };
-        scope.api::<DataTable>().list_metadata(&limits).await.map_err(refused("DataTable"))?;
-        scope.api::<IngestRun>().list_metadata(&limits).await.map_err(refused("IngestRun"))?;
+        can_list::<DataTable>(scope, "DataTable").await?;
+        can_list::<IngestRun>(scope, "IngestRun").await?;
+        can_list::<EmrCluster>(scope, "EmrCluster").await?;
     }
     let outdated = definitions::check(&client).await?;
     let streams = streams_lists(&client).await;
     let (events, publishing) = Events::new(client.clone(), metrics.clone());
     let publishing = tokio::spawn(publishing);
-    let kinds = Kinds::new(&client, &installation, &catalog, &events, &metrics);
+    let kinds = Kinds::new(&client, &installation, &catalog, &clients, &events, &metrics);
     drop(events);
-    let unlisted = Arc::new(AtomicUsize::new(2 * scopes.len()));
+    let unlisted = Arc::new(AtomicUsize::new(3 * scopes.len()));
+    let tables_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
     if let Some(listener) = listener {
         let kinds = kinds.clone();
         let measure = Box::new(move || {
@@ -77,22 +80,25 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         });
         tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
     }
-    let Kinds { tables, table_queue, runs, run_queue, config_maps } = kinds;
+    let Kinds { tables, table_queue, runs, run_queue, clusters, cluster_queue, config_maps, .. } =
+        kinds.clone();
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
-        watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.clone())
+        let unlisted = [unlisted.clone(), tables_unlisted.clone()];
+        watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.to_vec())
     }));
     let watching_runs = async {
         // A run whose table has not been listed yet would say that there is none.
-        while unlisted.load(Ordering::Relaxed) > scopes.len() {
+        while tables_unlisted.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(LISTED).await;
         }
         future::join_all(scopes.iter().map(|scope| {
-            watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), unlisted.clone())
+            watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), vec![unlisted.clone()])
         }))
         .await
     };
     let watching_config_maps =
         future::join_all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
+    let seeing_to_clusters = see_to_clusters(&client, &scopes, streams, &kinds, &unlisted, metrics);
     let sweeping =
         sweep::sweep(catalog, Duration::from_secs(installation.intervals.sweep_seconds.into()), |key| {
             for name in tables.index.of(key) {
@@ -101,12 +107,14 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         });
     let working_on_tables = workers::work(tables.clone(), table_queue.clone(), concurrency);
     let working_on_runs = workers::work(runs.clone(), run_queue.clone(), concurrency);
-    let mut working = tokio::spawn(future::join(working_on_tables, working_on_runs));
+    let working_on_clusters = workers::work(clusters.clone(), cluster_queue.clone(), concurrency);
+    let mut working = tokio::spawn(future::join3(working_on_tables, working_on_runs, working_on_clusters));
     info!(installation = installation.installation, region = installation.aws.region, "ready");
     tokio::select! {
         _ = watching_tables => {}
         _ = watching_runs => {}
         _ = watching_config_maps => {}
+        () = seeing_to_clusters => {}
         () = sweeping => {}
         _ = &mut working => {}
         // Passes under way do not end in order: all that they still wrote would lose what the definition lacks.
@@ -118,15 +126,53 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     unlisted.store(usize::MAX, Ordering::Relaxed);
     table_queue.close();
     run_queue.close();
+    cluster_queue.close();
     if tokio::time::timeout(DRAIN, &mut working).await.is_err() {
         warn!("some passes did not end in time; what they were doing is looked at after the next start");
         working.abort();
     }
     // The last sender of events goes with the contexts; what is still waiting is published, briefly.
-    drop((tables, runs));
+    drop((tables, runs, clusters, kinds));
     tokio::time::timeout(Duration::from_secs(2), publishing).await.ok();
     info!("stopped");
     Ok(())
+}
+
+/// Watches classes and clusters, and looks at EMR, for ever.
+async fn see_to_clusters(
+    client: &Client,
+    scopes: &[Scope],
+    streams: bool,
+    kinds: &Kinds,
+    unlisted: &Arc<AtomicUsize>,
+    metrics: Metrics,
+) {
+    let Kinds { clusters, cluster_queue, pieces, .. } = kinds;
+    let watching = async {
+        // A cluster whose class has not been listed yet would say that there is none.
+        pieces.known().await;
+        future::join_all(scopes.iter().map(|scope| {
+            let unlisted = vec![unlisted.clone()];
+            watch::watch(scope.clone(), streams, clusters.clone(), cluster_queue.clone(), unlisted)
+        }))
+        .await;
+    };
+    let (port, installation) = (clusters.port.clone(), clusters.installation.clone());
+    let sweeping = cluster_sweep::sweep(port, scopes.to_vec(), installation, metrics, |key| {
+        for name in clusters.index.of(key) {
+            cluster_queue.push(&name, Lane::Drift);
+        }
+    });
+    future::join3(pieces.watch(client.clone()), watching, sweeping).await;
+}
+
+/// Whether a kind's resources are installed, and may be listed.
+async fn can_list<K>(scope: &Scope, kind: &'static str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let refused = |source| Error::StartList { kind, source: Box::new(source) };
+    scope.api::<K>().list_metadata(&ListParams::default().limit(1)).await.map(drop).map_err(refused)
 }
 
 /// Whether the API server streams lists.

@@ -24,13 +24,13 @@ impl<S: Clone> Written<S> {
         Self { by_uid: Mutex::new(HashMap::new()) }
     }
 
-    /// The status written last, if the object in hand is older than that write.
-    pub(crate) fn newer_than(&self, object: &impl Resource) -> Option<S> {
+    /// The status written last and the version that it made, if the object in hand is older than that write.
+    pub(crate) fn newer_than(&self, object: &impl Resource) -> Option<(S, String)> {
         let mut all = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
         let uid = object.meta().uid.as_deref()?;
         let (version, status) = all.get(uid)?;
         if *version > version_of(object)? {
-            return Some(status.clone());
+            return Some((status.clone(), version.to_string()));
         }
         // The watch has caught up.
         all.remove(uid);
@@ -63,10 +63,26 @@ fn version_of(object: &impl Resource) -> Option<u64> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
 
-/// Writes a status if it is another one; answers the object as it is then.
+/// Writes a status over one version of the resource and no other; answers the resource as it is then.
+pub(crate) async fn record<K, S>(
+    api: &Api<K>,
+    object: &K,
+    version: Option<&str>,
+    status: &S,
+    written: &Written<S>,
+) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    S: Serialize + Clone,
+{
+    apply(api, object, version, status, written).await
+}
+
+/// Writes a status if it is another one, over one version of the resource where that is named; answers the object as it is then.
 pub(crate) async fn write_if_changed<K, S>(
     api: &Api<K>,
     object: &K,
+    version: Option<&str>,
     before: Option<&S>,
     status: &S,
     written: &Written<S>,
@@ -78,16 +94,33 @@ where
     if before == Some(status) {
         return Ok(None);
     }
-    let apply = json!({
+    apply(api, object, version, status, written).await.map(Some)
+}
+
+async fn apply<K, S>(
+    api: &Api<K>,
+    object: &K,
+    version: Option<&str>,
+    status: &S,
+    written: &Written<S>,
+) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    S: Serialize + Clone,
+{
+    let mut apply = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
         // The uid keeps the status off an object of the same name that was made since.
         "metadata": { "name": object.name_any(), "uid": object.uid() },
         "status": status,
     });
+    if let Some(version) = version {
+        apply["metadata"]["resourceVersion"] = version.into();
+    }
     let (name, patch) = (object.name_any(), Patch::Apply(apply));
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     let after = in_time(api.patch_status(&name, &parameters, &patch), Error::WriteStatus).await?;
     written.remember(&after, status);
-    Ok(Some(after))
+    Ok(after)
 }

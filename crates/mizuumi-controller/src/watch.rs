@@ -53,13 +53,13 @@ pub(crate) fn config(streams: bool) -> watcher::Config {
     if streams { config.streaming_lists() } else { config.page_size(PAGE) }
 }
 
-/// Watches a scope for ever.
+/// Watches a scope for ever. Counts each of `unlisted` down once it has been listed.
 pub(crate) async fn watch<K, P>(
     scope: Scope,
     streams: bool,
     context: Arc<Context<K, P>>,
     queue: Arc<Queue>,
-    unlisted: Arc<AtomicUsize>,
+    unlisted: Vec<Arc<AtomicUsize>>,
 ) where
     K: Kind,
     K::Object: Driven<Told = K::Status>,
@@ -85,7 +85,9 @@ pub(crate) async fn watch<K, P>(
                     queue.push(&name, lane);
                 }
                 if std::mem::take(&mut is_first) {
-                    unlisted.fetch_sub(1, Ordering::Relaxed);
+                    for unlisted in &unlisted {
+                        unlisted.fetch_sub(1, Ordering::Relaxed);
+                    }
                     info!(
                         namespace = scope.namespace.as_deref(),
                         resources = context.store.len(),

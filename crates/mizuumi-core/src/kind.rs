@@ -37,6 +37,9 @@ pub trait Kind: Send + Sync + 'static {
 
     /// The kind's name in Kubernetes.
     const NAME: &'static str;
+    /// Whether steps are written down before they are done ([`Self::record`]). Then no status is written over one that was not
+    /// seen: it would wipe out what another controller has written down.
+    const RECORDS: bool = false;
 
     /// Which external object a resource speaks of. Total: it holds for a spec with problems too.
     fn key(object: &Self::Object) -> Self::Key;
@@ -54,6 +57,11 @@ pub trait Kind: Send + Sync + 'static {
     /// What to do.
     fn plan(goal: &Goal<Self::Desired, Self::Claim>, world: &Self::World, now: Timestamp)
     -> Plan<Self::Step>;
+    /// What has to be written down, and acknowledged, before a step is done: the status with the record in it. None where AWS
+    /// itself tells a repeated step from the first.
+    fn record(_object: &Self::Object, _step: &Self::Step) -> Option<Self::Status> {
+        None
+    }
     /// What to say.
     fn report(
         object: &Self::Object,

@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod data_table;
+pub mod emr_cluster;
 pub mod failure;
 pub mod freshness;
 pub mod hive_path;

@@ -2,15 +2,17 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use mizuumi_api::{DataTable, IngestRun, Installation};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestRun, Installation};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::world::{FilesLook, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{TableAround, TableStep, TableWorld, Tables};
+use mizuumi_core::emr_cluster::{ClusterStep, ClusterWorld, Clusters, Pieces};
 use mizuumi_core::{Kind, Verdict};
 use serde_json::Value;
 
@@ -58,6 +60,7 @@ fn avsc(table: &DataTable, texts: &[Value]) -> Option<SeenAvsc> {
 #[test]
 fn every_example_holds_and_plans_to_create_its_table() {
     let mut files = Vec::new();
+    let mut clusters: BTreeMap<String, Vec<String>> = BTreeMap::new();
     manifests(&examples(), &mut files);
     assert!(files.len() >= 11, "only {files:?} were found");
     for file in files {
@@ -67,6 +70,10 @@ fn every_example_holds_and_plans_to_create_its_table() {
             documents.into_iter().partition(|document| document["kind"] != "ConfigMap");
         let object = objects.pop().unwrap_or_else(|| panic!("{} has no resource", file.display()));
         assert!(objects.is_empty(), "{} has two resources", file.display());
+        if let Some(kind) = object["kind"].as_str().filter(|kind| kind.starts_with("EmrCluster")) {
+            clusters.entry(kind.to_owned()).or_default().push(text);
+            continue;
+        }
         if object["kind"] == "IngestRun" {
             let run: IngestRun =
                 serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
@@ -94,4 +101,28 @@ fn every_example_holds_and_plans_to_create_its_table() {
             steps => panic!("{}: {steps:?}", file.display()),
         }
     }
+    for text in &clusters["EmrCluster"] {
+        starts(text, &clusters["EmrClusterClass"]);
+    }
+}
+
+/// A cluster of an example is started when it is due, by the class of the same examples.
+fn starts(text: &str, classes: &[String]) {
+    let configuration = std::fs::read_to_string(examples().join("emr/mizuumi.yaml")).expect("configuration");
+    let installation = Installation::from_yaml(&configuration).expect("the example configuration holds");
+    let mut cluster: EmrCluster = serde_saphyr::from_str(text).expect("a cluster");
+    cluster.validate_cel().expect("a cluster that holds");
+    cluster.metadata.namespace = Some("team-a".to_owned());
+    let class = classes
+        .iter()
+        .map(|class| serde_saphyr::from_str::<EmrClusterClass>(class).expect("a class"))
+        .find(|class| class.metadata.name.as_ref() == Some(&cluster.spec.class_name))
+        .expect("the class that it names");
+    let mut goal = Clusters::goal(&cluster, &installation).expect("a goal");
+    let pieces = Pieces { class: Some(Box::new(class)), config_maps: BTreeMap::new() };
+    Clusters::heed(&mut goal, &cluster, pieces);
+    // Thursday noon in Tokyo.
+    let now: Timestamp = "2026-11-26T03:00:00Z".parse().expect("a time");
+    let plan = Clusters::plan(&goal, &ClusterWorld::default(), now);
+    assert!(matches!(plan.steps.as_slice(), [ClusterStep::RunJobFlow { .. }]), "{plan:?}");
 }

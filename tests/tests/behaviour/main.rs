@@ -4,6 +4,8 @@
 
 mod admission;
 mod avsc;
+mod cluster_crash;
+mod clusters;
 mod conformance;
 mod crash;
 mod crawler;

@@ -1,0 +1,227 @@
+//! What an `EmrCluster` says back.
+
+use jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::instances::Role;
+use crate::condition::Condition;
+use crate::data_table::PlanStatus;
+
+/// What was observed. Times, never ages, so that nothing changes while nothing happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmrClusterStatus {
+    /// The generation of the spec that this status speaks of; 0 before the controller has seen the object.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub observed_generation: i64,
+    /// `Ready`, and while True `Reconciling` or `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Where in its life the cluster is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// EMR's id of the cluster that there is, or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cluster_id: Option<String>,
+    /// Its name in EMR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub cluster_name: Option<String>,
+    /// Its state in EMR's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub emr_state: Option<String>,
+    /// Why it is in that state, in EMR's words: `CODE: message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub emr_reason: Option<String>,
+    /// Host name of the master node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub master_dns: Option<String>,
+    /// Where its logs are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub log_uri: Option<String>,
+    /// When EMR was asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it was ready for work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Its nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub groups: Vec<GroupStatus>,
+    /// Its steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<StepsStatus>,
+    /// What it has cost so far, in EMR's normalized instance hours: a small instance for an hour is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub normalized_instance_hours: Option<i64>,
+    /// The attempt to start a cluster that was made last. It is written down before EMR is asked, so that no cluster is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// Clusters that have ended, the latest first; at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub history: Vec<PastCluster>,
+    /// With `managementPolicy: Plan`, what would be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanStatus>,
+    /// The value of the annotation `mizuumi.dev/requested-at` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// Where in its life a cluster is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// None is wanted now.
+    Stopped,
+    /// One is wanted, and EMR has not been asked yet.
+    Pending,
+    /// Whether EMR made one is not known; it is looked for.
+    Verifying,
+    /// EMR starts it.
+    Starting,
+    /// Its nodes are being set up.
+    Bootstrapping,
+    /// It works.
+    Running,
+    /// It waits for work.
+    Waiting,
+    /// It is ending.
+    Terminating,
+    /// It did all that it was there for.
+    Completed,
+    /// It ended with an error.
+    Failed,
+}
+
+/// An attempt to start a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Counts the attempts of this resource.
+    #[schemars(range(min = 1))]
+    pub number: i64,
+    /// The last part of the cluster's name, by which it is found again.
+    #[schemars(length(min = 1, max = 32))]
+    pub nonce: String,
+    /// Profile of the installation's configuration whose credentials EMR was asked with.
+    #[schemars(length(max = 63))]
+    pub profile: String,
+    /// Hash of what EMR was asked for.
+    #[schemars(length(max = 64))]
+    pub request: String,
+    /// When it was written down, right before EMR was asked.
+    pub started_at: Timestamp,
+    /// What came of it.
+    pub state: AttemptState,
+    /// How many complete listings have not shown it, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub unseen: Option<i64>,
+    /// When it was looked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<Timestamp>,
+    /// Id of the cluster that came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cluster_id: Option<String>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AttemptState {
+    /// Not known yet.
+    Open,
+    /// A cluster.
+    Made,
+    /// Nothing: EMR said no, or was never asked.
+    Refused,
+    /// A cluster, which has ended.
+    Ended,
+}
+
+/// Nodes as EMR has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupStatus {
+    /// Name of the group or fleet.
+    #[schemars(length(max = 64))]
+    pub name: String,
+    /// What its nodes do.
+    pub role: Role,
+    /// How many EMR wants: instances, or units of a fleet.
+    #[schemars(range(min = 0))]
+    pub requested: i64,
+    /// How many run.
+    #[schemars(range(min = 0))]
+    pub running: i64,
+    /// Its state in EMR's words.
+    #[schemars(length(max = 64))]
+    pub state: String,
+}
+
+/// Steps as EMR has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepsStatus {
+    /// How many wait.
+    #[schemars(range(min = 0))]
+    pub pending: i64,
+    /// How many run.
+    #[schemars(range(min = 0))]
+    pub running: i64,
+    /// How many ended well.
+    #[schemars(range(min = 0))]
+    pub completed: i64,
+    /// How many failed, or were cancelled or interrupted.
+    #[schemars(range(min = 0))]
+    pub failed: i64,
+    /// The first that failed: its name, id, and why in EMR's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub failure: Option<String>,
+}
+
+/// A cluster that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PastCluster {
+    /// EMR's id.
+    #[schemars(length(max = 64))]
+    pub cluster_id: String,
+    /// When EMR was asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Its last state in EMR's words.
+    #[schemars(length(max = 64))]
+    pub emr_state: String,
+    /// Why, in EMR's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub emr_reason: Option<String>,
+    /// What it cost, in normalized instance hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub normalized_instance_hours: Option<i64>,
+}

@@ -1,0 +1,323 @@
+//! The EMR calls that only look.
+
+mod make;
+pub(crate) mod write;
+
+use aws_sdk_emr::types::{
+    ClusterState as EmrState, ClusterSummary, ComputeLimits, InstanceCollectionType, InstanceFleetType,
+    InstanceGroupType, StepState, StepSummary,
+};
+use aws_smithy_types::DateTime;
+use jiff::Timestamp;
+use mizuumi_api::emr_cluster::{GroupStatus, Role, StepsStatus};
+use mizuumi_core::emr_cluster::request::Scaling;
+use mizuumi_core::emr_cluster::world::Nodes;
+use mizuumi_core::emr_cluster::{Cluster, ClusterState};
+use mizuumi_core::{Failure, Lane};
+
+use crate::clients::ProfileClients;
+use crate::gateway::api;
+
+/// States of clusters that cost money, or will.
+const ALIVE: [EmrState; 5] = [
+    EmrState::Starting,
+    EmrState::Bootstrapping,
+    EmrState::Running,
+    EmrState::Waiting,
+    EmrState::Terminating,
+];
+/// Pages of steps that are looked at; EMR has 50 on one, the newest first.
+const PAGES_OF_STEPS: usize = 6;
+
+/// A cluster as a list has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listed {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) state: ClusterState,
+    /// Code and message.
+    reason: (String, String),
+    created: Option<Timestamp>,
+    ready: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    normalized_instance_hours: Option<i64>,
+}
+
+/// Every cluster that is alive; or every one made since then, alive or not.
+pub(crate) async fn list(
+    clients: &ProfileClients,
+    lane: Lane,
+    since: Option<Timestamp>,
+) -> Result<Vec<Listed>, Failure> {
+    let list = clients.emr.list_clusters();
+    let list = match since {
+        Some(since) => list.created_after(DateTime::from_secs(since.as_second())),
+        None => list.set_cluster_states(Some(ALIVE.to_vec())),
+    };
+    let mut all = Vec::new();
+    let mut marker = None;
+    loop {
+        let page = list.clone().set_marker(marker);
+        let api = api!("elasticmapreduce", "ListClusters", Read);
+        let Some(answer) = clients.gateway.read(api, lane, || page.clone().send()).await? else {
+            return Ok(all);
+        };
+        all.extend(answer.clusters().iter().filter_map(listed));
+        marker = answer.marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+        if marker.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn listed(summary: &ClusterSummary) -> Option<Listed> {
+    let status = summary.status()?;
+    let timeline = status.timeline();
+    let reason = status.state_change_reason();
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    Some(Listed {
+        id: summary.id()?.to_owned(),
+        name: text(summary.name()),
+        state: ClusterState::of(status.state()?.as_str()),
+        reason: (
+            text(
+                reason
+                    .and_then(|reason| reason.code())
+                    .map(aws_sdk_emr::types::ClusterStateChangeReasonCode::as_str),
+            ),
+            text(reason.and_then(|reason| reason.message())),
+        ),
+        created: timeline.and_then(|timeline| moment(timeline.creation_date_time())),
+        ready: timeline.and_then(|timeline| moment(timeline.ready_date_time())),
+        ended: timeline.and_then(|timeline| moment(timeline.end_date_time())),
+        normalized_instance_hours: summary.normalized_instance_hours().map(i64::from),
+    })
+}
+
+fn moment(time: Option<&DateTime>) -> Option<Timestamp> {
+    let time = time?;
+    // Seconds are enough for people, and the same in lists and descriptions.
+    Timestamp::from_second(time.secs()).ok()
+}
+
+/// A cluster with all that is told of it; none if EMR does not know it any more.
+pub(crate) async fn describe(
+    clients: &ProfileClients,
+    lane: Lane,
+    id: &str,
+) -> Result<Option<Cluster>, Failure> {
+    let describe = clients.emr.describe_cluster().cluster_id(id);
+    let api = api!("elasticmapreduce", "DescribeCluster", Read);
+    let answer = clients.gateway.read(api, lane, || describe.clone().send()).await?;
+    let Some(cluster) = answer.and_then(|answer| answer.cluster) else { return Ok(None) };
+    let summary = ClusterSummary::builder()
+        .set_id(cluster.id.clone())
+        .set_name(cluster.name.clone())
+        .set_status(cluster.status.clone())
+        .set_normalized_instance_hours(cluster.normalized_instance_hours)
+        .build();
+    let Some(listed) = listed(&summary) else { return Ok(None) };
+    let works = matches!(listed.state, ClusterState::Running | ClusterState::Waiting);
+    let is_of_fleets = cluster.instance_collection_type() == Some(&InstanceCollectionType::InstanceFleet);
+    let (groups, managed_scaling, idle_seconds) = if works {
+        let groups =
+            if is_of_fleets { fleets(clients, lane, id).await? } else { groups(clients, lane, id).await? };
+        (groups, managed_scaling(clients, lane, id).await?, idle_seconds(clients, lane, id).await?)
+    } else {
+        (Vec::new(), None, None)
+    };
+    let steps = if works || !listed.state.is_alive() { Some(steps(clients, lane, id).await?) } else { None };
+    let tags = cluster
+        .tags()
+        .iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
+    Ok(Some(Cluster {
+        id: listed.id,
+        name: listed.name,
+        state: listed.state,
+        reason: listed.reason,
+        created: listed.created,
+        ready: listed.ready,
+        ended: listed.ended,
+        tags: tags.collect(),
+        is_protected: cluster.termination_protected().unwrap_or_default(),
+        step_concurrency: cluster.step_concurrency_level().unwrap_or(1),
+        master_dns: cluster.master_public_dns_name().filter(|name| !name.is_empty()).map(str::to_owned),
+        log_uri: cluster.log_uri().map(canonical),
+        normalized_instance_hours: listed.normalized_instance_hours,
+        groups,
+        managed_scaling,
+        idle_seconds,
+        steps,
+    }))
+}
+
+/// The tags of a cluster that is alive; what has ended needs no proof any more.
+pub(crate) async fn tags(
+    clients: &ProfileClients,
+    lane: Lane,
+    id: &str,
+) -> Result<Option<Vec<(String, String)>>, Failure> {
+    let describe = clients.emr.describe_cluster().cluster_id(id);
+    let api = api!("elasticmapreduce", "DescribeCluster", Read);
+    let answer = clients.gateway.read(api, lane, || describe.clone().send()).await?;
+    let Some(cluster) = answer.and_then(|answer| answer.cluster) else { return Ok(None) };
+    let state =
+        cluster.status().and_then(|status| status.state()).map(|state| ClusterState::of(state.as_str()));
+    if !state.is_some_and(ClusterState::is_alive) {
+        return Ok(None);
+    }
+    let tags = cluster.tags().iter();
+    let tags =
+        tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
+    Ok(Some(tags.collect()))
+}
+
+/// EMR answers `s3n://` where it was asked for `s3://`.
+fn canonical(uri: &str) -> String {
+    uri.strip_prefix("s3n://")
+        .or_else(|| uri.strip_prefix("s3a://"))
+        .map_or_else(|| uri.to_owned(), |rest| format!("s3://{rest}"))
+}
+
+fn role(word: Option<&str>) -> Role {
+    match word {
+        Some("MASTER") => Role::Master,
+        Some("CORE") => Role::Core,
+        _ => Role::Task,
+    }
+}
+
+async fn groups(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<Nodes>, Failure> {
+    let list = clients.emr.list_instance_groups().cluster_id(id);
+    let api = api!("elasticmapreduce", "ListInstanceGroups", Read);
+    let mut all = Vec::new();
+    let mut marker = None;
+    loop {
+        let page = list.clone().set_marker(marker);
+        let Some(answer) = clients.gateway.read(api, lane, || page.clone().send()).await? else {
+            return Ok(all);
+        };
+        all.extend(answer.instance_groups().iter().map(|group| {
+            let state =
+                group.status().and_then(|status| status.state()).map(|state| state.as_str().to_owned());
+            Nodes {
+                id: group.id().unwrap_or_default().to_owned(),
+                told: GroupStatus {
+                    name: group.name().or(group.id()).unwrap_or_default().to_owned(),
+                    role: role(group.instance_group_type().map(InstanceGroupType::as_str)),
+                    requested: group.requested_instance_count().unwrap_or_default().into(),
+                    running: group.running_instance_count().unwrap_or_default().into(),
+                    state: state.unwrap_or_default(),
+                },
+                is_fleet: false,
+            }
+        }));
+        marker = answer.marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+        if marker.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn fleets(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<Nodes>, Failure> {
+    let list = clients.emr.list_instance_fleets().cluster_id(id);
+    let api = api!("elasticmapreduce", "ListInstanceFleets", Read);
+    let Some(answer) = clients.gateway.read(api, lane, || list.clone().send()).await? else {
+        return Ok(Vec::new());
+    };
+    // There are at most three.
+    let nodes = answer.instance_fleets().iter().map(|fleet| {
+        let sum = |one: Option<i32>, other: Option<i32>| {
+            i64::from(one.unwrap_or_default()) + i64::from(other.unwrap_or_default())
+        };
+        let state = fleet.status().and_then(|status| status.state()).map(|state| state.as_str().to_owned());
+        Nodes {
+            id: fleet.id().unwrap_or_default().to_owned(),
+            told: GroupStatus {
+                name: fleet.name().or(fleet.id()).unwrap_or_default().to_owned(),
+                role: role(fleet.instance_fleet_type().map(InstanceFleetType::as_str)),
+                requested: sum(fleet.target_on_demand_capacity(), fleet.target_spot_capacity()),
+                running: sum(fleet.provisioned_on_demand_capacity(), fleet.provisioned_spot_capacity()),
+                state: state.unwrap_or_default(),
+            },
+            is_fleet: true,
+        }
+    });
+    Ok(nodes.collect())
+}
+
+async fn managed_scaling(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Option<Scaling>, Failure> {
+    let get = clients.emr.get_managed_scaling_policy().cluster_id(id);
+    let api = api!("elasticmapreduce", "GetManagedScalingPolicy", Read);
+    let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
+    let limits =
+        answer.and_then(|answer| answer.managed_scaling_policy).and_then(|policy| policy.compute_limits);
+    Ok(limits.as_ref().and_then(scaling))
+}
+
+fn scaling(limits: &ComputeLimits) -> Option<Scaling> {
+    let max = limits.maximum_capacity_units()?;
+    Some(Scaling {
+        unit: limits.unit_type()?.as_str().to_owned(),
+        min: limits.minimum_capacity_units()?,
+        max,
+        // What was not said is as much as there may be.
+        max_on_demand: limits.maximum_on_demand_capacity_units().unwrap_or(max),
+        max_core: limits.maximum_core_capacity_units().unwrap_or(max),
+    })
+}
+
+async fn idle_seconds(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Option<i64>, Failure> {
+    let get = clients.emr.get_auto_termination_policy().cluster_id(id);
+    let api = api!("elasticmapreduce", "GetAutoTerminationPolicy", Read);
+    let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
+    Ok(answer.and_then(|answer| answer.auto_termination_policy).and_then(|policy| policy.idle_timeout))
+}
+
+async fn steps(clients: &ProfileClients, lane: Lane, id: &str) -> Result<StepsStatus, Failure> {
+    let list = clients.emr.list_steps().cluster_id(id);
+    let api = api!("elasticmapreduce", "ListSteps", Read);
+    let mut told = StepsStatus::default();
+    let mut marker = None;
+    for _ in 0..PAGES_OF_STEPS {
+        let page = list.clone().set_marker(marker);
+        let Some(answer) = clients.gateway.read(api, lane, || page.clone().send()).await? else { break };
+        answer.steps().iter().for_each(|step| count(&mut told, step));
+        marker = answer.marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(told)
+}
+
+fn count(told: &mut StepsStatus, step: &StepSummary) {
+    let status = step.status();
+    match status.and_then(|status| status.state()) {
+        Some(StepState::Completed) => told.completed += 1,
+        Some(StepState::Running) => told.running += 1,
+        Some(StepState::Failed | StepState::Cancelled | StepState::Interrupted) => {
+            told.failed += 1;
+            if status.and_then(|status| status.state()) == Some(&StepState::Failed) {
+                // The newest come first, so the last one seen is the first that failed.
+                told.failure = Some(failure(step));
+            }
+        }
+        _ => told.pending += 1,
+    }
+}
+
+fn failure(step: &StepSummary) -> String {
+    let details = step.status().and_then(|status| status.failure_details());
+    let words = [
+        details.and_then(|details| details.reason()).map(str::to_owned),
+        details.and_then(|details| details.message()).map(str::to_owned),
+        details.and_then(|details| details.log_file()).map(|file| format!("log {file}")),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    let why = if words.is_empty() { "failed".to_owned() } else { words.join(", ") };
+    let text =
+        format!("step '{}' ({}): {why}", step.name().unwrap_or_default(), step.id().unwrap_or_default());
+    mizuumi_api::condition::cut(&text, 1024)
+}

@@ -1,0 +1,295 @@
+//! Clusters observed, all of a profile by one list, and one step done on one of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use mizuumi_core::emr_cluster::step::Target;
+use mizuumi_core::emr_cluster::world::OWNER;
+use mizuumi_core::emr_cluster::{
+    Cluster, ClusterKey, ClusterLook, ClusterStep, ClusterWorld, Clusters as Kind,
+};
+use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port, Reading};
+
+use crate::clients::Clients;
+use crate::emr::{self, Listed};
+
+/// An attempt's cluster is looked for among those made so long before it was written down: clocks differ.
+const EARLIER: SignedDuration = SignedDuration::from_mins(5);
+/// A description is taken again after so long, though the list says that nothing has changed.
+const AUDIT: Duration = Duration::from_mins(10);
+
+/// EMR as the cluster driver sees it.
+#[derive(Debug)]
+pub struct ClusterPort {
+    clients: Clients,
+    /// By profile.
+    lists: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<List>>>>>,
+    seen: Mutex<Seen>,
+}
+
+/// A cluster that this installation made, and that perhaps no resource keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// Which.
+    pub target: Target,
+    /// Its name.
+    pub name: String,
+    /// Namespace of the resource that its tags name.
+    pub namespace: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Whether it cannot be terminated.
+    pub is_protected: bool,
+}
+
+/// The clusters of a profile that are alive.
+#[derive(Clone, Debug)]
+struct List {
+    began: Instant,
+    at: Timestamp,
+    clusters: Arc<Vec<Listed>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Descriptions, by the cluster's id.
+    described: HashMap<String, Described>,
+    /// Who asks, and what it saw in the list.
+    watched: HashMap<ClusterKey, Watched>,
+    /// What attempts of this process came to: nonce and id.
+    made: HashMap<ClusterKey, (String, String)>,
+}
+
+#[derive(Clone, Debug)]
+struct Described {
+    at: Instant,
+    /// What the list said then; none if it did not have the cluster.
+    listed: Option<Listed>,
+    cluster: Option<Cluster>,
+}
+
+#[derive(Clone, Debug)]
+struct Watched {
+    profile: String,
+    stem: String,
+    listed: Vec<Listed>,
+}
+
+impl ClusterPort {
+    /// A port onto EMR.
+    #[must_use]
+    pub fn new(clients: Clients) -> Self {
+        Self { clients, lists: Mutex::default(), seen: Mutex::default() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // Nothing here can panic half way, so a poisoned lock guards whole data.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clusters of a profile that are alive, by a list that began then or later. Those who ask together share one.
+    async fn list(
+        &self,
+        profile: &str,
+        lane: Lane,
+        reading: Reading,
+        now: Timestamp,
+    ) -> Result<List, Failure> {
+        let list = {
+            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+            lists.entry(profile.to_owned()).or_default().clone()
+        };
+        let mut list = list.lock().await;
+        if let Some(known) = list.as_ref()
+            && match reading {
+                Reading::Known => true,
+                Reading::Since(since) => known.began >= since,
+            }
+        {
+            return Ok(known.clone());
+        }
+        // Whoever looks and fails knows nothing.
+        *list = None;
+        let began = Instant::now();
+        let clusters = emr::list(self.clients.of(profile)?, lane, None).await?;
+        let new = List { began, at: now, clusters: Arc::new(clusters) };
+        *list = Some(new.clone());
+        Ok(new)
+    }
+
+    /// Looks at all clusters of each profile that is asked for, and answers the resources whose clusters look different.
+    pub async fn sweep(&self, now: Timestamp) -> (Vec<ClusterKey>, Vec<Failure>) {
+        let watched = self.seen().watched.clone();
+        let profiles: BTreeSet<&String> = watched.values().map(|watched| &watched.profile).collect();
+        let (mut changed, mut failures) = (Vec::new(), Vec::new());
+        for profile in profiles {
+            match self.list(profile, Lane::Drift, Reading::Since(Instant::now()), now).await {
+                Ok(list) => changed.extend(
+                    watched
+                        .iter()
+                        .filter(|(_, watched)| {
+                            watched.profile == *profile && watched.listed != of_stem(&list, &watched.stem)
+                        })
+                        .map(|(key, _)| key.clone()),
+                ),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        (changed, failures)
+    }
+
+    /// Whether any resource has asked for clusters.
+    pub fn has_clusters(&self) -> bool {
+        !self.seen().watched.is_empty()
+    }
+
+    /// Every cluster that is alive and whose name and tags say that this installation made it.
+    pub async fn of_installation(&self, installation: &str, now: Timestamp) -> Result<Vec<Orphan>, Failure> {
+        let mut found = Vec::new();
+        let mut ids = BTreeSet::new();
+        for profile in self.clients.names() {
+            let list = self.list(profile, Lane::Drift, Reading::Known, now).await?;
+            let prefix = format!("{installation}-");
+            for listed in list.clusters.iter().filter(|listed| listed.name.starts_with(&prefix)) {
+                // Profiles may share an account.
+                if !ids.insert(listed.id.clone()) {
+                    continue;
+                }
+                let (definition, data) = (Reading::Known, DataReading::Known);
+                let ask = Ask { definition, data, lane: Lane::Drift, now };
+                let Some(cluster) = self.describe(profile, &listed.id, Some(listed), ask).await? else {
+                    continue;
+                };
+                let Some(owner) = cluster.tags.get(OWNER) else { continue };
+                let mut parts = owner.split('/');
+                if parts.next() != Some(installation) {
+                    continue;
+                }
+                let namespace = parts.next().unwrap_or_default().to_owned();
+                let target =
+                    Target { profile: profile.to_owned(), id: cluster.id.clone(), owner: owner.clone() };
+                let (name, created, is_protected) = (cluster.name, cluster.created, cluster.is_protected);
+                found.push(Orphan { target, name, namespace, created, is_protected });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Ends a cluster that no resource keeps, if its tags still say that it is the one.
+    pub async fn end(&self, orphan: &Orphan, errand: Errand<'_>) -> Result<(), Failure> {
+        let clients = self.clients.of(&orphan.target.profile)?;
+        let why = "no resource keeps it".to_owned();
+        let step = ClusterStep::Terminate { cluster: orphan.target.clone(), why };
+        self.seen().described.remove(&orphan.target.id);
+        Box::pin(emr::write::change(clients, errand, &step)).await
+    }
+
+    /// A description that is no older than is asked for, and that fits what the list says.
+    async fn describe(
+        &self,
+        profile: &str,
+        id: &str,
+        listed: Option<&Listed>,
+        ask: Ask,
+    ) -> Result<Option<Cluster>, Failure> {
+        let known = self.seen().described.get(id).cloned();
+        if let Some(known) = known {
+            let has_ended = known.cluster.as_ref().is_none_or(|cluster| !cluster.state.is_alive());
+            let is_new = match ask.definition {
+                Reading::Known => known.listed.as_ref() == listed && known.at.elapsed() < AUDIT,
+                Reading::Since(since) => known.at >= since,
+            };
+            // What has ended does not change any more.
+            if is_new || (has_ended && listed.is_none()) {
+                return Ok(known.cluster);
+            }
+        }
+        let at = Instant::now();
+        let cluster = emr::describe(self.clients.of(profile)?, ask.lane, id).await?;
+        let described = Described { at, listed: listed.cloned(), cluster: cluster.clone() };
+        self.seen().described.insert(id.to_owned(), described);
+        Ok(cluster)
+    }
+}
+
+/// The clusters of one resource.
+fn of_stem(list: &List, stem: &str) -> Vec<Listed> {
+    list.clusters.iter().filter(|listed| is_of_stem(&listed.name, stem)).cloned().collect()
+}
+
+fn is_of_stem(name: &str, stem: &str) -> bool {
+    name.strip_prefix(stem).is_some_and(|nonce| !nonce.is_empty() && !nonce.contains('-'))
+}
+
+impl Port<Kind> for ClusterPort {
+    async fn observe(&self, key: &ClusterKey, look: &ClusterLook, ask: Ask) -> Result<ClusterWorld, Failure> {
+        let list = self.list(&look.profile, ask.lane, ask.definition, ask.now).await?;
+        let listed = of_stem(&list, &look.stem);
+        let mut ids: BTreeMap<String, Option<Listed>> =
+            listed.iter().map(|listed| (listed.id.clone(), Some(listed.clone()))).collect();
+        let mut add = |id: String| {
+            ids.entry(id).or_default();
+        };
+        if let Some(id) = &look.cluster_id {
+            add(id.clone());
+        }
+        if let Some((nonce, since)) = &look.attempt {
+            let made = self.seen().made.get(key).filter(|(of, _)| of == nonce).map(|(_, id)| id.clone());
+            if let Some(id) = made {
+                add(id);
+            } else if !listed.iter().any(|listed| listed.name.ends_with(nonce.as_str())) {
+                // It may have ended already.
+                let since = since.checked_sub(EARLIER).unwrap_or(Timestamp::MIN);
+                let all = emr::list(self.clients.of(&look.profile)?, ask.lane, Some(since)).await?;
+                let mine = all.into_iter().filter(|listed| is_of_stem(&listed.name, &look.stem));
+                mine.for_each(|listed| add(listed.id));
+            }
+        }
+        let mut clusters = Vec::new();
+        for (id, listed) in ids {
+            clusters.extend(self.describe(&look.profile, &id, listed.as_ref(), ask).await?);
+        }
+        let (profile, stem) = (look.profile.clone(), look.stem.clone());
+        self.seen().watched.insert(key.clone(), Watched { profile, stem, listed });
+        Ok(ClusterWorld { clusters, listed: Some(list.at) })
+    }
+
+    async fn execute(&self, key: &ClusterKey, step: &ClusterStep, errand: Errand<'_>) -> Result<(), Failure> {
+        match step {
+            ClusterStep::RunJobFlow { attempt, name, marks, request } => {
+                let clients = self.clients.of(&attempt.profile)?;
+                let id = Box::pin(emr::write::run_job_flow(clients, errand, name, marks, request)).await?;
+                self.seen().made.insert(key.clone(), (attempt.nonce.clone(), id));
+                Ok(())
+            }
+            ClusterStep::SetStepConcurrency { cluster, .. }
+            | ClusterStep::SetManagedScaling { cluster, .. }
+            | ClusterStep::SetIdleTimeout { cluster, .. }
+            | ClusterStep::SetTerminationProtection { cluster, .. }
+            | ClusterStep::ResizeGroup { cluster, .. }
+            | ClusterStep::AddTags { cluster, .. }
+            | ClusterStep::RemoveTags { cluster, .. }
+            | ClusterStep::Terminate { cluster, .. } => {
+                let clients = self.clients.of(&cluster.profile)?;
+                let outcome = Box::pin(emr::write::change(clients, errand, step)).await;
+                // Whatever came of it, only a new look tells.
+                self.seen().described.remove(&cluster.id);
+                outcome
+            }
+        }
+    }
+
+    fn expect(&self, _keys: Vec<ClusterKey>) {}
+
+    fn forget(&self, key: &ClusterKey) {
+        let mut seen = self.seen();
+        seen.made.remove(key);
+        if let Some(watched) = seen.watched.remove(key) {
+            for listed in watched.listed {
+                seen.described.remove(&listed.id);
+            }
+        }
+    }
+}

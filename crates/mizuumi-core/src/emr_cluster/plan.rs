@@ -1,0 +1,407 @@
+//! What to do about a resource's clusters: start one when it is due, never a second, and end what is not wanted.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use mizuumi_api::Reason;
+use mizuumi_api::emr_cluster::{Attempt, AttemptState, OnSpecChange, Phase};
+
+use super::ClusterGoal;
+use super::desired::{Called, ClusterClaim, DesiredCluster, Life, Made};
+use super::step::{ClusterStep, Target};
+use super::world::{ATTEMPT, Cluster, ClusterState, ClusterWorld, OWNER, REQUEST};
+use crate::plan::{Goal, Plan, Verdict};
+use crate::publication::sha256;
+
+/// So many complete listings in a row have to be without a cluster before another is asked for.
+pub const UNSEEN: i64 = 3;
+/// How long the part of a name is by which an attempt is found.
+const NONCE: usize = 8;
+/// The pause after a cluster that ended with an error; doubled with each that follows.
+const PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// The longest pause.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+/// What to do.
+#[must_use]
+pub fn plan(goal: &ClusterGoal, world: &ClusterWorld, now: Timestamp) -> Plan<ClusterStep> {
+    match goal {
+        Goal::Present(desired) => present(desired, world, now),
+        Goal::Absent(claim) => absent(claim, world, now),
+        Goal::Released(claim) => released(claim, world, now),
+    }
+}
+
+/// Whether a cluster is wanted now, and when that turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whether it is.
+    pub is: bool,
+    /// When that turns.
+    pub turns_at: Option<Timestamp>,
+}
+
+/// Whether a cluster is wanted. One that has done its work is wanted no more.
+#[must_use]
+pub fn wanted(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) -> Wanted {
+    match &desired.life {
+        Life::Batch => {
+            Wanted { is: desired.over.is_none() && ended(&desired.called, world).is_none(), turns_at: None }
+        }
+        Life::Until(until) => Wanted {
+            is: until.is_some_and(|until| now < until),
+            turns_at: until.filter(|until| now < *until),
+        },
+        Life::In(window) => Wanted { is: window.opened(now).is_some(), turns_at: window.turns_at(now) },
+    }
+}
+
+/// The clusters that are alive and this owner's.
+fn alive<'a>(called: &'a Called, world: &'a ClusterWorld) -> impl Iterator<Item = &'a Cluster> {
+    world.clusters.iter().filter(|cluster| cluster.state.is_alive() && cluster.is_of(&called.owner))
+}
+
+/// The cluster that counts: the one of the last attempt if it is not ending, or else the oldest.
+#[must_use]
+pub fn current<'a>(called: &'a Called, world: &'a ClusterWorld) -> Option<&'a Cluster> {
+    let nonce = called.attempt.as_ref().map(|attempt| attempt.nonce.as_str());
+    alive(called, world).min_by_key(|cluster| {
+        (
+            cluster.state == ClusterState::Terminating,
+            Some(cluster.nonce()) != nonce,
+            cluster.created,
+            cluster.id.clone(),
+        )
+    })
+}
+
+/// The cluster of the last attempt, if it has ended.
+#[must_use]
+pub fn ended<'a>(called: &'a Called, world: &'a ClusterWorld) -> Option<&'a Cluster> {
+    let attempt = called.attempt.as_ref()?;
+    world.clusters.iter().find(|cluster| {
+        !cluster.state.is_alive() && cluster.is_of(&called.owner) && cluster.nonce() == attempt.nonce
+    })
+}
+
+/// Whether it is still to be found out if an attempt made a cluster; answers when to look again.
+fn verifying(called: &Called, world: &ClusterWorld, now: Timestamp) -> Option<Timestamp> {
+    let attempt = called.attempt.as_ref().filter(|attempt| attempt.state == AttemptState::Open)?;
+    if ended(called, world).is_some() {
+        return None;
+    }
+    let until = attempt.started_at.checked_add(called.verify).unwrap_or(Timestamp::MAX);
+    if attempt.unseen.unwrap_or_default() >= UNSEEN && now >= until {
+        return None;
+    }
+    Some(now.checked_add(between_looks(called)).unwrap_or(Timestamp::MAX))
+}
+
+/// Between two looks for a cluster of which it is not known whether EMR made it.
+#[must_use]
+pub fn between_looks(called: &Called) -> SignedDuration {
+    called.verify / i32::try_from(UNSEEN).unwrap_or(i32::MAX)
+}
+
+fn target(called: &Called, cluster: &Cluster) -> Target {
+    Target {
+        profile: called.profile.clone().unwrap_or_default(),
+        id: cluster.id.clone(),
+        owner: called.owner.clone(),
+    }
+}
+
+/// Ends a cluster; one that is protected from that is unprotected before.
+fn terminate(called: &Called, cluster: &Cluster, why: &str) -> Vec<ClusterStep> {
+    let target = target(called, cluster);
+    let unprotect = cluster
+        .is_protected
+        .then(|| ClusterStep::SetTerminationProtection { cluster: target.clone(), to: false });
+    let terminate = ClusterStep::Terminate { cluster: target, why: why.to_owned() };
+    unprotect.into_iter().chain([terminate]).collect()
+}
+
+/// Ends what came of earlier attempts. One of the same attempt was cloned by somebody, with its tags, and is left alone.
+fn end_others(called: &Called, world: &ClusterWorld, current: &Cluster) -> Vec<ClusterStep> {
+    alive(called, world)
+        .filter(|other| other.state != ClusterState::Terminating && other.nonce() != current.nonce())
+        .flat_map(|other| {
+            terminate(called, other, &format!("cluster {} of another attempt is there", current.id))
+        })
+        .collect()
+}
+
+/// A plan that waits for what EMR does.
+fn wait(reason: Reason, message: String, wake_at: Timestamp) -> Plan<ClusterStep> {
+    Plan { wake_at: Some(wake_at), ..Plan::converge(reason, message, Vec::new()) }
+}
+
+fn present(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) -> Plan<ClusterStep> {
+    let called = &desired.called;
+    match current(called, world) {
+        Some(cluster) => {
+            let mut plan = running(desired, world, cluster, now);
+            let others = end_others(called, world, cluster);
+            if !others.is_empty() {
+                plan.steps.extend(others);
+                if plan.verdict == Verdict::InSync {
+                    plan.verdict = Verdict::Converging(
+                        Reason::Stopping,
+                        format!("cluster {} is the one; others of earlier attempts are ended", cluster.id),
+                    );
+                }
+            }
+            plan
+        }
+        None => none_there(desired, world, now),
+    }
+}
+
+/// What to do while there is a cluster.
+fn running(
+    desired: &DesiredCluster,
+    world: &ClusterWorld,
+    cluster: &Cluster,
+    now: Timestamp,
+) -> Plan<ClusterStep> {
+    let called = &desired.called;
+    let look_again = now.checked_add(called.poll).unwrap_or(Timestamp::MAX);
+    let id = &cluster.id;
+    if cluster.state == ClusterState::Terminating {
+        return wait(Reason::Stopping, format!("cluster {id} is ending"), look_again);
+    }
+    let stop = |why: &str| {
+        let steps = terminate(called, cluster, why);
+        Plan::converge(Reason::Stopping, format!("cluster {id} is ended: {why}"), steps)
+    };
+    let wanted = wanted(desired, world, now);
+    if !wanted.is {
+        return stop("it is not needed now");
+    }
+    let made = match &desired.made {
+        Ok(made) => made,
+        Err((reason, message)) => {
+            return Plan { wake_at: wanted.turns_at, ..Plan::blocked(*reason, message) };
+        }
+    };
+    let too_old = made.max_age.zip(cluster.created).and_then(|(age, created)| created.checked_add(age).ok());
+    if too_old.is_some_and(|at| at <= now) {
+        return stop("it is older than maxAge");
+    }
+    if is_outdated(made, cluster) && !matches!(desired.life, Life::Batch) {
+        match desired.on_spec_change {
+            OnSpecChange::Recreate => {
+                return stop("the spec has changed in a way that a running cluster cannot follow");
+            }
+            OnSpecChange::WhenIdle if cluster.is_idle() && cluster.state == ClusterState::Waiting => {
+                return stop("the spec has changed, and no step runs");
+            }
+            OnSpecChange::WhenIdle | OnSpecChange::Never => {}
+        }
+    }
+    if matches!(cluster.state, ClusterState::Starting | ClusterState::Bootstrapping) {
+        let message = format!("cluster {id} is {}", cluster.state.name());
+        return wait(Reason::Starting, message, look_again);
+    }
+    let wake_at = [wanted.turns_at, too_old].into_iter().flatten().min();
+    let steps = changes(desired, made, cluster);
+    if steps.is_empty() {
+        return Plan::in_sync(wake_at);
+    }
+    let told: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    Plan { wake_at, ..Plan::converge(Reason::Updating, told.join("; "), steps) }
+}
+
+/// Whether the cluster was made by another spec in what a running cluster cannot change.
+#[must_use]
+pub fn is_outdated(made: &Made, cluster: &Cluster) -> bool {
+    cluster.tags.get(REQUEST).is_some_and(|hash| *hash != made.request.hash())
+}
+
+/// What a running cluster can change.
+fn changes(desired: &DesiredCluster, made: &Made, cluster: &Cluster) -> Vec<ClusterStep> {
+    let called = &desired.called;
+    let want = &made.request.running;
+    let on = || target(called, cluster);
+    let mut steps = Vec::new();
+    // EMR does not change it while steps run.
+    if want.step_concurrency != cluster.step_concurrency && cluster.is_idle() {
+        let (from, to) = (cluster.step_concurrency, want.step_concurrency);
+        steps.push(ClusterStep::SetStepConcurrency { cluster: on(), from, to });
+    }
+    if want.managed_scaling != cluster.managed_scaling {
+        steps.push(ClusterStep::SetManagedScaling { cluster: on(), to: want.managed_scaling.clone() });
+    }
+    if let Some(to) = want.idle_seconds
+        && cluster.idle_seconds != Some(to)
+    {
+        steps.push(ClusterStep::SetIdleTimeout { cluster: on(), from: cluster.idle_seconds, to });
+    }
+    if want.termination_protection != cluster.is_protected {
+        steps.push(ClusterStep::SetTerminationProtection { cluster: on(), to: want.termination_protection });
+    }
+    // Counts that EMR scales are EMR's.
+    if want.managed_scaling.is_none() {
+        for nodes in cluster.groups.iter().filter(|nodes| !nodes.is_fleet) {
+            if let Some(to) = want.counts.get(&nodes.told.name).copied()
+                && i64::from(to) != nodes.told.requested
+            {
+                let (id, group) = (nodes.id.clone(), nodes.told.name.clone());
+                steps.push(ClusterStep::ResizeGroup {
+                    cluster: on(),
+                    id,
+                    group,
+                    from: nodes.told.requested,
+                    to,
+                });
+            }
+        }
+    }
+    let missing = want.tags.iter().filter(|(key, value)| cluster.tags.get(*key) != Some(value));
+    let missing: BTreeMap<String, String> =
+        missing.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if !missing.is_empty() {
+        steps.push(ClusterStep::AddTags { cluster: on(), tags: missing });
+    }
+    steps
+}
+
+/// What to do while there is no cluster.
+fn none_there(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) -> Plan<ClusterStep> {
+    let called = &desired.called;
+    if let Some(look_again) = verifying(called, world, now) {
+        return wait(Reason::Verifying, verifying_message(called), look_again);
+    }
+    let last = ended(called, world);
+    if matches!(desired.life, Life::Batch) {
+        let over = last.map(|cluster| (phase_of_end(cluster), end_in_words(cluster)));
+        match over.or(desired.over.map(|phase| (phase, "its cluster ended with an error".to_owned()))) {
+            Some((Phase::Failed, words)) => {
+                return Plan::blocked(
+                    Reason::ClusterFailed,
+                    format!("{words}; make another EmrCluster to try again"),
+                );
+            }
+            Some(_) => return Plan::in_sync(None),
+            None => {}
+        }
+    }
+    let wanted = wanted(desired, world, now);
+    if !wanted.is {
+        return Plan::in_sync(wanted.turns_at);
+    }
+    let made = match &desired.made {
+        Ok(made) => made,
+        Err((reason, message)) => {
+            return Plan { wake_at: wanted.turns_at, ..Plan::blocked(*reason, message) };
+        }
+    };
+    if let Some(again) = pause(desired, last).filter(|again| now < *again) {
+        let words = last.map_or_else(|| "the last cluster ended with an error".to_owned(), end_in_words);
+        let message = format!("{words}; another is started at {again}");
+        return Plan { wake_at: Some(again), ..Plan::blocked(Reason::ClusterFailed, message) };
+    }
+    let number = called.attempt.as_ref().map_or(1, |attempt| attempt.number.saturating_add(1));
+    let mut nonce = sha256(format!("{} {number} {now}", called.owner).as_bytes());
+    nonce.truncate(NONCE);
+    let name = format!("{}{nonce}", called.stem);
+    let request = made.request.hash();
+    let marks = [(OWNER, called.owner.clone()), (ATTEMPT, nonce.clone()), (REQUEST, request.clone())];
+    let attempt = Attempt {
+        number,
+        nonce,
+        profile: made.profile.clone(),
+        request,
+        started_at: now,
+        state: AttemptState::Open,
+        unseen: None,
+        looked_at: None,
+        cluster_id: None,
+    };
+    let step = ClusterStep::RunJobFlow {
+        attempt: Box::new(attempt),
+        name,
+        marks: marks.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        request: Box::new(made.request.clone()),
+    };
+    Plan::converge(Reason::Starting, step.to_string(), vec![step])
+}
+
+fn verifying_message(called: &Called) -> String {
+    let number = called.attempt.as_ref().map_or(1, |attempt| attempt.number);
+    format!(
+        "it is not known whether EMR made a cluster '{}…' for attempt {number}; it is looked for before another is asked for",
+        called.stem
+    )
+}
+
+/// How a cluster that ended of itself is to be called.
+#[must_use]
+pub fn phase_of_end(cluster: &Cluster) -> Phase {
+    // A step that failed with `TERMINATE_CLUSTER` ends it with errors; somebody's request is not what it was there for.
+    let is_well = cluster.state == ClusterState::Terminated && cluster.reason.0 == "ALL_STEPS_COMPLETED";
+    let failed = cluster.steps.as_ref().is_some_and(|steps| steps.failed > 0);
+    if is_well && !failed { Phase::Completed } else { Phase::Failed }
+}
+
+/// How it ended, for people.
+#[must_use]
+pub fn end_in_words(cluster: &Cluster) -> String {
+    let (code, message) = &cluster.reason;
+    let words =
+        [code.as_str(), message.as_str()].iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>();
+    let failure = cluster.steps.as_ref().and_then(|steps| steps.failure.as_deref());
+    let failure = failure.map(|failure| format!("; {failure}")).unwrap_or_default();
+    let message = words.join(": ");
+    format!("cluster {} ended: {}{failure}", cluster.id, message.trim_end_matches('.'))
+}
+
+/// Until when another cluster waits, since the last ones ended with errors.
+fn pause(desired: &DesiredCluster, last: Option<&Cluster>) -> Option<Timestamp> {
+    let of_history = desired.history.iter().filter(|past| last.is_none_or(|last| last.id != past.cluster_id));
+    let failed = |state: &str| state == ClusterState::TerminatedWithErrors.name();
+    let newest = last.map(|cluster| (cluster.state.name().to_owned(), cluster.ended));
+    let all = newest.into_iter().chain(of_history.map(|past| (past.emr_state.clone(), past.ended_at)));
+    let failures: Vec<Option<Timestamp>> =
+        all.take_while(|(state, _)| failed(state)).map(|(_, ended)| ended).collect();
+    let ended = (*failures.first()?)?;
+    let doublings = u32::try_from(failures.len() - 1).unwrap_or(u32::MAX).min(10);
+    let pause = (PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
+    ended.checked_add(pause).ok()
+}
+
+fn absent(claim: &ClusterClaim, world: &ClusterWorld, now: Timestamp) -> Plan<ClusterStep> {
+    let called = &claim.called;
+    let mut there = alive(called, world).peekable();
+    if there.peek().is_some() {
+        let all: Vec<&Cluster> = there.collect();
+        let ids: Vec<&str> = all.iter().map(|cluster| cluster.id.as_str()).collect();
+        let steps = all
+            .iter()
+            .filter(|cluster| cluster.state != ClusterState::Terminating)
+            .flat_map(|cluster| terminate(called, cluster, "its resource is deleted"))
+            .collect();
+        let message = format!("cluster {} is ending", ids.join(", "));
+        let again = now.checked_add(called.poll).unwrap_or(Timestamp::MAX);
+        return Plan { wake_at: Some(again), ..Plan::converge(Reason::Deleting, message, steps) };
+    }
+    match verifying(called, world, now) {
+        Some(again) => wait(Reason::Deleting, verifying_message(called), again),
+        None => Plan::in_sync(None),
+    }
+}
+
+fn released(claim: &ClusterClaim, world: &ClusterWorld, now: Timestamp) -> Plan<ClusterStep> {
+    let called = &claim.called;
+    let keys = || [OWNER, ATTEMPT, REQUEST].map(str::to_owned).to_vec();
+    let steps: Vec<ClusterStep> = alive(called, world)
+        .map(|cluster| ClusterStep::RemoveTags { cluster: target(called, cluster), keys: keys() })
+        .collect();
+    if !steps.is_empty() {
+        return Plan::converge(Reason::Deleting, "its clusters are left alone from now on", steps);
+    }
+    match verifying(called, world, now) {
+        Some(again) => wait(Reason::Deleting, verifying_message(called), again),
+        None => Plan::in_sync(None),
+    }
+}

@@ -1,0 +1,175 @@
+//! What is done about a cluster, one write at a time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use mizuumi_api::emr_cluster::Attempt;
+
+use super::request::{Request, Scaling};
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClusterStep {
+    /// Ask EMR for a cluster. The attempt is written down before.
+    RunJobFlow {
+        /// The attempt.
+        attempt: Box<Attempt>,
+        /// The cluster's name.
+        name: String,
+        /// Mizuumi's marks.
+        marks: BTreeMap<String, String>,
+        /// What is asked for.
+        request: Box<Request>,
+    },
+    /// Set how many steps run at once.
+    SetStepConcurrency {
+        /// Which cluster.
+        cluster: Target,
+        /// How many before.
+        from: i32,
+        /// How many.
+        to: i32,
+    },
+    /// Set how EMR scales, or that it does not.
+    SetManagedScaling {
+        /// Which cluster.
+        cluster: Target,
+        /// How; none: not.
+        to: Option<Scaling>,
+    },
+    /// Set after how long without work it ends.
+    SetIdleTimeout {
+        /// Which cluster.
+        cluster: Target,
+        /// Seconds before.
+        from: Option<i64>,
+        /// Seconds.
+        to: i64,
+    },
+    /// Set whether it can be terminated.
+    SetTerminationProtection {
+        /// Which cluster.
+        cluster: Target,
+        /// Whether it cannot.
+        to: bool,
+    },
+    /// Set how many instances a group has.
+    ResizeGroup {
+        /// Which cluster.
+        cluster: Target,
+        /// EMR's id of the group.
+        id: String,
+        /// Its name.
+        group: String,
+        /// How many before.
+        from: i64,
+        /// How many.
+        to: i32,
+    },
+    /// Set tags.
+    AddTags {
+        /// Which cluster.
+        cluster: Target,
+        /// Which.
+        tags: BTreeMap<String, String>,
+    },
+    /// Take tags off.
+    RemoveTags {
+        /// Which cluster.
+        cluster: Target,
+        /// Which.
+        keys: Vec<String>,
+    },
+    /// End it.
+    Terminate {
+        /// Which cluster.
+        cluster: Target,
+        /// Why, for people.
+        why: String,
+    },
+}
+
+/// A cluster that something is done to, if it still is this owner's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Profile whose credentials reach it.
+    pub profile: String,
+    /// EMR's id.
+    pub id: String,
+    /// The owner that its tags have to name.
+    pub owner: String,
+}
+
+impl ClusterStep {
+    /// The reason that the Event about this step carries.
+    #[must_use]
+    pub const fn event_reason(&self) -> &'static str {
+        match self {
+            Self::RunJobFlow { .. } => "ClusterStarted",
+            Self::SetStepConcurrency { .. }
+            | Self::SetManagedScaling { .. }
+            | Self::SetIdleTimeout { .. }
+            | Self::SetTerminationProtection { .. }
+            | Self::AddTags { .. } => "ClusterUpdated",
+            Self::ResizeGroup { .. } => "ClusterResized",
+            Self::RemoveTags { .. } => "ClusterUpdated",
+            Self::Terminate { .. } => "ClusterTerminated",
+        }
+    }
+}
+
+impl fmt::Display for ClusterStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |all: Vec<String>| all.join(", ");
+        match self {
+            Self::RunJobFlow { name, request, attempt, .. } => {
+                let fixed = &request.fixed;
+                write!(
+                    f,
+                    "start cluster '{name}' (attempt {}): {}, {}, {} steps",
+                    attempt.number,
+                    fixed.release_label,
+                    fixed.applications.join(" "),
+                    fixed.steps.len()
+                )
+            }
+            Self::SetStepConcurrency { cluster, from, to } => {
+                write!(f, "update cluster {}: step concurrency {from} -> {to}", cluster.id)
+            }
+            Self::SetManagedScaling { cluster, to: None } => {
+                write!(f, "update cluster {}: no managed scaling", cluster.id)
+            }
+            Self::SetManagedScaling { cluster, to: Some(to) } => {
+                write!(f, "update cluster {}: managed scaling {}", cluster.id, to)
+            }
+            Self::SetIdleTimeout { cluster, from, to } => {
+                let from = from.map_or("none".to_owned(), |seconds| format!("{seconds} s"));
+                write!(f, "update cluster {}: idle timeout {from} -> {to} s", cluster.id)
+            }
+            Self::SetTerminationProtection { cluster, to } => {
+                write!(f, "update cluster {}: termination protection {to}", cluster.id)
+            }
+            Self::ResizeGroup { cluster, group, from, to, .. } => {
+                write!(f, "resize cluster {}: group '{group}' {from} -> {to} instances", cluster.id)
+            }
+            Self::AddTags { cluster, tags } => {
+                let tags = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                write!(f, "update cluster {}: tags {}", cluster.id, list(tags))
+            }
+            Self::RemoveTags { cluster, keys } => {
+                write!(f, "update cluster {}: without tags {}", cluster.id, list(keys.clone()))
+            }
+            Self::Terminate { cluster, why } => write!(f, "terminate cluster {}: {why}", cluster.id),
+        }
+    }
+}
+
+impl fmt::Display for Scaling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} to {} {}, {} on demand, {} core",
+            self.min, self.max, self.unit, self.max_on_demand, self.max_core
+        )
+    }
+}
