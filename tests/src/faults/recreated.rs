@@ -8,6 +8,7 @@ use super::Trial;
 use super::trial::Point;
 use crate::controller::Controller;
 use crate::judge::Witness;
+use crate::kubernetes::reason_of;
 use crate::story::{first, portrait, undisturbed};
 use crate::team::Team;
 use crate::wait;
@@ -68,7 +69,8 @@ async fn deleted_at(policy: &str, call: usize, then: Then, end: &str) -> Point {
         let has_come = team.admin.struck().await == 1;
         let made = team.admin.calls(since).await.len();
         // Reads that happen to be shared make it shorter: then it is deleted when it is done.
-        ensure!(has_come || (made < call && team.get("orders").await.status.is_some()), "{made} calls");
+        let is_over = made < call && reason_of(&team.get("orders").await, "Ready") == "InSync";
+        ensure!(has_come || is_over, "{made} calls");
         Ok(())
     })
     .await;

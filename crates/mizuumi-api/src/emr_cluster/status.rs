@@ -136,6 +136,9 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub unseen: Option<i64>,
+    /// Since when nobody can be on the way to ask EMR for it: the second of those listings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sought_since: Option<Timestamp>,
     /// When it was looked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,

@@ -90,8 +90,8 @@ fn verifying(called: &Called, world: &ClusterWorld, now: Timestamp) -> Option<Ti
     if ended(called, world).is_some() {
         return None;
     }
-    let until = attempt.started_at.checked_add(called.verify).unwrap_or(Timestamp::MAX);
-    if attempt.unseen.unwrap_or_default() >= UNSEEN && now >= until {
+    let until = attempt.sought_since.map(|since| since.checked_add(called.verify).unwrap_or(Timestamp::MAX));
+    if attempt.unseen.unwrap_or_default() >= UNSEEN && until.is_some_and(|until| now >= until) {
         return None;
     }
     Some(now.checked_add(between_looks(called)).unwrap_or(Timestamp::MAX))
@@ -315,6 +315,7 @@ fn none_there(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
         started_at: now,
         state: AttemptState::Open,
         unseen: None,
+        sought_since: None,
         looked_at: None,
         cluster_id: None,
     };

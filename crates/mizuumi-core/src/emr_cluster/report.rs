@@ -139,6 +139,7 @@ fn attempted(attempt: Attempt, called: &Called, world: &ClusterWorld, failure: O
             state,
             cluster_id: Some(cluster.id.clone()),
             unseen: None,
+            sought_since: None,
             looked_at: None,
             ..attempt
         };
@@ -149,7 +150,13 @@ fn attempted(attempt: Attempt, called: &Called, world: &ClusterWorld, failure: O
             let was_refused = failure
                 .is_some_and(|failure| failure.operation == RUN_JOB_FLOW && failure.class != Class::Unknown);
             if was_refused {
-                return Attempt { state: AttemptState::Refused, unseen: None, looked_at: None, ..attempt };
+                return Attempt {
+                    state: AttemptState::Refused,
+                    unseen: None,
+                    sought_since: None,
+                    looked_at: None,
+                    ..attempt
+                };
             }
             unseen(attempt, called, world)
         }
@@ -169,7 +176,10 @@ fn unseen(attempt: Attempt, called: &Called, world: &ClusterWorld) -> Attempt {
         return attempt;
     }
     let count = attempt.unseen.unwrap_or_default().saturating_add(1);
-    Attempt { unseen: Some(count), looked_at: Some(listed), ..attempt }
+    // The first count made another version of the resource, and over another version nobody asks EMR. So whoever was about to
+    // do so has by now, or never will; from here on only EMR and the network take their time.
+    let sought_since = attempt.sought_since.or((count > 1).then_some(listed));
+    Attempt { unseen: Some(count), sought_since, looked_at: Some(listed), ..attempt }
 }
 
 /// Tells what there is, or was last.
