@@ -51,8 +51,9 @@ impl Team {
     /// Has a run of somebody else bring its data, one file in each of these directories, and waits until it is published.
     pub async fn bring(&self, table: &str, run: &str, day: u8, revision: i32, directories: &[&str]) {
         self.write_output(table, run, directories).await;
-        self.start_run(run, table, day, revision).await;
+        // Before the run is there: where looks are an hour apart, it is seen at the first.
         self.mark_output(table, run).await;
+        self.start_run(run, table, day, revision).await;
         self.run_phase(run, RunPhase::Succeeded).await;
     }
 

@@ -20,7 +20,9 @@ use crate::team::Team;
 const DEFINITION: &str = "datatables.mizuumi.dev";
 /// Where the fields of a spec are in it.
 const FIELDS: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
-/// A field that an older definition does not know; no rule speaks of it.
+/// The rules of a spec, some of which speak of that field.
+const RULES: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations";
+/// A field that an older definition does not know.
 const FIELD: &str = "parameters";
 /// A field that a newer one knows, and this program does not.
 const LATER: &str = "later";
@@ -99,7 +101,10 @@ async fn become_older(older: Older) -> Point {
     if older == Older::WhileAway {
         controller.kill();
     }
-    let remove = json!([{ "op": "remove", "path": format!("{FIELDS}/{FIELD}") }]);
+    let remove = json!([
+        { "op": "remove", "path": RULES },
+        { "op": "remove", "path": format!("{FIELDS}/{FIELD}") },
+    ]);
     define(&team, remove, |spec| spec.get(FIELD).is_none()).await;
     if older == Older::WhileAway {
         controller.restart();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use mizuumi_api::{DataTable, IngestRun};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestRun};
 use mizuumi_tests::Team;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,13 +43,22 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
     };
     let tables = of(&ApiResource::erase::<DataTable>(&()));
     let runs = of(&ApiResource::erase::<IngestRun>(&()));
+    let clusters = of(&ApiResource::erase::<EmrCluster>(&()));
+    let classes = Api::all_with(team.client.clone(), &ApiResource::erase::<EmrClusterClass>(&()));
     let here = |mut object: Value| -> DynamicObject {
-        object["metadata"]["namespace"] = json!(team.namespace);
+        if object["kind"] != "EmrClusterClass" {
+            object["metadata"]["namespace"] = json!(team.namespace);
+        }
         serde_json::from_value(object).expect("an object")
     };
     let (mut accepted, mut rejected) = (0, 0);
     for (rule, Case { name, object, old, error }) in cases() {
-        let api = if object["kind"] == "IngestRun" { &runs } else { &tables };
+        let api = match object["kind"].as_str() {
+            Some("IngestRun") => &runs,
+            Some("EmrCluster") => &clusters,
+            Some("EmrClusterClass") => &classes,
+            _ => &tables,
+        };
         let object = here(object);
         let id = object.metadata.name.clone().expect("a name");
         let dry = PostParams { dry_run: true, ..PostParams::default() };

@@ -159,7 +159,13 @@ async fn the_rules_of_a_class_refuse_with_the_rule_and_the_value() {
         assert!(said_of(&refused).contains(words), "{words}: {}", said_of(&refused));
     }
     assert_eq!(counts(&team).await, (0, 0));
+    let script = json!([{ "name": "a", "path": "s3://elsewhere/a.sh" }]);
+    team.patch_cluster("adhoc", json!({ "spec": { "bootstrapActions": script } })).await;
+    let refused = team.cluster_reason("adhoc", "NotAllowed").await;
+    assert!(said_of(&refused).contains("spec.bootstrapActions[0].path"), "{}", said_of(&refused));
     team.class(json!({ "rules": { "maxCore": 2 } })).await;
+    assert_eq!(counts(&team).await, (0, 0));
+    team.patch_cluster("adhoc", json!({ "spec": { "bootstrapActions": null } })).await;
     team.cluster_reason("adhoc", "Running").await;
     // Who runs goes on when the class goes, and ends when it is not needed any more.
     team.delete_class().await;

@@ -81,6 +81,7 @@ pub struct DesiredCluster {
     /// Clusters that have ended, the latest first.
     pub history: Vec<PastCluster>,
     profiles: BTreeMap<String, EmrProfile>,
+    s3_prefixes: Vec<String>,
     region: String,
     max_age: Option<SignedDuration>,
     idle_seconds: Option<i64>,
@@ -236,6 +237,7 @@ impl DesiredCluster {
                 )
                 .filter_map(|(name, emr)| Some((name, emr?)))
                 .collect(),
+            s3_prefixes: installation.allow.s3_prefixes.clone(),
             region: installation.aws.region.clone(),
             max_age,
             idle_seconds: idle_seconds.map(|length| length.as_secs()),
@@ -253,6 +255,21 @@ impl DesiredCluster {
         self.made = self.put_together(object, pieces);
     }
 
+    /// Scripts that run as root on each node lie where the installation allows.
+    fn check_scripts(&self, spec: &EmrClusterSpec) -> Result<(), (Reason, String)> {
+        let is_allowed = |path: &str| self.s3_prefixes.iter().any(|prefix| path.starts_with(prefix.as_str()));
+        let mut scripts = spec.bootstrap_actions.iter().flatten().enumerate();
+        let Some((index, action)) = scripts.find(|(_, action)| !is_allowed(&action.path)) else {
+            return Ok(());
+        };
+        let message = format!(
+            "spec.bootstrapActions[{index}].path: must lie under one of {}; it is '{}'",
+            self.s3_prefixes.join(", "),
+            action.path
+        );
+        Err((Reason::NotAllowed, message))
+    }
+
     fn put_together(&self, object: &EmrCluster, pieces: &Pieces) -> Result<Made, (Reason, String)> {
         let spec = &object.spec;
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -266,6 +283,7 @@ impl DesiredCluster {
             );
             (Reason::NotAllowed, message)
         })?;
+        self.check_scripts(spec)?;
         let settings = settings(spec, class, pieces)?;
         let mut problems = Vec::new();
         let defaults = &class.defaults;
