@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use futures::{StreamExt as _, stream};
+use mizuumi_api::emr_cluster::Phase;
 use mizuumi_tests::{Ask, Controller, Launch, Proxy, Team, Way, with_clusters};
 use serde_json::json;
 
@@ -46,6 +47,16 @@ impl Tale {
         match self {
             Self::Batch => drop(team.create_batch("one", &["only"]).await),
             Self::Delete => team.delete_cluster("one").await,
+        }
+    }
+
+    async fn has_ended(self, team: &Team) -> bool {
+        let Ok(one) = team.clusters().get_opt("one").await else { return false };
+        match self {
+            Self::Batch => {
+                one.and_then(|one| one.status).is_some_and(|status| status.phase == Some(Phase::Completed))
+            }
+            Self::Delete => one.is_none(),
         }
     }
 
@@ -94,7 +105,8 @@ async fn with_death(tale: Tale, death: Death) {
     tale.act(&team).await;
     team.eventually("one", &format!("{death:?}"), async || {
         let struck = team.admin.struck().await + proxy.struck();
-        ensure!(struck >= 1, "it has not come to that");
+        // Looks that happen to be shared make a tale shorter than the reference: then the end is the point.
+        ensure!(struck >= 1 || tale.has_ended(&team).await, "it has not come to that");
         Ok(())
     })
     .await;
