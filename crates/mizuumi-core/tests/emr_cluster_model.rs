@@ -199,9 +199,9 @@ impl Model {
                 let asked = &mut next.asked[index];
                 // It arrives first, and is shown later.
                 if asked.is_there {
-                    asked.is_listed = true
+                    asked.is_listed = true;
                 } else {
-                    asked.is_there = true
+                    asked.is_there = true;
                 }
                 all.push(next);
             }
