@@ -347,6 +347,18 @@ impl Team {
             .await
     }
 
+    /// Waits until an object's table has these columns, each with its type, and the object is ready.
+    pub async fn until_columns(&self, name: &str, expected: &[&str]) {
+        self.eventually(name, "the columns", async || {
+            ensure!(self.aws.table(name).await.is_some(), "no table");
+            let there = self.aws.columns(name).await;
+            ensure!(there == expected, "{there:?}");
+            Ok(())
+        })
+        .await;
+        self.ready(name).await;
+    }
+
     /// Waits until an object is gone.
     pub async fn gone(&self, name: &str) {
         self.eventually(name, &format!("{name} to be gone"), async || {

@@ -104,11 +104,6 @@ impl Clients {
         })
     }
 
-    /// The names of all profiles.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.profiles.keys().map(String::as_str)
-    }
-
     /// Brings the metrics up to date that are read off rather than counted.
     pub fn measure(&self) {
         self.metrics.rates(self.pace.rates());

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use mizuumi_api::Installation;
 use mizuumi_core::emr_cluster::step::Target;
 use mizuumi_core::emr_cluster::world::OWNER;
 use mizuumi_core::emr_cluster::{
@@ -145,13 +146,21 @@ impl ClusterPort {
         !self.seen().watched.is_empty()
     }
 
-    /// Every cluster that is alive and whose name and tags say that this installation made it.
-    pub async fn of_installation(&self, installation: &str, now: Timestamp) -> Result<Vec<Orphan>, Failure> {
+    /// Every cluster that is alive and whose name and tags say that this installation made it, in each profile that has any.
+    pub async fn of_installation(
+        &self,
+        installation: &Installation,
+        now: Timestamp,
+    ) -> Result<Vec<Orphan>, Failure> {
+        let id = installation.installation.as_str();
         let mut found = Vec::new();
         let mut ids = BTreeSet::new();
-        for profile in self.clients.names() {
-            let list = self.list(profile, Lane::Drift, Reading::Known, now).await?;
-            let prefix = format!("{installation}-");
+        let profiles = installation.profiles.iter().filter(|(_, profile)| profile.emr.is_some());
+        for profile in profiles.map(|(name, _)| name.as_str()) {
+            // Nobody else may have asked for a list of this profile for long.
+            let reading = Reading::Since(Instant::now());
+            let list = self.list(profile, Lane::Drift, reading, now).await?;
+            let prefix = format!("{id}-");
             for listed in list.clusters.iter().filter(|listed| listed.name.starts_with(&prefix)) {
                 // Profiles may share an account.
                 if !ids.insert(listed.id.clone()) {
@@ -164,7 +173,7 @@ impl ClusterPort {
                 };
                 let Some(owner) = cluster.tags.get(OWNER) else { continue };
                 let mut parts = owner.split('/');
-                if parts.next() != Some(installation) {
+                if parts.next() != Some(id) {
                     continue;
                 }
                 let namespace = parts.next().unwrap_or_default().to_owned();

@@ -73,7 +73,7 @@ async fn orphans(
 ) -> Result<(), Failure> {
     let now = clock::now();
     let id = &installation.installation;
-    let candidates = port.of_installation(id, now).await?;
+    let candidates = port.of_installation(installation, now).await?;
     let mut kept = HashSet::new();
     for scope in scopes {
         let limits = ListParams::default();

@@ -452,7 +452,7 @@ where
         let Some(status) = K::record(self.object, step) else { return Ok(()) };
         let asked = Instant::now();
         let after =
-            match status::record(&self.api, self.object, version.as_deref(), &status, &self.context.written)
+            match status::write(&self.api, self.object, version.as_deref(), &status, &self.context.written)
                 .await
             {
                 Ok(after) => after,

@@ -63,21 +63,6 @@ fn version_of(object: &impl Resource) -> Option<u64> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
 
-/// Writes a status over one version of the resource and no other; answers the resource as it is then.
-pub(crate) async fn record<K, S>(
-    api: &Api<K>,
-    object: &K,
-    version: Option<&str>,
-    status: &S,
-    written: &Written<S>,
-) -> Result<K, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-    S: Serialize + Clone,
-{
-    apply(api, object, version, status, written).await
-}
-
 /// Writes a status if it is another one, over one version of the resource where that is named; answers the object as it is then.
 pub(crate) async fn write_if_changed<K, S>(
     api: &Api<K>,
@@ -94,10 +79,11 @@ where
     if before == Some(status) {
         return Ok(None);
     }
-    apply(api, object, version, status, written).await.map(Some)
+    write(api, object, version, status, written).await.map(Some)
 }
 
-async fn apply<K, S>(
+/// Writes a status, over one version of the resource where that is named; answers the resource as it is then.
+pub(crate) async fn write<K, S>(
     api: &Api<K>,
     object: &K,
     version: Option<&str>,

@@ -25,17 +25,6 @@ fn in_s3(team: &Team) -> Value {
     from(&json!({ "s3": format!("s3://{}/{SCHEMA}", team.aws.bucket) }))
 }
 
-async fn until_columns(team: &Team, expected: &[&str]) {
-    team.eventually("orders", "the columns", async || {
-        ensure!(team.aws.table("orders").await.is_some(), "no table");
-        let there = team.aws.columns("orders").await;
-        ensure!(there == expected, "{there:?}");
-        Ok(())
-    })
-    .await;
-    team.ready("orders").await;
-}
-
 async fn literal(team: &Team) -> String {
     let table = team.aws.existing("orders").await;
     let serde = table.storage_descriptor().and_then(|storage| storage.serde_info()).cloned();
@@ -67,13 +56,13 @@ async fn a_config_map_says_the_columns_and_its_changes_are_seen_at_once() {
     .await;
 
     team.apply_config_map("schemas", json!({ "orders.avsc": schema(&["id"]) })).await;
-    until_columns(&team, &["id bigint"]).await;
+    team.until_columns("orders", &["id bigint"]).await;
     let status = team.get("orders").await.status.and_then(|status| status.schema).expect("a schema");
     assert_eq!((status.config_map.as_deref(), status.count), (Some("schemas/orders.avsc"), 1));
     assert!(literal(&team).await.contains("Order"));
 
     team.apply_config_map("schemas", json!({ "orders.avsc": schema(&["id", "price"]) })).await;
-    until_columns(&team, &["id bigint", "price bigint"]).await;
+    team.until_columns("orders", &["id bigint", "price bigint"]).await;
 
     // Nothing of a change is applied while its schema cannot be read.
     team.apply_config_map("schemas", json!({ "orders.avsc": "{ \"type\": \"record\"" })).await;
@@ -95,7 +84,7 @@ async fn a_config_map_says_the_columns_and_its_changes_are_seen_at_once() {
     })
     .await;
     team.apply_config_map("schemas", json!({ "orders.avsc": schema(&["id", "price", "tax"]) })).await;
-    until_columns(&team, &["id bigint", "price bigint", "tax bigint"]).await;
+    team.until_columns("orders", &["id bigint", "price bigint", "tax bigint"]).await;
     assert_eq!(team.aws.existing("orders").await.description(), Some("with it"));
 
     // A table that is being deleted needs no schema.
@@ -112,7 +101,7 @@ async fn a_schema_in_s3_says_the_columns_and_is_read_again_when_it_is_another_on
     assert!(told.message.contains(&format!("{SCHEMA} does not exist")), "{}", told.message);
 
     team.aws.put(SCHEMA, schema(&["id"]).into_bytes()).await;
-    until_columns(&team, &["id bigint"]).await;
+    team.until_columns("orders", &["id bigint"]).await;
     let status = team.get("orders").await.status.and_then(|status| status.schema).expect("a schema");
     assert_eq!(status.file, Some(format!("s3://{}/{SCHEMA}", team.aws.bucket)));
 
@@ -126,7 +115,7 @@ async fn a_schema_in_s3_says_the_columns_and_is_read_again_when_it_is_another_on
     assert_eq!(team.admin.count("GetObject", since).await, 0, "the same schema is not read again");
 
     team.aws.put(SCHEMA, schema(&["id", "price"]).into_bytes()).await;
-    until_columns(&team, &["id bigint", "price bigint"]).await;
+    team.until_columns("orders", &["id bigint", "price bigint"]).await;
 
     team.aws.put(SCHEMA, " ".repeat(512_001)).await;
     let told = team.reason("orders", "SchemaUnreadable").await;
@@ -140,7 +129,7 @@ async fn a_schema_in_s3_says_the_columns_and_is_read_again_when_it_is_another_on
     .await;
     assert_eq!(team.aws.columns("orders").await, ["id bigint", "price bigint"]);
     team.aws.put(SCHEMA, schema(&["id", "price", "tax"]).into_bytes()).await;
-    until_columns(&team, &["id bigint", "price bigint", "tax bigint"]).await;
+    team.until_columns("orders", &["id bigint", "price bigint", "tax bigint"]).await;
 }
 
 #[tokio::test]

@@ -54,17 +54,6 @@ async fn made(team: &Team) -> Vec<String> {
     answer.table_list().iter().map(|table| table.name().to_owned()).collect()
 }
 
-async fn until_columns(team: &Team, expected: &[&str]) {
-    team.eventually("orders", "the columns", async || {
-        ensure!(team.aws.table("orders").await.is_some(), "no table");
-        let there = team.aws.columns("orders").await;
-        ensure!(there == expected, "{there:?}");
-        Ok(())
-    })
-    .await;
-    team.ready("orders").await;
-}
-
 /// How often controllers did this, as far as it took effect.
 async fn times(team: &Team, operation: &str) -> usize {
     team.admin.writes().await.iter().filter(|write| write.operation == operation).count()
@@ -84,7 +73,7 @@ async fn a_crawler_says_the_columns_and_goes_with_the_table() {
         team.reason("orders", "AwaitingData").await;
         assert!(crawlers(&team).await.is_empty(), "no data, no crawler");
         team.aws.put("orders/part-0.json", "{}").await;
-        until_columns(&team, &["id bigint", "who struct<name:string>"]).await;
+        team.until_columns("orders", &["id bigint", "who struct<name:string>"]).await;
 
         let crawler = crawlers(&team).await.pop().expect("a crawler");
         let name = crawler.name().expect("a name").to_owned();
@@ -118,7 +107,7 @@ async fn new_data_is_crawled_once_and_not_too_soon() {
     finds(&team, &json!([["id", "int"]])).await;
     team.aws.put("orders/part-0.json", "{}").await;
     team.create("orders", crawled(&json!({}))).await;
-    until_columns(&team, &["id int"]).await;
+    team.until_columns("orders", &["id int"]).await;
     // Half a minute later there is no new data; then there is, and the crawl is not long enough ago.
     team.admin.age_crawls(30).await;
     team.sweeps(2).await;
@@ -127,7 +116,7 @@ async fn new_data_is_crawled_once_and_not_too_soon() {
     team.sweeps(3).await;
     assert_eq!(times(&team, "StartCrawler").await, 1);
     team.admin.age_crawls(3600).await;
-    until_columns(&team, &["id bigint", "what string"]).await;
+    team.until_columns("orders", &["id bigint", "what string"]).await;
     assert_eq!(times(&team, "StartCrawler").await, 2);
     // Without new data there is no crawl, however long ago the last one was.
     team.admin.age_crawls(-3600).await;
@@ -142,11 +131,11 @@ async fn a_new_look_that_somebody_asks_for_is_a_crawl() {
     finds(&team, &json!([["id", "int"]])).await;
     team.aws.put("orders/part-0.json", "{}").await;
     team.create("orders", crawled(&json!({ "schema": { "crawler": { "every": "7d" } } }))).await;
-    until_columns(&team, &["id int"]).await;
+    team.until_columns("orders", &["id int"]).await;
     finds(&team, &json!([["id", "int"], ["what", "string"]])).await;
     team.admin.age_crawls(60).await;
     team.annotate("orders", json!({ "mizuumi.dev/requested-at": now().to_string() })).await;
-    until_columns(&team, &["id int", "what string"]).await;
+    team.until_columns("orders", &["id int", "what string"]).await;
     assert_eq!(times(&team, "StartCrawler").await, 2);
 }
 
@@ -166,7 +155,7 @@ async fn a_crawl_that_fails_is_told_and_tried_again_later() {
     assert_eq!(times(&team, "StartCrawler").await, 1);
     finds(&team, &json!([["id", "int"]])).await;
     team.admin.age_crawls(3600).await;
-    until_columns(&team, &["id int"]).await;
+    team.until_columns("orders", &["id int"]).await;
     assert_eq!(times(&team, "StartCrawler").await, 2);
 }
 
@@ -178,7 +167,7 @@ async fn the_crawler_of_another_is_refused_and_stays() {
     team.aws.put("orders/part-0.json", "{}").await;
     finds(&team, &json!([["id", "int"]])).await;
     team.create("orders", crawled(&json!({ "deletionPolicy": "Delete" }))).await;
-    until_columns(&team, &["id int"]).await;
+    team.until_columns("orders", &["id int"]).await;
     let name = crawlers(&team).await.pop().and_then(|crawler| crawler.name).expect("a crawler");
     team.delete_wholly("orders").await;
     let theirs = team.aws.glue.create_crawler().name(&name).role(ROLE).database_name(CRAWLS);
@@ -202,7 +191,7 @@ async fn a_crawler_that_is_needed_no_more_goes_even_while_it_runs() {
     finds(&team, &json!([["id", "int"]])).await;
     team.aws.put("orders/part-0.json", "{}").await;
     team.create("orders", crawled(&json!({}))).await;
-    until_columns(&team, &["id int"]).await;
+    team.until_columns("orders", &["id int"]).await;
     let name = crawlers(&team).await.pop().and_then(|crawler| crawler.name).expect("a crawler");
     // A table of that database that the crawler did not make.
     let theirs = aws_sdk_glue::types::TableInput::builder().name("theirs").build().expect("a table");
@@ -236,7 +225,7 @@ async fn what_the_answer_to_a_write_would_have_said_is_found_out() {
         }
         let _controller = Controller::with(&team, with_crawlers).await;
         team.create("orders", crawled(&json!({ "deletionPolicy": "Delete" }))).await;
-        until_columns(&team, &["id int"]).await;
+        team.until_columns("orders", &["id int"]).await;
         assert_eq!(crawlers(&team).await.len(), 1, "{action}");
         assert_eq!((times(&team, "CreateCrawler").await, times(&team, "StartCrawler").await), (1, 1));
         team.delete_wholly("orders").await;
@@ -267,7 +256,7 @@ async fn dies_at(call: usize, is_done: bool) {
     controller.kill();
     team.admin.heal().await;
     controller.restart();
-    until_columns(&team, &["id int"]).await;
+    team.until_columns("orders", &["id int"]).await;
     let all = (
         crawlers(&team).await.len(),
         times(&team, "CreateCrawler").await,
@@ -330,7 +319,7 @@ async fn a_run_is_crawled_where_it_wrote() {
         team.run_phase(run, RunPhase::Succeeded).await;
         team.admin.age_crawls(120).await;
         let expected: &[&str] = if day == 1 { &["id int"] } else { &["id int", "what string"] };
-        until_columns(&team, expected).await;
+        team.until_columns("orders", expected).await;
     }
     assert_eq!(team.aws.partition_values("orders").await, ["1", "2"]);
     team.eventually("orders", "one table of the newest run", async || {

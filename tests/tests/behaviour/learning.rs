@@ -38,17 +38,6 @@ async fn bring(team: &Team, day: &str, bytes: &[u8]) {
     team.aws.put(&format!("orders/day={day}/_SUCCESS"), "").await;
 }
 
-async fn until_columns(team: &Team, expected: &[&str]) {
-    team.eventually("orders", "the columns", async || {
-        ensure!(team.aws.table("orders").await.is_some(), "no table");
-        let there = team.aws.columns("orders").await;
-        ensure!(there == expected, "{there:?}");
-        Ok(())
-    })
-    .await;
-    team.ready("orders").await;
-}
-
 /// What the status says of the columns.
 async fn said(team: &Team) -> (String, Vec<String>) {
     let schema = team.get("orders").await.status.and_then(|status| status.schema).expect("a schema");
@@ -127,7 +116,7 @@ async fn a_table_without_data_waits_for_it() {
     team.aws.put("planned/part-0", file!("orders.parquet")).await;
     let planned = team.plan(&[team.manifest("planned", learns(&json!({})))], &[]).await;
     assert!(planned.out.contains("+ columns.what: \"string\""), "{}", planned.out);
-    until_columns(&team, &["id bigint", "what string"]).await;
+    team.until_columns("orders", &["id bigint", "what string"]).await;
 }
 
 #[tokio::test]
@@ -142,7 +131,7 @@ async fn a_column_that_new_data_has_comes_and_one_that_it_lacks_stays() {
         "the key is none of the columns"
     );
     bring(&team, "2026-11-02", file!("with_price.parquet")).await;
-    until_columns(&team, &["id bigint", "what string", "price double"]).await;
+    team.until_columns("orders", &["id bigint", "what string", "price double"]).await;
     bring(&team, "2026-11-03", file!("without_what.parquet")).await;
     team.eventually("orders", "three partitions", async || {
         ensure!(team.aws.partition_values("orders").await.len() == 3, "not yet");
@@ -173,7 +162,7 @@ async fn a_type_that_breaks_readers_waits_for_approval() {
     assert_eq!(team.aws.partition_values("orders").await, ["2026-11-01", "2026-11-02"], "partitions go on");
     let hash = told.message.split('\'').nth(1).expect("a hash in quotes").to_owned();
     team.annotate("orders", json!({ "mizuumi.dev/approve": hash })).await;
-    until_columns(&team, &["id string", "what string"]).await;
+    team.until_columns("orders", &["id string", "what string"]).await;
     assert_eq!(said(&team).await.1, ["id string", "what string"]);
 }
 
@@ -204,7 +193,7 @@ async fn a_file_that_cannot_be_read_is_named_and_changes_nothing() {
     }
     assert_eq!(team.kstatus(&team.get("orders").await).0, "Failed");
     team.aws.put("orders/part-1", file!("with_price.parquet")).await;
-    until_columns(&team, &["id bigint", "what string", "price double"]).await;
+    team.until_columns("orders", &["id bigint", "what string", "price double"]).await;
 }
 
 #[tokio::test]
@@ -244,7 +233,7 @@ async fn what_is_known_outlives_the_controller_the_status_and_others() {
         .await;
     let note = team.event("orders", "DriftCorrected").await;
     assert!(note.contains("+ columns.price: \"double\""), "{note}");
-    until_columns(&team, &all).await;
+    team.until_columns("orders", &all).await;
     let versions = team.aws.versions("orders").await;
     controller.kill();
     let tables: Api<DataTable> = Api::namespaced(team.client.clone(), &team.namespace);
@@ -286,7 +275,7 @@ async fn writers_of_avro_in_turn_have_nothing_to_approve() {
     let long = json!([{ "name": "id", "type": "long" }, { "name": "price", "type": "double" }]);
     bring(&team, "2026-11-02", &avro_of(&long, &[("id", Datum::Long(1)), ("price", Datum::Double(1.5))]))
         .await;
-    until_columns(&team, &["id bigint", "what string", "kind string", "price double"]).await;
+    team.until_columns("orders", &["id bigint", "what string", "kind string", "price double"]).await;
     let versions = team.aws.versions("orders").await;
     let short = json!([{ "name": "id", "type": "int", "doc": "narrower" }]);
     for (day, file) in [("2026-11-03", avro()), ("2026-11-04", avro_of(&short, &[("id", Datum::Int(1))]))] {
@@ -311,7 +300,7 @@ async fn a_file_that_may_not_be_read_is_read_once_it_may() {
     let told = team.reason("orders", "SchemaUnreadable").await;
     assert!(told.message.contains("s3:GetObject"), "{}", told.message);
     team.admin.heal().await;
-    until_columns(&team, &["id bigint", "what string"]).await;
+    team.until_columns("orders", &["id bigint", "what string"]).await;
 }
 
 #[tokio::test]
@@ -332,7 +321,7 @@ async fn a_run_brings_columns_with_its_data() {
         team.start_run(run, "orders", day, 0).await;
         team.mark_output("orders", run).await;
         team.run_phase(run, RunPhase::Succeeded).await;
-        until_columns(&team, expected).await;
+        team.until_columns("orders", expected).await;
     }
     assert_eq!(team.aws.partition_values("orders").await, ["1", "2"]);
 }
