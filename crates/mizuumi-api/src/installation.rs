@@ -3,9 +3,13 @@
 //! The platform team owns this file; no resource of a tenant can widen it. Unknown keys are errors, so that a
 //! misspelt limit never goes unnoticed.
 
+mod emr;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use emr::{Clusters, EmrProfile, OrphanPolicy};
 
 use crate::data_table::LinkTo;
 use crate::duration::ShortDuration;
@@ -119,69 +123,6 @@ pub struct Profile {
     /// What EMR clusters of this profile are made with. Without it, it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emr: Option<EmrProfile>,
-}
-
-/// What EMR clusters are made with; none of it is a tenant's to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EmrProfile {
-    /// Role that EMR works with.
-    pub service_role: String,
-    /// Instance profile that the nodes work with.
-    pub instance_profile: String,
-    /// Subnets to choose from; with instance groups the first one is taken.
-    pub subnets: Vec<String>,
-    /// Where logs go: `s3://bucket/prefix/`, ending in `/`. Without it, there are none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log_uri: Option<String>,
-    /// EC2 key pair for the nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_name: Option<String>,
-    /// Security group of the master node; without it, EMR's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub master_security_group: Option<String>,
-    /// Security group of the other nodes; without it, EMR's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub core_security_group: Option<String>,
-    /// Security group by which EMR reaches nodes in a private subnet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_access_security_group: Option<String>,
-    /// Security configuration of EMR.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub security_configuration: Option<String>,
-    /// Role that EMR scales with by a group's own policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auto_scaling_role: Option<String>,
-}
-
-/// What becomes of a cluster that bears this installation's mark and that no resource keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OrphanPolicy {
-    /// It is told, and left alone.
-    #[default]
-    Report,
-    /// It is terminated, unless it is protected from that.
-    Terminate,
-}
-
-/// How EMR clusters are watched over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Clusters {
-    /// Between two looks at the list of clusters.
-    pub poll_seconds: u32,
-    /// So long a cluster is looked for of which it is not known whether EMR made it, before another is asked for.
-    pub verify_seconds: u32,
-    /// What becomes of a cluster that no resource keeps.
-    pub orphans: OrphanPolicy,
-    /// So old it has to be for that.
-    pub orphan_seconds: u32,
-}
-
-impl Default for Clusters {
-    fn default() -> Self {
-        Self { poll_seconds: 30, verify_seconds: 120, orphans: OrphanPolicy::Report, orphan_seconds: 600 }
-    }
 }
 
 /// What crawlers may do. They write tables as they understand them, so they have a database of their own.
@@ -448,7 +389,7 @@ impl Installation {
             problems.push(format!("partitions.quietPeriod: {error}"));
         }
         self.problems_of_crawlers(&mut problems);
-        self.problems_of_clusters(&mut problems);
+        emr::problems(self, &mut problems);
         let keys = &self.freshness_parameters;
         let names = [&keys.loaded_at, &keys.data_time, &keys.fresh_until];
         if names.iter().any(|name| name.is_empty() || name.len() > 255)
@@ -490,40 +431,6 @@ impl Installation {
         }
         if let Err(error) = crawlers.least_every.length() {
             problems.push(format!("crawlers.leastEvery: {error}"));
-        }
-    }
-
-    fn problems_of_clusters(&self, problems: &mut Vec<String>) {
-        for (name, profile) in &self.profiles {
-            let Some(emr) = &profile.emr else { continue };
-            for (key, value) in
-                [("serviceRole", &emr.service_role), ("instanceProfile", &emr.instance_profile)]
-            {
-                if value.is_empty() {
-                    problems.push(format!("profiles.{name}.emr.{key}: must not be empty"));
-                }
-            }
-            if emr.subnets.is_empty() || emr.subnets.iter().any(|subnet| !subnet.starts_with("subnet-")) {
-                problems.push(format!(
-                    "profiles.{name}.emr.subnets: must list at least one subnet, such as 'subnet-0a1b2c3d'"
-                ));
-            }
-            if let Some(uri) = &emr.log_uri
-                && !(uri.starts_with("s3://") && uri.ends_with('/'))
-            {
-                problems.push(format!(
-                    "profiles.{name}.emr.logUri: must begin with 's3://BUCKET/' and end with '/'; it is '{uri}'"
-                ));
-            }
-        }
-        for (name, seconds) in [
-            ("pollSeconds", self.clusters.poll_seconds),
-            ("verifySeconds", self.clusters.verify_seconds),
-            ("orphanSeconds", self.clusters.orphan_seconds),
-        ] {
-            if !(1..=86_400).contains(&seconds) {
-                problems.push(format!("clusters.{name}: must be from 1 to 86400; it is {seconds}"));
-            }
         }
     }
 

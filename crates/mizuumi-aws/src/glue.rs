@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_sdk_glue::operation::get_partitions::builders::GetPartitionsFluentBuilder;
 use aws_sdk_glue::types::{
     BatchUpdatePartitionRequestEntry, DatabaseInput, Partition, PartitionError, PartitionValueList, Segment,
+    TableInput,
 };
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use mizuumi_api::data_table::LinkTo;
@@ -226,7 +227,16 @@ pub(crate) async fn create_table(
     table: &str,
     definition: &TableDefinition,
 ) -> Result<(), Failure> {
-    let input = convert::table_input(table, definition)?;
+    create(clients, errand, database, convert::table_input(table, definition)?).await
+}
+
+/// Makes a table, or a link, which is one to Glue.
+async fn create(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    database: &str,
+    input: TableInput,
+) -> Result<(), Failure> {
     let create = clients.glue.create_table().database_name(database).table_input(input);
     let api = api!("glue", "CreateTable", Write);
     let made = clients.gateway.write(api, errand, || create.clone().send()).await?;
@@ -269,20 +279,32 @@ pub(crate) async fn delete_table(
     table: &str,
     owner: &str,
 ) -> Result<(), Failure> {
-    let is_still_ours = || async {
-        let (moment, get) = (Sent::default(), clients.glue.get_table().database_name(database).name(table));
+    // One that has become another sort of table meanwhile is not deleted either.
+    let is_ours = |found: &ObservedTable| {
+        found.definition.owner_mark() == Some(owner) && found.definition.unsupported().is_none()
+    };
+    delete(clients, errand, database, table, is_ours).await
+}
+
+/// Deletes a table, or a link, if it still is what it was, read right before: DeleteTable takes no version.
+async fn delete(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    database: &str,
+    name: &str,
+    is_it: impl Fn(&ObservedTable) -> bool + Send + Sync,
+) -> Result<(), Failure> {
+    let is_it = &is_it;
+    let is_still_it = || async move {
+        let (moment, get) = (Sent::default(), clients.glue.get_table().database_name(database).name(name));
         let send = || moment.now(get.clone().send());
         let answer = clients.gateway.read(api!("glue", "GetTable", Read), errand.lane, send).await?;
         let found = answer.and_then(|answer| answer.table().map(convert::observed_table));
-        // One that has become another sort of table meanwhile is not deleted either.
-        let is_ours = found.is_some_and(|found| {
-            found.definition.owner_mark() == Some(owner) && found.definition.unsupported().is_none()
-        });
-        Ok(is_ours.then(|| moment.at()))
+        Ok(found.is_some_and(|found| is_it(&found)).then(|| moment.at()))
     };
-    let delete = clients.glue.delete_table().database_name(database).name(table);
+    let delete = clients.glue.delete_table().database_name(database).name(name);
     let api = api!("glue", "DeleteTable", Write);
-    clients.gateway.write_if(api, errand, is_still_ours, || delete.clone().send()).await.map(drop)
+    clients.gateway.write_if(api, errand, is_still_it, || delete.clone().send()).await.map(drop)
 }
 
 /// Makes a link.
@@ -293,15 +315,7 @@ pub(crate) async fn create_link(
     name: &str,
     to: &LinkTo,
 ) -> Result<(), Failure> {
-    let create =
-        clients.glue.create_table().database_name(database).table_input(convert::link_input(name, to)?);
-    let api = api!("glue", "CreateTable", Write);
-    let made = clients.gateway.write(api, errand, || create.clone().send()).await?;
-    made.map(drop).ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Conflict,
-        message: format!("the database '{database}' is gone"),
-    })
+    create(clients, errand, database, convert::link_input(name, to)?).await
 }
 
 /// Deletes a link if it still is that one, read right before: DeleteTable takes no version.
@@ -312,17 +326,8 @@ pub(crate) async fn delete_link(
     name: &str,
     link: &ObservedLink,
 ) -> Result<(), Failure> {
-    let is_still_it = || async {
-        let (moment, get) = (Sent::default(), clients.glue.get_table().database_name(database).name(name));
-        let send = || moment.now(get.clone().send());
-        let answer = clients.gateway.read(api!("glue", "GetTable", Read), errand.lane, send).await?;
-        let found = answer.and_then(|answer| answer.table().map(convert::observed_table));
-        let is_it = found.is_some_and(|found| found.definition.link.as_ref() == Some(link));
-        Ok(is_it.then(|| moment.at()))
-    };
-    let delete = clients.glue.delete_table().database_name(database).name(name);
-    let api = api!("glue", "DeleteTable", Write);
-    clients.gateway.write_if(api, errand, is_still_it, || delete.clone().send()).await.map(drop)
+    let is_it = |found: &ObservedTable| found.definition.link.as_ref() == Some(link);
+    delete(clients, errand, database, name, is_it).await
 }
 
 /// Registers partitions that read their data as the table does. One that is there already is left as it is.
