@@ -14,6 +14,7 @@ mod events;
 mod gate;
 mod index;
 mod kinds;
+pub mod lookup;
 mod metrics;
 mod name;
 mod pieces;

@@ -4,10 +4,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
+use kube::Api;
 use kube::api::{ListParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Config};
 use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{DataTable, IngestRun};
@@ -15,6 +14,7 @@ use mizuumi_core::ingest_run::rollback::{self, Rollback, Which};
 use serde_json::Value;
 
 use crate::error::{Error, in_time};
+use crate::lookup::connect;
 
 /// A namespace of a cluster, as a person works in it.
 pub struct Cluster {
@@ -43,20 +43,7 @@ impl Cluster {
     /// # Errors
     /// If there is no such context, or no cluster to talk to.
     pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, Error> {
-        let no_client = |error: Box<dyn std::error::Error + Send + Sync>| Error::StartClient(error);
-        let config = match context {
-            None => Config::infer().await.map_err(|error| no_client(Box::new(error)))?,
-            Some(context) => {
-                let file = Kubeconfig::read().map_err(|error| no_client(Box::new(error)))?;
-                let options =
-                    KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-                Config::from_custom_kubeconfig(file, &options)
-                    .await
-                    .map_err(|error| no_client(Box::new(error)))?
-            }
-        };
-        let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
-        let client = Client::try_from(config).map_err(|error| no_client(Box::new(error)))?;
+        let (client, namespace) = connect(context, namespace).await?;
         Ok(Self {
             tables: Api::namespaced(client.clone(), &namespace),
             runs: Api::namespaced(client, &namespace),

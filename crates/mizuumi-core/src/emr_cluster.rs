@@ -17,11 +17,12 @@ use std::fmt;
 use jiff::Timestamp;
 use mizuumi_api::data_table::{DeletionPolicy, ManagementPolicy};
 use mizuumi_api::emr_cluster::{Attempt, AttemptState, EmrCluster, EmrClusterStatus};
-use mizuumi_api::{Condition, EmrClusterClass, Installation};
+use mizuumi_api::{Condition, EmrClusterClass, Installation, Reason};
 
 pub use desired::{Called, ClusterClaim, DesiredCluster, Made, stem};
 pub use request::Request;
 pub use step::ClusterStep;
+pub use configuration::Merged;
 pub use world::{Cluster, ClusterLook, ClusterState, ClusterWorld};
 
 use crate::kind::{DataDue, Evidence, Kind};
@@ -58,6 +59,15 @@ pub struct Pieces {
 
 /// What a goal for a cluster is.
 pub type ClusterGoal = Goal<DesiredCluster, ClusterClaim>;
+
+/// The settings of a cluster's applications, and where each comes from.
+///
+/// # Errors
+/// Why they cannot be put together: the class, or a ConfigMap, is not there or cannot be read.
+pub fn settings(object: &EmrCluster, pieces: &Pieces) -> Result<Merged, (Reason, String)> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    Merged::of(&object.spec, desired::class_of(&object.spec, namespace, pieces)?, pieces)
+}
 
 /// The attempt that may have made a cluster which is still there.
 fn open_attempt(object: &EmrCluster) -> Option<&Attempt> {

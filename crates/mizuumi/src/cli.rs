@@ -11,6 +11,7 @@ use mizuumi_api::Installation;
 use tracing_subscriber::EnvFilter;
 
 use crate::rollback::{self, RollbackArgs};
+use crate::settings::{self, SettingsArgs};
 use crate::{crds, plan};
 
 /// GitOps for a data lake on AWS.
@@ -25,7 +26,8 @@ const EXAMPLES: &str = "Examples:
   mizuumi crds | kubectl apply --server-side -f -     install the custom resources
   mizuumi controller --config mizuumi.yaml            run the controllers
   mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS
-  mizuumi rollback delays                             take back what was published last into a table";
+  mizuumi rollback delays                             take back what was published last into a table
+  mizuumi settings adhoc                              show an EMR cluster's settings, and where each comes from";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -37,6 +39,8 @@ enum Command {
     Plan(PlanArgs),
     /// Take back what a run published into a table.
     Rollback(RollbackArgs),
+    /// Show the settings that an EMR cluster's pieces come to, and where each comes from. Only reads.
+    Settings(SettingsArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -124,6 +128,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rollback(args) => {
             log(false, "warn");
             runtime()?.block_on(rollback::run(&args))
+        }
+        Command::Settings(args) => {
+            log(false, "warn");
+            runtime()?.block_on(settings::run(&args))
         }
     }
 }

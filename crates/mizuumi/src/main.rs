@@ -5,6 +5,7 @@ mod crds;
 mod manifests;
 mod plan;
 mod rollback;
+mod settings;
 
 use std::process::ExitCode;
 

@@ -6,31 +6,41 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jsonschema::Validator;
-use mizuumi_api::DataTable;
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass};
 use serde_json::{Value, json};
+
+/// Kinds that are read.
+const KINDS: [&str; 3] = ["DataTable", "EmrCluster", "EmrClusterClass"];
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
-    /// Resources that hold.
+    /// Tables that hold.
     pub(crate) tables: Vec<DataTable>,
+    /// EMR clusters that hold.
+    pub(crate) clusters: Vec<EmrCluster>,
+    /// Their classes that hold.
+    pub(crate) classes: Vec<EmrClusterClass>,
     /// What is wrong, each with file, object and path.
     pub(crate) problems: Vec<String>,
-    /// What ConfigMaps say, by namespace, name and key.
-    pub(crate) texts: BTreeMap<(String, String, String), String>,
-    /// Documents of other kinds, which are none of ours.
+    /// What ConfigMaps say by their keys, by namespace and name.
+    pub(crate) config_maps: BTreeMap<(String, String), BTreeMap<String, String>>,
+    /// Documents that are no table.
     pub(crate) others: usize,
 }
 
+/// The schemas that the apiserver would check against, by kind.
+struct Schemas(BTreeMap<String, Validator>);
+
 /// Reads files, folders with their subfolders, and `-` for standard input.
 pub(crate) fn read(paths: &[PathBuf], namespace: &str) -> anyhow::Result<Manifests> {
-    let schema = schema()?;
+    let schemas = Schemas::new()?;
     let mut found = Manifests::default();
     for (name, text) in texts(paths)? {
         match serde_saphyr::from_multiple::<Value>(&text) {
             Ok(documents) => {
                 for document in documents {
-                    take(&mut found, &schema, &name, document, namespace);
+                    take(&mut found, &schemas, &name, document, namespace);
                 }
             }
             Err(error) => found.problems.push(format!("{name}: {error}")),
@@ -39,7 +49,7 @@ pub(crate) fn read(paths: &[PathBuf], namespace: &str) -> anyhow::Result<Manifes
     Ok(found)
 }
 
-fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Value, namespace: &str) {
+fn take(found: &mut Manifests, schemas: &Schemas, file: &str, mut document: Value, namespace: &str) {
     if document.is_null() {
         return;
     }
@@ -47,21 +57,25 @@ fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Val
         // What `kubectl get -o yaml` prints for more than one object.
         let Value::Array(items) = document["items"].take() else { return };
         for item in items {
-            take(found, schema, file, item, namespace);
+            take(found, schemas, file, item, namespace);
         }
         return;
     }
-    let ours = document["kind"] == "DataTable"
-        && document["apiVersion"].as_str().is_some_and(|v| v.starts_with(concat!("mizuumi.dev", "/")));
-    if !ours {
-        if document["kind"] == "ConfigMap" && document["apiVersion"] == "v1" {
+    let kind = document["kind"].as_str().unwrap_or_default().to_owned();
+    let group = concat!("mizuumi.dev", "/");
+    let is_of_group = document["apiVersion"].as_str().is_some_and(|version| version.starts_with(group));
+    let schema = schemas.0.get(&kind).filter(|_| is_of_group);
+    if schema.is_none() || kind != "DataTable" {
+        found.others += 1;
+    }
+    let Some(schema) = schema else {
+        if kind == "ConfigMap" && document["apiVersion"] == "v1" {
             take_texts(found, &document, namespace);
         }
-        found.others += 1;
         return;
-    }
+    };
     let name = document["metadata"]["name"].as_str().unwrap_or("without a name").to_owned();
-    let place = format!("{file}: DataTable '{name}'");
+    let place = format!("{file}: {kind} '{name}'");
     if document["apiVersion"] != "mizuumi.dev/v1alpha1" {
         found.problems.push(format!(
             "{place}: apiVersion: must be 'mizuumi.dev/v1alpha1'; it is {}",
@@ -69,7 +83,7 @@ fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Val
         ));
         return;
     }
-    if document["metadata"]["namespace"].is_null() {
+    if document["metadata"]["namespace"].is_null() && kind != "EmrClusterClass" {
         document["metadata"]["namespace"] = json!(namespace);
     }
     let before = found.problems.len();
@@ -80,38 +94,57 @@ fn take(found: &mut Manifests, schema: &Validator, file: &str, mut document: Val
     if found.problems.len() > before {
         return;
     }
-    match serde_json::from_value::<DataTable>(document) {
-        Ok(table) => match table.validate_cel() {
-            Ok(()) => found.tables.push(table),
-            Err(errors) => {
-                found.problems.extend(errors.as_slice().iter().map(|error| format!("{place}: {error}")));
+    macro_rules! keep {
+        ($kind:ty, $in:ident) => {
+            match serde_json::from_value::<$kind>(document) {
+                Ok(object) => match object.validate_cel() {
+                    Ok(()) => found.$in.push(object),
+                    Err(errors) => {
+                        let errors = errors.as_slice().iter().map(|error| format!("{place}: {error}"));
+                        found.problems.extend(errors);
+                    }
+                },
+                Err(error) => found.problems.push(format!("{place}: {error}")),
             }
-        },
-        Err(error) => found.problems.push(format!("{place}: {error}")),
+        };
+    }
+    match kind.as_str() {
+        "EmrCluster" => keep!(EmrCluster, clusters),
+        "EmrClusterClass" => keep!(EmrClusterClass, classes),
+        _ => keep!(DataTable, tables),
     }
 }
 
 fn take_texts(found: &mut Manifests, map: &Value, namespace: &str) {
     let text = |field: &str| map["metadata"][field].as_str().map(str::to_owned);
-    let (Some(name), Some(data)) = (text("name"), map["data"].as_object()) else { return };
+    let Some(name) = text("name") else { return };
     let namespace = text("namespace").unwrap_or_else(|| namespace.to_owned());
-    let texts = data.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
-    let texts = texts.map(|(key, value)| ((namespace.clone(), name.clone(), key.clone()), value.to_owned()));
-    found.texts.extend(texts);
+    let data = map["data"].as_object().into_iter().flatten();
+    let texts = data.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    found.config_maps.insert((namespace, name), texts.collect());
 }
 
-/// The schema that the apiserver would check against, and no unknown fields: the apiserver would drop them in silence.
-fn schema() -> anyhow::Result<Validator> {
-    let crd =
-        mizuumi_api::crd::all()?.into_iter().next().context("there is no custom resource definition")?;
-    let mut document = serde_json::to_value(crd)?;
-    let mut schema = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
-    // Kubernetes' own fields are not in the schema; a manifest from `kubectl get -o yaml` may have them all.
-    for (field, type_) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
-        schema["properties"][field] = json!({ "type": type_ });
+impl Schemas {
+    /// No unknown fields: the apiserver would drop them in silence.
+    fn new() -> anyhow::Result<Self> {
+        let mut schemas = BTreeMap::new();
+        for crd in mizuumi_api::crd::all()? {
+            let mut document = serde_json::to_value(crd)?;
+            let kind = document["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
+            if !KINDS.contains(&kind.as_str()) {
+                continue;
+            }
+            let mut schema = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
+            // Kubernetes' own fields are not in the schema; a manifest from `kubectl get -o yaml` may have them all.
+            for (field, type_) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
+                schema["properties"][field] = json!({ "type": type_ });
+            }
+            close(&mut schema);
+            let validator = jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&schema)?;
+            schemas.insert(kind, validator);
+        }
+        Ok(Self(schemas))
     }
-    close(&mut schema);
-    Ok(jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&schema)?)
 }
 
 fn close(schema: &mut Value) {

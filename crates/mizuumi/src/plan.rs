@@ -98,7 +98,8 @@ async fn plan(
 fn avsc(found: &manifests::Manifests, table: &DataTable) -> Option<SeenAvsc> {
     let ConfigMapKey { name, key } = table.spec.schema.as_ref()?.avsc_from.as_ref()?.config_map.clone()?;
     let namespace = table.metadata.namespace.clone().unwrap_or_default();
-    let text = found.texts.get(&(namespace, name.clone(), key.clone())).cloned();
+    let map = found.config_maps.get(&(namespace, name.clone()));
+    let text = map.and_then(|map| map.get(&key)).cloned();
     Some(text.map_or_else(
         || {
             SeenAvsc::Unreadable(format!(

@@ -28,5 +28,6 @@ mod plan;
 mod publishing;
 mod readers;
 mod rollback;
+mod settings;
 mod superseded;
 mod view;

@@ -50,8 +50,9 @@ fn properties(_: &mut SchemaGenerator) -> Schema {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationSource {
-    /// Name of a ConfigMap of the same namespace. A key `NAME.json` holds classifications as EMR writes them in JSON; any other
-    /// key is the name of a classification, with a line `property value` or `property=value` for each setting.
+    /// Name of a ConfigMap of the same namespace. A key `NAME.json` holds classifications as EMR writes them in JSON. Any other
+    /// key is the name of a classification: `core-site.xml` holds it as Hadoop writes it, and others, such as
+    /// `spark-defaults.conf`, have a line `property value` or `property=value` for each setting.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub config_map: String,
     /// Whether the cluster starts without it when there is none.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mizuumi_api::emr_cluster::{Configuration, NestedConfiguration};
-use serde::Deserialize;
+use mizuumi_api::emr_cluster::{Configuration, EmrClusterSpec, NestedConfiguration};
+use mizuumi_api::{EmrClusterClassSpec, Reason};
+
+use super::{Pieces, piece};
 
 /// Where a setting stands: the classification, and the one within it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +15,13 @@ pub struct Place {
     pub classification: String,
     /// Such as `export`; none for the classification's own properties.
     pub nested: Option<String>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.classification)?;
+        self.nested.as_ref().map_or(Ok(()), |nested| write!(f, ".{nested}"))
+    }
 }
 
 /// Which piece says a setting.
@@ -46,6 +55,40 @@ pub struct Merged {
 }
 
 impl Merged {
+    /// All pieces of a cluster's settings in their order.
+    ///
+    /// # Errors
+    /// A ConfigMap that is not there, or that cannot be read: its name, its key and why.
+    pub fn of(
+        spec: &EmrClusterSpec,
+        class: &EmrClusterClassSpec,
+        pieces: &Pieces,
+    ) -> Result<Self, (Reason, String)> {
+        let mut merged = Self::default();
+        merged.add(class.defaults.configurations.as_deref().unwrap_or_default(), &Source::ClassDefaults);
+        for source in spec.configurations_from.iter().flatten() {
+            let name = &source.config_map;
+            let Some(Some(data)) = pieces.config_maps.get(name) else {
+                if source.optional.unwrap_or_default() {
+                    continue;
+                }
+                let message = format!(
+                    "there is no ConfigMap '{name}' in this namespace; apply it, or make it `optional`"
+                );
+                return Err((Reason::ConfigMapNotFound, message));
+            };
+            for (key, text) in data {
+                let piece = piece::of_file(key, text).map_err(|why| {
+                    (Reason::ConfigMapNotFound, format!("ConfigMap '{name}', key '{key}': {why}"))
+                })?;
+                merged.add(&piece, &Source::ConfigMap(name.clone(), key.clone()));
+            }
+        }
+        merged.add(spec.configurations.as_deref().unwrap_or_default(), &Source::Spec);
+        merged.add(class.mandatory.configurations.as_deref().unwrap_or_default(), &Source::ClassMandatory);
+        Ok(merged)
+    }
+
     /// Adds a piece.
     pub fn add(&mut self, piece: &[Configuration], source: &Source) {
         for configuration in piece {
@@ -101,77 +144,6 @@ impl Merged {
     }
 }
 
-/// A classification as EMR writes it in JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    #[serde(rename = "Classification", alias = "classification")]
-    classification: String,
-    #[serde(rename = "Properties", alias = "properties", default)]
-    properties: BTreeMap<String, String>,
-    #[serde(rename = "Configurations", alias = "configurations", default)]
-    configurations: Vec<Self>,
-}
-
-/// The settings of one key of a ConfigMap.
-///
-/// # Errors
-/// Why they cannot be read, with the line where that is known.
-pub fn of_file(key: &str, text: &str) -> Result<Vec<Configuration>, String> {
-    // A key of a ConfigMap is a file name by convention, and those are in small letters.
-    if key.strip_suffix(".json").is_some() {
-        return of_json(text);
-    }
-    let classification = key.strip_suffix(".conf").or_else(|| key.strip_suffix(".properties")).unwrap_or(key);
-    let mut properties = BTreeMap::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let end = line.find(|c: char| c == '=' || c.is_whitespace());
-        let (name, value) = end.map(|end| line.split_at(end)).ok_or_else(|| {
-            format!("line {}: must be a property and its value, such as 'spark.executor.memory 4g'; it is '{line}'", number + 1)
-        })?;
-        let value = value.trim_start();
-        let value = value.strip_prefix('=').unwrap_or(value).trim_start();
-        properties.insert(name.to_owned(), value.to_owned());
-    }
-    let classification = classification.to_owned();
-    Ok(vec![Configuration { classification, properties: Some(properties), configurations: None }])
-}
-
-fn of_json(text: &str) -> Result<Vec<Configuration>, String> {
-    let written: Vec<Written> = serde_json::from_str(text).map_err(|error| {
-        format!("must be a JSON list of objects with Classification and Properties, as EMR has them: {error}")
-    })?;
-    written
-        .into_iter()
-        .map(|outer| {
-            let nested = outer
-                .configurations
-                .into_iter()
-                .map(|inner| {
-                    if inner.configurations.is_empty() {
-                        let properties = Some(inner.properties);
-                        Ok(NestedConfiguration { classification: inner.classification, properties })
-                    } else {
-                        Err(format!(
-                            "{}.{}: has configurations of its own; a third level is read by no application",
-                            outer.classification, inner.classification
-                        ))
-                    }
-                })
-                .collect::<Result<Vec<_>, String>>()?;
-            Ok(Configuration {
-                classification: outer.classification,
-                properties: Some(outer.properties),
-                configurations: (!nested.is_empty()).then_some(nested),
-            })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +171,7 @@ mod tests {
         );
         let told: Vec<String> = merged
             .settings()
-            .map(|(place, name, value, source)| format!("{} {name}={value}: {source}", place.classification))
+            .map(|(place, name, value, source)| format!("{place} {name}={value}: {source}"))
             .collect();
         assert_eq!(
             told,
@@ -210,32 +182,5 @@ mod tests {
                 "hive-site c=3: class, mandatory",
             ]
         );
-    }
-
-    #[test]
-    fn files_are_read_as_spark_and_hadoop_write_them_and_as_emr_does() {
-        let lines = "# memory\nspark.executor.memory  4g\n\nspark.a=b=c\nspark.empty =\n";
-        assert_eq!(
-            of_file("spark-defaults.conf", lines),
-            Ok(piece(
-                "spark-defaults",
-                &[("spark.executor.memory", "4g"), ("spark.a", "b=c"), ("spark.empty", "")]
-            ))
-        );
-        let json = r#"[{"Classification": "spark-env", "Configurations": [{"Classification": "export", "Properties": {"A": "1"}}]}]"#;
-        let read = of_file("env.json", json).expect("JSON");
-        assert_eq!(read[0].configurations.as_ref().map(Vec::len), Some(1));
-        let mut merged = Merged::default();
-        merged.add(&read, &Source::Spec);
-        assert_eq!(merged.configurations()[0].configurations, read[0].configurations);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_told_with_its_line() {
-        let error = of_file("yarn-site", "a 1\nb\n").expect_err("no value");
-        assert!(error.starts_with("line 2: ") && error.contains("'b'"), "{error}");
-        assert!(of_file("a.json", "{}").expect_err("no list").contains("must be a JSON list"));
-        let deep = r#"[{"Classification":"a","Configurations":[{"Classification":"b","Configurations":[{"Classification":"c"}]}]}]"#;
-        assert!(of_file("a.json", deep).expect_err("three levels").starts_with("a.b: "));
     }
 }

@@ -11,7 +11,7 @@ use mizuumi_api::emr_cluster_class::EmrClusterClassSpec;
 use mizuumi_api::installation::{DEFAULT_PROFILE, EmrProfile};
 use mizuumi_api::{EmrClusterClass, Installation, Reason, ShortDuration, annotation};
 
-use super::configuration::{self, Merged, Source};
+use super::configuration::Merged;
 use super::request::{Fixed, Request, Running, Scaling, StepCall};
 use super::rules;
 use super::schedule::Window;
@@ -284,7 +284,7 @@ impl DesiredCluster {
             (Reason::NotAllowed, message)
         })?;
         self.check_scripts(spec)?;
-        let settings = settings(spec, class, pieces)?;
+        let settings = Merged::of(spec, class, pieces)?;
         let mut problems = Vec::new();
         let defaults = &class.defaults;
         let class_idle = length(defaults.idle_timeout.as_ref(), "class.defaults.idleTimeout", &mut problems);
@@ -382,7 +382,8 @@ fn needed_until(object: &EmrCluster, problems: &mut Vec<Problem>) -> Option<Time
         .ok()
 }
 
-fn class_of<'a>(
+/// The class that a cluster of this namespace names.
+pub(super) fn class_of<'a>(
     spec: &EmrClusterSpec,
     namespace: &str,
     pieces: &'a Pieces,
@@ -399,36 +400,6 @@ fn class_of<'a>(
         )));
     }
     Ok(&class.spec)
-}
-
-/// All pieces of settings in their order: what comes later wins.
-fn settings(
-    spec: &EmrClusterSpec,
-    class: &EmrClusterClassSpec,
-    pieces: &Pieces,
-) -> Result<Merged, (Reason, String)> {
-    let mut merged = Merged::default();
-    merged.add(class.defaults.configurations.as_deref().unwrap_or_default(), &Source::ClassDefaults);
-    for source in spec.configurations_from.iter().flatten() {
-        let name = &source.config_map;
-        let Some(Some(data)) = pieces.config_maps.get(name) else {
-            if source.optional.unwrap_or_default() {
-                continue;
-            }
-            let message =
-                format!("there is no ConfigMap '{name}' in this namespace; apply it, or make it `optional`");
-            return Err((Reason::ConfigMapNotFound, message));
-        };
-        for (key, text) in data {
-            let piece = configuration::of_file(key, text).map_err(|why| {
-                (Reason::ConfigMapNotFound, format!("ConfigMap '{name}', key '{key}': {why}"))
-            })?;
-            merged.add(&piece, &Source::ConfigMap(name.clone(), key.clone()));
-        }
-    }
-    merged.add(spec.configurations.as_deref().unwrap_or_default(), &Source::Spec);
-    merged.add(class.mandatory.configurations.as_deref().unwrap_or_default(), &Source::ClassMandatory);
-    Ok(merged)
 }
 
 /// Groups or fleets: the cluster's own, or else the class's.

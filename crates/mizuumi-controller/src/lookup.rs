@@ -1,0 +1,80 @@
+//! A Kubernetes cluster as a person reaches it: the client that a kubeconfig names, and resources read once.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use mizuumi_api::{EmrCluster, EmrClusterClass};
+
+use crate::error::{Error, in_time};
+
+/// The client that a context of the kubeconfig names, or the current one, and the namespace: the given one, or that context's.
+pub(crate) async fn connect(
+    context: Option<&str>,
+    namespace: Option<&str>,
+) -> Result<(Client, String), Error> {
+    let no_client = |error: Box<dyn std::error::Error + Send + Sync>| Error::StartClient(error);
+    let config = match context {
+        None => Config::infer().await.map_err(|error| no_client(Box::new(error)))?,
+        Some(context) => {
+            let file = Kubeconfig::read().map_err(|error| no_client(Box::new(error)))?;
+            let options =
+                KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+            Config::from_custom_kubeconfig(file, &options)
+                .await
+                .map_err(|error| no_client(Box::new(error)))?
+        }
+    };
+    let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
+    Ok((Client::try_from(config).map_err(|error| no_client(Box::new(error)))?, namespace))
+}
+
+/// What EMR clusters are built from, as a Kubernetes cluster has it.
+pub struct Lookup {
+    client: Client,
+    /// The namespace of who looks.
+    pub namespace: String,
+}
+
+impl Lookup {
+    /// The cluster that a context of the kubeconfig names, or the current one; the same for the namespace.
+    ///
+    /// # Errors
+    /// If there is no such context, or no cluster to talk to.
+    pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, Error> {
+        let (client, namespace) = connect(context, namespace).await?;
+        Ok(Self { client, namespace })
+    }
+
+    /// An `EmrCluster` of its namespace, if there is one of that name.
+    ///
+    /// # Errors
+    /// If the API server cannot be asked.
+    pub async fn cluster(&self, name: &str) -> Result<Option<EmrCluster>, Error> {
+        let clusters = Api::<EmrCluster>::namespaced(self.client.clone(), &self.namespace);
+        in_time(clusters.get_opt(name), Error::ReadObject).await
+    }
+
+    /// An `EmrClusterClass`, if there is one of that name.
+    ///
+    /// # Errors
+    /// If the API server cannot be asked.
+    pub async fn class(&self, name: &str) -> Result<Option<EmrClusterClass>, Error> {
+        in_time(Api::<EmrClusterClass>::all(self.client.clone()).get_opt(name), Error::ReadObject).await
+    }
+
+    /// What a ConfigMap says, if there is one of that name.
+    ///
+    /// # Errors
+    /// If the API server cannot be asked.
+    pub async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let maps = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        let found = in_time(maps.get_opt(name), Error::ReadObject).await?;
+        Ok(found.map(|map| map.data.unwrap_or_default()))
+    }
+}
