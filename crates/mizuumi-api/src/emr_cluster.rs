@@ -18,7 +18,10 @@ pub use instances::{
     SpotAllocation, SpotTimeoutAction, Volume,
 };
 pub use lifecycle::{Lifecycle, OnSpecChange, Schedule};
-pub use status::{Attempt, AttemptState, EmrClusterStatus, GroupStatus, PastCluster, Phase, StepsStatus};
+pub use status::{
+    Attempt, AttemptState, ClusterFailure, EmrClusterStatus, FailedStep, GroupStatus, Link, LostInstance,
+    LostInstances, PastCluster, Phase, StepsStatus,
+};
 pub use step::{Step, StepFailure};
 
 use crate::duration::ShortDuration;
@@ -46,6 +49,7 @@ use crate::policy::{DeletionPolicy, ManagementPolicy};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.className", priority = 1),
     printcolumn(name = "EMR-state", type_ = "string", json_path = ".status.emrState", priority = 1),
+    printcolumn(name = "Hours", type_ = "integer", json_path = ".status.normalizedInstanceHours", priority = 1),
     printcolumn(name = "Started", type_ = "date", json_path = ".status.startedAt", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
 )]

@@ -4,15 +4,17 @@ mod make;
 pub(crate) mod write;
 
 use aws_sdk_emr::types::{
-    ClusterState as EmrState, ClusterSummary, ComputeLimits, InstanceCollectionType, InstanceFleetType,
-    InstanceGroupType, StepState, StepSummary,
+    Cluster as EmrCluster, ClusterState as EmrState, ClusterStatus, ClusterSummary, ComputeLimits, Instance,
+    InstanceCollectionType, InstanceFleetType, InstanceGroupType, InstanceState,
+    InstanceStateChangeReasonCode, MarketType, StepState, StepSummary, Tag,
 };
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
-use mizuumi_api::emr_cluster::{GroupStatus, Role, StepsStatus};
+use mizuumi_api::condition::cut;
+use mizuumi_api::emr_cluster::{FailedStep, GroupStatus, LostInstance, Market, Role, StepsStatus};
 use mizuumi_core::emr_cluster::request::Scaling;
 use mizuumi_core::emr_cluster::world::Nodes;
-use mizuumi_core::emr_cluster::{Cluster, ClusterState};
+use mizuumi_core::emr_cluster::{Cluster, ClusterState, ErrorDetail};
 use mizuumi_core::{Failure, Lane};
 
 use crate::clients::ProfileClients;
@@ -100,16 +102,27 @@ fn moment(time: Option<&DateTime>) -> Option<Timestamp> {
     Timestamp::from_second(time.secs()).ok()
 }
 
+/// A cluster as EMR describes it.
+async fn find(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Option<EmrCluster>, Failure> {
+    let describe = clients.emr.describe_cluster().cluster_id(id);
+    let api = api!("elasticmapreduce", "DescribeCluster", Read);
+    let answer = clients.gateway.read(api, lane, || describe.clone().send()).await?;
+    Ok(answer.and_then(|answer| answer.cluster))
+}
+
+/// Its tags.
+fn tags_of(cluster: &EmrCluster) -> impl Iterator<Item = (String, String)> {
+    let tag = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    cluster.tags().iter().filter_map(tag)
+}
+
 /// A cluster with all that is told of it; none if EMR does not know it any more.
 pub(crate) async fn describe(
     clients: &ProfileClients,
     lane: Lane,
     id: &str,
 ) -> Result<Option<Cluster>, Failure> {
-    let describe = clients.emr.describe_cluster().cluster_id(id);
-    let api = api!("elasticmapreduce", "DescribeCluster", Read);
-    let answer = clients.gateway.read(api, lane, || describe.clone().send()).await?;
-    let Some(cluster) = answer.and_then(|answer| answer.cluster) else { return Ok(None) };
+    let Some(cluster) = find(clients, lane, id).await? else { return Ok(None) };
     let summary = ClusterSummary::builder()
         .set_id(cluster.id.clone())
         .set_name(cluster.name.clone())
@@ -127,10 +140,7 @@ pub(crate) async fn describe(
         (Vec::new(), None, None)
     };
     let steps = if works || !listed.state.is_alive() { Some(steps(clients, lane, id).await?) } else { None };
-    let tags = cluster
-        .tags()
-        .iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
+    let lost = if steps.is_some() { lost(clients, lane, id, &groups).await? } else { Vec::new() };
     Ok(Some(Cluster {
         id: listed.id,
         name: listed.name,
@@ -139,7 +149,8 @@ pub(crate) async fn describe(
         created: listed.created,
         ready: listed.ready,
         ended: listed.ended,
-        tags: tags.collect(),
+        error: error(cluster.status()),
+        tags: tags_of(&cluster).collect(),
         is_protected: cluster.termination_protected().unwrap_or_default(),
         step_concurrency: cluster.step_concurrency_level().unwrap_or(1),
         master_dns: cluster.master_public_dns_name().filter(|name| !name.is_empty()).map(str::to_owned),
@@ -149,6 +160,8 @@ pub(crate) async fn describe(
         managed_scaling,
         idle_seconds,
         steps,
+        applications: cluster.applications().iter().filter_map(|one| one.name().map(str::to_owned)).collect(),
+        lost,
     }))
 }
 
@@ -158,19 +171,13 @@ pub(crate) async fn tags(
     lane: Lane,
     id: &str,
 ) -> Result<Option<Vec<(String, String)>>, Failure> {
-    let describe = clients.emr.describe_cluster().cluster_id(id);
-    let api = api!("elasticmapreduce", "DescribeCluster", Read);
-    let answer = clients.gateway.read(api, lane, || describe.clone().send()).await?;
-    let Some(cluster) = answer.and_then(|answer| answer.cluster) else { return Ok(None) };
+    let Some(cluster) = find(clients, lane, id).await? else { return Ok(None) };
     let state =
         cluster.status().and_then(|status| status.state()).map(|state| ClusterState::of(state.as_str()));
     if !state.is_some_and(ClusterState::is_alive) {
         return Ok(None);
     }
-    let tags = cluster.tags().iter();
-    let tags =
-        tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
-    Ok(Some(tags.collect()))
+    Ok(Some(tags_of(&cluster).collect()))
 }
 
 /// EMR answers `s3n://` where it was asked for `s3://`.
@@ -201,6 +208,7 @@ async fn groups(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<No
         all.extend(answer.instance_groups().iter().map(|group| {
             let state =
                 group.status().and_then(|status| status.state()).map(|state| state.as_str().to_owned());
+            let reason = group.status().and_then(|status| status.state_change_reason());
             Nodes {
                 id: group.id().unwrap_or_default().to_owned(),
                 told: GroupStatus {
@@ -209,6 +217,7 @@ async fn groups(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<No
                     requested: group.requested_instance_count().unwrap_or_default().into(),
                     running: group.running_instance_count().unwrap_or_default().into(),
                     state: state.unwrap_or_default(),
+                    reason: words(reason.and_then(|reason| reason.message())),
                 },
                 is_fleet: false,
             }
@@ -232,6 +241,7 @@ async fn fleets(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<No
             i64::from(one.unwrap_or_default()) + i64::from(other.unwrap_or_default())
         };
         let state = fleet.status().and_then(|status| status.state()).map(|state| state.as_str().to_owned());
+        let reason = fleet.status().and_then(|status| status.state_change_reason());
         Nodes {
             id: fleet.id().unwrap_or_default().to_owned(),
             told: GroupStatus {
@@ -240,6 +250,7 @@ async fn fleets(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<No
                 requested: sum(fleet.target_on_demand_capacity(), fleet.target_spot_capacity()),
                 running: sum(fleet.provisioned_on_demand_capacity(), fleet.provisioned_spot_capacity()),
                 state: state.unwrap_or_default(),
+                reason: words(reason.and_then(|reason| reason.message())),
             },
             is_fleet: true,
         }
@@ -301,23 +312,79 @@ fn count(told: &mut StepsStatus, step: &StepSummary) {
             told.failed += 1;
             if status.and_then(|status| status.state()) == Some(&StepState::Failed) {
                 // The newest come first, so the last one seen is the first that failed.
-                told.failure = Some(failure(step));
+                told.failure = Some(failed(step));
             }
         }
         _ => told.pending += 1,
     }
 }
 
-fn failure(step: &StepSummary) -> String {
+fn failed(step: &StepSummary) -> FailedStep {
     let details = step.status().and_then(|status| status.failure_details());
-    let words = [
-        details.and_then(|details| details.reason()).map(str::to_owned),
-        details.and_then(|details| details.message()).map(str::to_owned),
-        details.and_then(|details| details.log_file()).map(|file| format!("log {file}")),
-    ];
-    let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
-    let why = if words.is_empty() { "failed".to_owned() } else { words.join(", ") };
-    let text =
-        format!("step '{}' ({}): {why}", step.name().unwrap_or_default(), step.id().unwrap_or_default());
-    mizuumi_api::condition::cut(&text, 1024)
+    let words = [details.and_then(|details| details.reason()), details.and_then(|details| details.message())];
+    let words: Vec<&str> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    let log_file = details.and_then(|details| details.log_file()).filter(|file| !file.is_empty());
+    FailedStep {
+        id: step.id().unwrap_or_default().to_owned(),
+        name: cut(step.name().unwrap_or_default(), 256),
+        reason: (!words.is_empty()).then(|| cut(&words.join(", "), 512)),
+        log_file: log_file.map(|file| cut(file, 1024)),
+    }
+}
+
+/// What EMR says of an error: the first of its details is what ended the cluster.
+fn error(status: Option<&ClusterStatus>) -> Option<ErrorDetail> {
+    let detail = status?.error_details().first()?;
+    let data = detail.error_data().iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+    Some(ErrorDetail {
+        code: detail.error_code().unwrap_or_default().to_owned(),
+        message: detail.error_message().unwrap_or_default().to_owned(),
+        data: data.collect(),
+    })
+}
+
+/// The instances that a cluster lost, as far back as EMR tells: 30 days, and 2,000 of them. One that went with its cluster, or
+/// when it was made smaller, was not lost.
+async fn lost(
+    clients: &ProfileClients,
+    lane: Lane,
+    id: &str,
+    groups: &[Nodes],
+) -> Result<Vec<LostInstance>, Failure> {
+    let list = clients.emr.list_instances().cluster_id(id).instance_states(InstanceState::Terminated);
+    let api = api!("elasticmapreduce", "ListInstances", Read);
+    let mut all = Vec::new();
+    let mut marker = None;
+    loop {
+        let page = list.clone().set_marker(marker);
+        let Some(answer) = clients.gateway.read(api, lane, || page.clone().send()).await? else {
+            return Ok(all);
+        };
+        all.extend(answer.instances().iter().filter_map(|instance| lost_instance(instance, groups)));
+        marker = answer.marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+        if marker.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn lost_instance(instance: &Instance, groups: &[Nodes]) -> Option<LostInstance> {
+    let status = instance.status()?;
+    let reason = status.state_change_reason()?;
+    let code = reason.code().filter(|code| **code != InstanceStateChangeReasonCode::ClusterTerminated)?;
+    let group = instance.instance_group_id().or(instance.instance_fleet_id());
+    let group = groups.iter().find(|nodes| Some(nodes.id.as_str()) == group);
+    let message = reason.message().filter(|message| !message.is_empty()).unwrap_or(code.as_str());
+    Some(LostInstance {
+        id: instance.ec2_instance_id().or(instance.id()).unwrap_or_default().to_owned(),
+        group: group.map(|nodes| nodes.told.name.clone()),
+        market: if instance.market() == Some(&MarketType::Spot) { Market::Spot } else { Market::OnDemand },
+        ended_at: status.timeline().and_then(|timeline| moment(timeline.end_date_time())),
+        reason: cut(message, 256),
+    })
+}
+
+/// Why a group or a fleet is in its state, where EMR has words for it.
+fn words(message: Option<&str>) -> Option<String> {
+    message.filter(|message| !message.is_empty()).map(|message| cut(message, 256))
 }

@@ -11,6 +11,7 @@ pub mod simulate;
 pub mod step;
 pub mod world;
 
+mod told;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -23,7 +24,7 @@ pub use desired::{Called, ClusterClaim, DesiredCluster, Made, stem};
 pub use request::Request;
 pub use step::ClusterStep;
 pub use configuration::Merged;
-pub use world::{Cluster, ClusterLook, ClusterState, ClusterWorld};
+pub use world::{Cluster, ClusterLook, ClusterState, ClusterWorld, ErrorDetail};
 
 use crate::kind::{DataDue, Evidence, Kind};
 use crate::plan::{Goal, Plan};

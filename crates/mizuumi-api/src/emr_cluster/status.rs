@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::instances::Role;
+use super::instances::{Market, Role};
 use crate::condition::Condition;
 use crate::data_table::PlanStatus;
 
@@ -41,6 +41,9 @@ pub struct EmrClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub emr_reason: Option<String>,
+    /// What went wrong, if it ended with an error and EMR has details of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ClusterFailure>,
     /// Host name of the master node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
@@ -49,6 +52,11 @@ pub struct EmrClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub log_uri: Option<String>,
+    /// Web pages of its applications, for who can reach the master node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub links: Vec<Link>,
     /// When EMR was asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -63,6 +71,9 @@ pub struct EmrClusterStatus {
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub groups: Vec<GroupStatus>,
+    /// Instances that it lost while it was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostInstances>,
     /// Its steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<StepsStatus>,
@@ -179,6 +190,81 @@ pub struct GroupStatus {
     /// Its state in EMR's words.
     #[schemars(length(max = 64))]
     pub state: String,
+    /// Why it is in that state, in EMR's words, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub reason: Option<String>,
+}
+
+/// What went wrong with a cluster, as EMR details it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterFailure {
+    /// EMR's code, such as `BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE`.
+    #[schemars(length(max = 128))]
+    pub code: String,
+    /// The same in EMR's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
+    /// Where the log of the bootstrap action is that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1200))]
+    pub log_uri: Option<String>,
+    /// EMR's page about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub help: Option<String>,
+}
+
+/// A web page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// Of what.
+    #[schemars(length(max = 64))]
+    pub name: String,
+    /// Where.
+    #[schemars(length(max = 512))]
+    pub url: String,
+}
+
+/// Instances that a cluster lost; those that were let go when it was made smaller are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LostInstances {
+    /// How many spot instances.
+    #[schemars(range(min = 0))]
+    pub spot: i64,
+    /// How many that were bought on demand.
+    #[schemars(range(min = 0))]
+    pub on_demand: i64,
+    /// The latest of them, at most five, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub latest: Vec<LostInstance>,
+}
+
+/// An instance that a cluster lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LostInstance {
+    /// EC2's id.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// Name of its group or fleet, while EMR tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub group: Option<String>,
+    /// How it was bought.
+    pub market: Market,
+    /// When it was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Why, in EMR's words: taken back by EC2, unhealthy, its disk full.
+    #[schemars(length(max = 256))]
+    pub reason: String,
 }
 
 /// Steps as EMR has them.
@@ -197,10 +283,29 @@ pub struct StepsStatus {
     /// How many failed, or were cancelled or interrupted.
     #[schemars(range(min = 0))]
     pub failed: i64,
-    /// The first that failed: its name, id, and why in EMR's words.
+    /// The first that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailedStep>,
+}
+
+/// A step that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedStep {
+    /// EMR's id.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// Its name.
+    #[schemars(length(max = 256))]
+    pub name: String,
+    /// Why, in EMR's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub reason: Option<String>,
+    /// Where the log is that tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
-    pub failure: Option<String>,
+    pub log_file: Option<String>,
 }
 
 /// A cluster that has ended.

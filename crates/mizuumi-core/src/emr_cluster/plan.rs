@@ -9,6 +9,7 @@ use mizuumi_api::emr_cluster::{Attempt, AttemptState, OnSpecChange, Phase};
 use super::ClusterGoal;
 use super::desired::{Called, ClusterClaim, DesiredCluster, Life, Made};
 use super::step::{ClusterStep, Target};
+use super::told;
 use super::world::{ATTEMPT, Cluster, ClusterState, ClusterWorld, OWNER, REQUEST};
 use crate::plan::{Goal, Plan, Verdict};
 use crate::publication::sha256;
@@ -351,10 +352,11 @@ pub fn end_in_words(cluster: &Cluster) -> String {
     let (code, message) = &cluster.reason;
     let words =
         [code.as_str(), message.as_str()].iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>();
-    let failure = cluster.steps.as_ref().and_then(|steps| steps.failure.as_deref());
-    let failure = failure.map(|failure| format!("; {failure}")).unwrap_or_default();
     let message = words.join(": ");
-    format!("cluster {} ended: {}{failure}", cluster.id, message.trim_end_matches('.'))
+    let step = cluster.steps.as_ref().and_then(|steps| steps.failure.as_ref()).map(told::step_in_words);
+    let log = told::failure(cluster).and_then(|failure| failure.log_uri).map(|log| format!("log {log}"));
+    let more = step.into_iter().chain(log).map(|words| format!("; {words}")).collect::<String>();
+    format!("cluster {} ended: {}{more}", cluster.id, message.trim_end_matches('.'))
 }
 
 /// Until when another cluster waits, since the last ones ended with errors.

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, keeping_times};
 use mizuumi_api::data_table::{ManagementPolicy, PlanStatus};
-use mizuumi_api::emr_cluster::{Attempt, AttemptState, EmrCluster, EmrClusterStatus, PastCluster, Phase};
+use mizuumi_api::emr_cluster::{Attempt, AttemptState, EmrCluster, EmrClusterStatus, Phase};
 use mizuumi_api::{Reason, annotation};
 
 use super::ClusterGoal;
 use super::desired::{Called, DesiredCluster, Life};
 use super::plan::{between_looks, current, end_in_words, ended, is_outdated, phase_of_end, wanted};
 use super::step::ClusterStep;
+use super::told;
 use super::world::{Cluster, ClusterState, ClusterWorld};
 use crate::failure::{Class, Failure};
 use crate::kind::Evidence;
@@ -23,20 +24,18 @@ const HISTORY: usize = 10;
 const LINES: usize = 50;
 /// Longest line of a plan.
 const LONGEST_LINE: usize = 512;
-/// Longest words of EMR about a state.
-const LONGEST_REASON: usize = 512;
 /// Longest value of the annotation that requests a reconciliation.
 const LONGEST_REQUEST: usize = 256;
 
 /// What the conditions say.
-struct Told {
+struct Said {
     ready: ConditionStatus,
     beside: Option<ConditionType>,
     reason: Reason,
     message: String,
 }
 
-impl Told {
+impl Said {
     fn ready(reason: Reason, message: impl Into<String>) -> Self {
         Self { ready: ConditionStatus::True, beside: None, reason, message: message.into() }
     }
@@ -80,15 +79,16 @@ pub fn report(
             observed(&mut status, goal, world, plan, failure.as_ref(), now);
         }
     }
-    let told = told(object, goal, evidence, &status);
-    let condition = |type_, is| Condition::new(type_, is, told.reason, &told.message, generation, now);
-    let conditions = told
+    let said = said(object, goal, evidence, &status);
+    let condition = |type_, is| Condition::new(type_, is, said.reason, &said.message, generation, now);
+    let conditions = said
         .beside
         .map(|beside| condition(beside, ConditionStatus::True))
         .into_iter()
-        .chain([condition(ConditionType::Ready, told.ready)])
+        .chain([condition(ConditionType::Ready, said.ready)])
         .collect();
     status.conditions = keeping_times(conditions, &before.conditions);
+    told::keep_small(&mut status);
     status
 }
 
@@ -113,12 +113,12 @@ fn observed(
     }
     let alive = current(called, world);
     if let Some(cluster) = alive.or_else(|| ended(called, world)) {
-        tell(status, cluster);
+        told::tell(status, cluster);
     }
     let newest = ended(called, world)
         .filter(|last| status.history.first().is_none_or(|past| past.cluster_id != last.id));
     if let Some(last) = newest {
-        status.history.insert(0, past(last));
+        status.history.insert(0, told::past(last));
         status.history.truncate(HISTORY);
     }
     status.phase = Some(phase(goal, world, plan, alive, now));
@@ -182,48 +182,6 @@ fn unseen(attempt: Attempt, called: &Called, world: &ClusterWorld) -> Attempt {
     Attempt { unseen: Some(count), sought_since, looked_at: Some(listed), ..attempt }
 }
 
-/// Tells what there is, or was last.
-fn tell(status: &mut EmrClusterStatus, cluster: &Cluster) {
-    status.cluster_id = Some(cluster.id.clone());
-    status.cluster_name = Some(cluster.name.clone());
-    status.emr_state = Some(cluster.state.name().to_owned());
-    status.emr_reason = reason(cluster);
-    status.master_dns.clone_from(&cluster.master_dns);
-    status.log_uri = cluster.log_uri.as_ref().map(|uri| format!("{}{}/", with_slash(uri), cluster.id));
-    status.started_at = cluster.created;
-    status.ready_at = cluster.ready;
-    status.ended_at = cluster.ended;
-    status.groups = cluster.groups.iter().map(|nodes| nodes.told.clone()).collect();
-    status.steps.clone_from(&cluster.steps);
-    status.normalized_instance_hours = cluster.normalized_instance_hours;
-}
-
-fn with_slash(uri: &str) -> String {
-    if uri.ends_with('/') { uri.to_owned() } else { format!("{uri}/") }
-}
-
-fn reason(cluster: &Cluster) -> Option<String> {
-    let (code, message) = &cluster.reason;
-    let text = match (code.as_str(), message.as_str()) {
-        ("", "") => return None,
-        (code, "") => code.to_owned(),
-        ("", message) => message.to_owned(),
-        (code, message) => format!("{code}: {message}"),
-    };
-    Some(cut(&text, LONGEST_REASON))
-}
-
-fn past(cluster: &Cluster) -> PastCluster {
-    PastCluster {
-        cluster_id: cluster.id.clone(),
-        started_at: cluster.created,
-        ended_at: cluster.ended,
-        emr_state: cluster.state.name().to_owned(),
-        emr_reason: reason(cluster),
-        normalized_instance_hours: cluster.normalized_instance_hours,
-    }
-}
-
 fn phase(
     goal: &ClusterGoal,
     world: &ClusterWorld,
@@ -257,32 +215,32 @@ fn phase(
     if wanted(desired, world, now).is { Phase::Pending } else { Phase::Stopped }
 }
 
-fn told(
+fn said(
     object: &EmrCluster,
     goal: Option<&ClusterGoal>,
     evidence: &Evidence<ClusterWorld, ClusterStep>,
     status: &EmrClusterStatus,
-) -> Told {
+) -> Said {
     match evidence {
-        Evidence::FirstSight => Told {
+        Evidence::FirstSight => Said {
             ready: ConditionStatus::Unknown,
-            ..Told::working(Reason::Progressing, "looking for its clusters in EMR")
+            ..Said::working(Reason::Progressing, "looking for its clusters in EMR")
         },
         Evidence::Invalid(problems) => {
             let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Told::stalled(Reason::SpecInvalid, listed.join("; "))
+            Said::stalled(Reason::SpecInvalid, listed.join("; "))
         }
-        Evidence::Held(why) => Told::stalled(Reason::DeletionHeld, why),
+        Evidence::Held(why) => Said::stalled(Reason::DeletionHeld, why),
         Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
-            Told::failed(failure)
+            Said::failed(failure)
         }
-        Evidence::Observed { endless: true, plan, .. } => Told::stalled(
+        Evidence::Observed { endless: true, plan, .. } => Said::stalled(
             Reason::Fighting,
             format!("somebody keeps changing it back: {}", steps_in_words(plan)),
         ),
         Evidence::Observed { world, plan, .. } => match goal {
             Some(Goal::Present(desired)) => settled(object, desired, world, plan, status),
-            _ => Told::working(Reason::Deleting, verdict_in_words(plan)),
+            _ => Said::working(Reason::Deleting, verdict_in_words(plan)),
         },
     }
 }
@@ -304,20 +262,20 @@ fn settled(
     world: &ClusterWorld,
     plan: &Plan<ClusterStep>,
     status: &EmrClusterStatus,
-) -> Told {
+) -> Said {
     if let Verdict::Blocked(reason, message) = &plan.verdict {
-        return Told::stalled(*reason, message);
+        return Said::stalled(*reason, message);
     }
     if !plan.steps.is_empty() && !desired.may_write {
         let steps = steps_in_words(plan);
         return match desired.policy {
             ManagementPolicy::Plan => {
                 let (ready, reason) = (ConditionStatus::False, Reason::PlanPending);
-                Told { ready, beside: None, reason, message: steps }
+                Said { ready, beside: None, reason, message: steps }
             }
             ManagementPolicy::ObserveOnly => {
                 let (ready, reason) = (ConditionStatus::False, Reason::Differs);
-                Told { ready, beside: None, reason, message: format!("left alone: {steps}") }
+                Said { ready, beside: None, reason, message: format!("left alone: {steps}") }
             }
             ManagementPolicy::Full => {
                 kept(object, format!("nothing is written while `suspend` is true: {steps}"))
@@ -325,15 +283,15 @@ fn settled(
         };
     }
     if let Verdict::Converging(reason, message) = &plan.verdict {
-        return Told::working(*reason, message);
+        return Said::working(*reason, message);
     }
     let Some(cluster) = current(&desired.called, world) else {
         return match status.phase {
             Some(Phase::Completed) => {
                 let words = ended(&desired.called, world).map(end_in_words);
-                Told::ready(Reason::Completed, words.unwrap_or_else(|| "it has done its steps".to_owned()))
+                Said::ready(Reason::Completed, words.unwrap_or_else(|| "it has done its steps".to_owned()))
             }
-            _ => Told::ready(
+            _ => Said::ready(
                 Reason::Stopped,
                 plan.wake_at.map_or_else(
                     || "no cluster is needed now".to_owned(),
@@ -348,13 +306,13 @@ fn settled(
     } else {
         ""
     };
-    Told::ready(Reason::Running, format!("cluster {} is {}{later}", cluster.id, cluster.state.name()))
+    Said::ready(Reason::Running, format!("cluster {} is {}{later}", cluster.id, cluster.state.name()))
 }
 
 /// What was told before, since nothing is done about it for a while.
-fn kept(object: &EmrCluster, message: String) -> Told {
+fn kept(object: &EmrCluster, message: String) -> Said {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let ready = mizuumi_api::condition::find(conditions, ConditionType::Ready).map(|ready| ready.status);
     let ready = ready.unwrap_or(ConditionStatus::Unknown);
-    Told { ready, beside: None, reason: Reason::Suspended, message }
+    Said { ready, beside: None, reason: Reason::Suspended, message }
 }

@@ -48,7 +48,7 @@ pub fn simulate(world: &ClusterWorld, step: &ClusterStep) -> ClusterWorld {
     world
 }
 
-fn made(
+pub(super) fn made(
     number: usize,
     at: jiff::Timestamp,
     name: &str,
@@ -69,7 +69,14 @@ fn made(
     });
     let nodes = groups.chain(fleets).map(|(name, role, requested, is_fleet)| Nodes {
         id: format!("ig-{number}-{name}"),
-        told: GroupStatus { name, role, requested, running: 0, state: "PROVISIONING".to_owned() },
+        told: GroupStatus {
+            name,
+            role,
+            requested,
+            running: 0,
+            state: "PROVISIONING".to_owned(),
+            reason: None,
+        },
         is_fleet,
     });
     Cluster {
@@ -77,6 +84,7 @@ fn made(
         name: name.to_owned(),
         state: ClusterState::Starting,
         reason: (String::new(), String::new()),
+        error: None,
         created: Some(at),
         ready: None,
         ended: None,
@@ -90,5 +98,7 @@ fn made(
         managed_scaling: request.running.managed_scaling.clone(),
         idle_seconds: request.running.idle_seconds,
         steps: Some(StepsStatus::default()),
+        applications: request.fixed.applications.clone(),
+        lost: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mizuumi_api::emr_cluster::{GroupStatus, StepsStatus};
+use mizuumi_api::emr_cluster::{GroupStatus, LostInstance, StepsStatus};
 
 use super::request::Scaling;
 
@@ -53,6 +53,8 @@ pub struct Cluster {
     pub ready: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// What went wrong with it, if EMR has details.
+    pub error: Option<ErrorDetail>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Whether it cannot be terminated.
@@ -79,6 +81,21 @@ pub struct Cluster {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nodes {
     /// EMR's id of the group.
+    /// Its applications.
+    pub applications: Vec<String>,
+    /// Every instance that it lost.
+    pub lost: Vec<LostInstance>,
+}
+
+/// What went wrong with a cluster (EMR Management Guide, "Error codes with ErrorDetail information").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorDetail {
+    /// EMR's code.
+    pub code: String,
+    /// Its words.
+    pub message: String,
+    /// What there is to know, by EMR's names; which there are depends on the code.
+    pub data: BTreeMap<String, String>,
     pub id: String,
     /// What is told of it.
     pub told: GroupStatus,
