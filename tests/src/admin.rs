@@ -1,5 +1,7 @@
 //! The local endpoint's admin API: faults, the log of calls, the audit of writes; all of one account.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, Result, bail};
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
@@ -188,6 +190,32 @@ impl Admin {
 
     pub(crate) fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Calls EC2 as another program would; answers its XML. The signature is not looked at, only whose it is.
+    pub async fn ec2(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        let mut form = format!("Action={action}&Version=2016-11-15");
+        for (name, value) in parameters {
+            let value = value.replace('/', "%2F");
+            write!(form, "&{name}={value}").expect("writes to a string");
+        }
+        let scope = format!("{}/20260101/us-east-1/ec2/aws4_request", self.account);
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("{}/", self.url))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
+            )
+            .body(Full::from(form))
+            .expect("a request");
+        let answer = self.client.request(request).await.expect("an answer of EC2");
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await.expect("an answer of EC2").to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(status.is_success(), "{action}: {status} {text}");
+        text
     }
 
     pub(crate) async fn ask(

@@ -124,6 +124,22 @@ pub enum ScalingMode {
     Managed,
 }
 
+/// What way to the internet a subnet has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SubnetType {
+    /// None, or through a NAT gateway or the like.
+    Private,
+    /// Through an internet gateway.
+    Public,
+}
+
+/// Whether something has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Required {
+    /// It has to.
+    Required,
+}
+
 /// What no cluster may be. A rule that is not set refuses nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -165,6 +181,13 @@ pub struct ClassRules {
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub scaling: Option<Vec<ScalingMode>>,
+    /// What the profile's subnets have to be, by their route tables, which are looked at before a cluster is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet_type: Option<SubnetType>,
+    /// Whether the route table of each of the profile's subnets has to have a gateway endpoint of S3, by which data does not
+    /// go through a NAT gateway. It is looked for before a cluster is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_endpoint: Option<Required>,
     /// How many steps may run at once, by the master's instance type: the first that fits counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]

@@ -15,6 +15,7 @@ use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port, Reading};
 
 use crate::clients::Clients;
 use crate::emr::{self, Listed};
+use crate::networks::Networks;
 
 /// An attempt's cluster is looked for among those made so long before it was written down: clocks differ.
 const EARLIER: SignedDuration = SignedDuration::from_mins(5);
@@ -28,6 +29,7 @@ pub struct ClusterPort {
     /// By profile.
     lists: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<List>>>>>,
     seen: Mutex<Seen>,
+    networks: Networks,
 }
 
 /// A cluster that this installation made, and that perhaps no resource keeps.
@@ -82,7 +84,7 @@ impl ClusterPort {
     /// A port onto EMR.
     #[must_use]
     pub fn new(clients: Clients) -> Self {
-        Self { clients, lists: Mutex::default(), seen: Mutex::default() }
+        Self { clients, lists: Mutex::default(), seen: Mutex::default(), networks: Networks::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -260,9 +262,15 @@ impl Port<Kind> for ClusterPort {
         for (id, listed) in ids {
             clusters.extend(self.describe(&look.profile, &id, listed.as_ref(), ask).await?);
         }
+        let starts = !clusters.iter().any(|cluster: &Cluster| cluster.state.is_alive());
+        let subnets = if look.subnets.is_empty() || !starts {
+            None
+        } else {
+            Some(self.networks.subnets(&self.clients, &look.profile, &look.subnets, ask).await)
+        };
         let (profile, stem) = (look.profile.clone(), look.stem.clone());
         self.seen().watched.insert(key.clone(), Watched { profile, stem, listed });
-        Ok(ClusterWorld { clusters, listed: Some(list.at) })
+        Ok(ClusterWorld { clusters, listed: Some(list.at), subnets })
     }
 
     async fn execute(&self, key: &ClusterKey, step: &ClusterStep, errand: Errand<'_>) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ pub mod clients;
 mod crawls;
 mod data_looks;
 pub mod data_table;
+mod ec2;
 mod emr;
 pub mod emr_cluster;
 pub mod error;
@@ -18,7 +19,9 @@ pub mod glue;
 pub mod ingest_run;
 mod manifests;
 pub mod metrics;
+mod networks;
 mod pace;
+mod query;
 pub mod s3;
 mod superseded;
 

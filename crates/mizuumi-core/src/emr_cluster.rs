@@ -2,6 +2,8 @@
 
 pub mod configuration;
 pub mod desired;
+pub mod network;
+pub mod piece;
 pub mod plan;
 pub mod report;
 pub mod request;

@@ -5,6 +5,7 @@
 mod admission;
 mod avsc;
 mod cluster_crash;
+mod cluster_network;
 mod cluster_status;
 mod clusters;
 mod conformance;

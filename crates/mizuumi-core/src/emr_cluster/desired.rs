@@ -12,6 +12,7 @@ use mizuumi_api::installation::{DEFAULT_PROFILE, EmrProfile};
 use mizuumi_api::{EmrClusterClass, Installation, Reason, ShortDuration, annotation};
 
 use super::configuration::Merged;
+use super::network::NetworkRules;
 use super::request::{Fixed, Request, Running, Scaling, StepCall};
 use super::rules;
 use super::schedule::Window;
@@ -99,6 +100,8 @@ pub struct Made {
     /// Its settings, and where each comes from.
     pub settings: Merged,
 }
+    /// What its class asks of the network.
+    pub network: Option<NetworkRules>,
 
 /// A resource that lets go of its clusters.
 #[derive(Clone, Debug)]
@@ -160,6 +163,7 @@ impl Called {
                 .map(|attempt| (attempt.nonce.clone(), attempt.started_at)),
             cluster_id: self.cluster_id.clone(),
         }
+            subnets: Vec::new(),
     }
 }
 
@@ -247,7 +251,10 @@ impl DesiredCluster {
     /// What has to be looked at.
     #[must_use]
     pub fn look(&self) -> ClusterLook {
-        self.called.look(self.made.as_ref().ok().map(|made| made.profile.as_str()))
+        let made = self.made.as_ref().ok();
+        let subnets = made.and_then(|made| made.network.as_ref()).map(|rules| rules.subnets.clone());
+        let look = self.called.look(made.map(|made| made.profile.as_str()));
+        ClusterLook { subnets: subnets.unwrap_or_default(), ..look }
     }
 
     /// Puts the cluster together.
@@ -362,7 +369,8 @@ impl DesiredCluster {
                 format!("class '{}' does not allow it: {}", spec.class_name, told(broken)),
             ));
         }
-        Ok(Made { profile: profile.to_owned(), request, max_age, settings })
+        let network = NetworkRules::new(&spec.class_name, &class.rules, &request);
+        Ok(Made { profile: profile.to_owned(), request, max_age, settings, network })
     }
 }
 

@@ -297,6 +297,9 @@ fn none_there(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
             return Plan { wake_at: wanted.turns_at, ..Plan::blocked(*reason, message) };
         }
     };
+    if let Some(held) = held_by_network(made, world, called, now) {
+        return held;
+    }
     if let Some(again) = pause(desired, last).filter(|again| now < *again) {
         let words = last.map_or_else(|| "the last cluster ended with an error".to_owned(), end_in_words);
         let message = format!("{words}; another is started at {again}");
@@ -327,6 +330,36 @@ fn none_there(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
         request: Box::new(made.request.clone()),
     };
     Plan::converge(Reason::Starting, step.to_string(), vec![step])
+}
+
+/// Why no cluster is started in the network as it is, if its class has rules about that.
+fn held_by_network(
+    made: &Made,
+    world: &ClusterWorld,
+    called: &Called,
+    now: Timestamp,
+) -> Option<Plan<ClusterStep>> {
+    let rules = made.network.as_ref()?;
+    let class = &rules.class;
+    let again = now.checked_add(called.poll).unwrap_or(Timestamp::MAX);
+    match &world.subnets {
+        Some(Ok(seen)) => {
+            let broken = rules.broken(seen);
+            let message = format!("class '{class}' does not allow it: {}", broken.join("; "));
+            (!broken.is_empty()).then(|| Plan::blocked(Reason::RuleBroken, message))
+        }
+        Some(Err(failure)) => {
+            let reason = failure.class.reason();
+            let message =
+                format!("the rules of class '{class}' about the network cannot be checked: {failure}");
+            Some(if failure.class.is_transient() {
+                wait(reason, message, again)
+            } else {
+                Plan::blocked(reason, message)
+            })
+        }
+        None => Some(wait(Reason::Starting, "the network is looked at first".to_owned(), again)),
+    }
 }
 
 fn verifying_message(called: &Called) -> String {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mizuumi_api::emr_cluster::{GroupStatus, LostInstance, StepsStatus};
 
+use super::network::Subnet;
 use super::request::Scaling;
+use crate::failure::Failure;
 
 /// The tag that says who keeps a cluster.
 pub const OWNER: &str = "mizuumi:owner";
@@ -25,6 +27,8 @@ pub struct ClusterLook {
     pub attempt: Option<(String, Timestamp)>,
     /// The cluster that there was last, whether alive or not.
     pub cluster_id: Option<String>,
+    /// Ids of subnets that have to be looked at while none of its clusters is alive.
+    pub subnets: Vec<String>,
 }
 
 /// The clusters of a resource as they were seen.
@@ -34,6 +38,8 @@ pub struct ClusterWorld {
     pub clusters: Vec<Cluster>,
     /// When the listing began that they come from.
     pub listed: Option<Timestamp>,
+    /// The subnets that were asked for, or why they could not be looked at; none if they were not.
+    pub subnets: Option<Result<Vec<Subnet>, Failure>>,
 }
 
 /// A cluster.
