@@ -1,5 +1,6 @@
 //! `EmrCluster`: a cluster of EMR on EC2, through its whole life.
 
+pub mod auto_scaling;
 pub mod configuration;
 pub mod instances;
 pub mod lifecycle;
@@ -12,6 +13,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use auto_scaling::{Adjustment, AutoScaling, Comparison, ScalingRule, ScalingTrigger, Statistic};
 pub use configuration::{BootstrapAction, Configuration, ConfigurationSource, NestedConfiguration};
 pub use instances::{
     Ebs, FleetInstanceType, InstanceFleet, InstanceGroup, ManagedScaling, Market, Role, ScalingUnit,
@@ -62,6 +64,8 @@ use crate::policy::{DeletionPolicy, ManagementPolicy};
         .message("`steps` goes with `lifecycle` 'Batch'; other clusters get theirs from runs").reason(Reason::FieldValueForbidden).field_path(".steps"),
     validation = Rule::new("!(has(self.instanceGroups) && has(self.instanceFleets))")
         .message("`instanceGroups` and `instanceFleets` exclude each other").reason(Reason::FieldValueInvalid).field_path(".instanceFleets"),
+    validation = Rule::new("!has(self.managedScaling) || !has(self.instanceGroups) || !self.instanceGroups.exists(g, has(g.autoScaling))")
+        .message("`managedScaling` and `autoScaling` of a group exclude each other").reason(Reason::FieldValueInvalid).field_path(".managedScaling"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct EmrClusterSpec {

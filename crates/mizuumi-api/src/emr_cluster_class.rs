@@ -122,6 +122,8 @@ pub enum ScalingMode {
     Fixed,
     /// By EMR's managed scaling.
     Managed,
+    /// By rules of its groups.
+    Automatic,
 }
 
 /// What way to the internet a subnet has.
@@ -178,7 +180,7 @@ pub struct ClassRules {
     pub min_storage_gib: Option<i32>,
     /// How clusters may scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2))]
+    #[schemars(length(min = 1, max = 3))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub scaling: Option<Vec<ScalingMode>>,
     /// What the profile's subnets have to be, by their route tables, which are looked at before a cluster is started.

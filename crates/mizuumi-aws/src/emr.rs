@@ -1,17 +1,18 @@
 //! The EMR calls that only look.
 
 mod make;
+mod nodes;
 pub(crate) mod write;
 
 use aws_sdk_emr::types::{
     Cluster as EmrCluster, ClusterState as EmrState, ClusterStatus, ClusterSummary, ComputeLimits, Instance,
-    InstanceCollectionType, InstanceFleetType, InstanceGroupType, InstanceState,
-    InstanceStateChangeReasonCode, MarketType, StepState, StepSummary, Tag,
+    InstanceCollectionType, InstanceState, InstanceStateChangeReasonCode, MarketType, StepState, StepSummary,
+    Tag,
 };
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use mizuumi_api::condition::cut;
-use mizuumi_api::emr_cluster::{FailedStep, GroupStatus, LostInstance, Market, Role, StepsStatus};
+use mizuumi_api::emr_cluster::{FailedStep, LostInstance, Market, StepsStatus};
 use mizuumi_core::emr_cluster::request::Scaling;
 use mizuumi_core::emr_cluster::world::Nodes;
 use mizuumi_core::emr_cluster::{Cluster, ClusterState, ErrorDetail};
@@ -133,8 +134,11 @@ pub(crate) async fn describe(
     let works = matches!(listed.state, ClusterState::Running | ClusterState::Waiting);
     let is_of_fleets = cluster.instance_collection_type() == Some(&InstanceCollectionType::InstanceFleet);
     let (groups, managed_scaling, idle_seconds) = if works {
-        let groups =
-            if is_of_fleets { fleets(clients, lane, id).await? } else { groups(clients, lane, id).await? };
+        let groups = if is_of_fleets {
+            nodes::fleets(clients, lane, id).await?
+        } else {
+            nodes::groups(clients, lane, id).await?
+        };
         (groups, managed_scaling(clients, lane, id).await?, idle_seconds(clients, lane, id).await?)
     } else {
         (Vec::new(), None, None)
@@ -185,77 +189,6 @@ fn canonical(uri: &str) -> String {
     uri.strip_prefix("s3n://")
         .or_else(|| uri.strip_prefix("s3a://"))
         .map_or_else(|| uri.to_owned(), |rest| format!("s3://{rest}"))
-}
-
-fn role(word: Option<&str>) -> Role {
-    match word {
-        Some("MASTER") => Role::Master,
-        Some("CORE") => Role::Core,
-        _ => Role::Task,
-    }
-}
-
-async fn groups(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<Nodes>, Failure> {
-    let list = clients.emr.list_instance_groups().cluster_id(id);
-    let api = api!("elasticmapreduce", "ListInstanceGroups", Read);
-    let mut all = Vec::new();
-    let mut marker = None;
-    loop {
-        let page = list.clone().set_marker(marker);
-        let Some(answer) = clients.gateway.read(api, lane, || page.clone().send()).await? else {
-            return Ok(all);
-        };
-        all.extend(answer.instance_groups().iter().map(|group| {
-            let state =
-                group.status().and_then(|status| status.state()).map(|state| state.as_str().to_owned());
-            let reason = group.status().and_then(|status| status.state_change_reason());
-            Nodes {
-                id: group.id().unwrap_or_default().to_owned(),
-                told: GroupStatus {
-                    name: group.name().or(group.id()).unwrap_or_default().to_owned(),
-                    role: role(group.instance_group_type().map(InstanceGroupType::as_str)),
-                    requested: group.requested_instance_count().unwrap_or_default().into(),
-                    running: group.running_instance_count().unwrap_or_default().into(),
-                    state: state.unwrap_or_default(),
-                    reason: words(reason.and_then(|reason| reason.message())),
-                },
-                is_fleet: false,
-            }
-        }));
-        marker = answer.marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
-        if marker.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
-async fn fleets(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Vec<Nodes>, Failure> {
-    let list = clients.emr.list_instance_fleets().cluster_id(id);
-    let api = api!("elasticmapreduce", "ListInstanceFleets", Read);
-    let Some(answer) = clients.gateway.read(api, lane, || list.clone().send()).await? else {
-        return Ok(Vec::new());
-    };
-    // There are at most three.
-    let nodes = answer.instance_fleets().iter().map(|fleet| {
-        let sum = |one: Option<i32>, other: Option<i32>| {
-            i64::from(one.unwrap_or_default()) + i64::from(other.unwrap_or_default())
-        };
-        let state = fleet.status().and_then(|status| status.state()).map(|state| state.as_str().to_owned());
-        let reason = fleet.status().and_then(|status| status.state_change_reason());
-        Nodes {
-            id: fleet.id().unwrap_or_default().to_owned(),
-            told: GroupStatus {
-                name: fleet.name().or(fleet.id()).unwrap_or_default().to_owned(),
-                role: role(fleet.instance_fleet_type().map(InstanceFleetType::as_str)),
-                requested: sum(fleet.target_on_demand_capacity(), fleet.target_spot_capacity()),
-                running: sum(fleet.provisioned_on_demand_capacity(), fleet.provisioned_spot_capacity()),
-                state: state.unwrap_or_default(),
-                reason: words(reason.and_then(|reason| reason.message())),
-            },
-            is_fleet: true,
-        }
-    });
-    Ok(nodes.collect())
 }
 
 async fn managed_scaling(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Option<Scaling>, Failure> {
@@ -382,9 +315,4 @@ fn lost_instance(instance: &Instance, groups: &[Nodes]) -> Option<LostInstance> 
         ended_at: status.timeline().and_then(|timeline| moment(timeline.end_date_time())),
         reason: cut(message, 256),
     })
-}
-
-/// Why a group or a fleet is in its state, where EMR has words for it.
-fn words(message: Option<&str>) -> Option<String> {
-    message.filter(|message| !message.is_empty()).map(|message| cut(message, 256))
 }

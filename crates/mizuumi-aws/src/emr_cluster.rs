@@ -274,28 +274,17 @@ impl Port<Kind> for ClusterPort {
     }
 
     async fn execute(&self, key: &ClusterKey, step: &ClusterStep, errand: Errand<'_>) -> Result<(), Failure> {
-        match step {
-            ClusterStep::RunJobFlow { attempt, name, marks, request } => {
-                let clients = self.clients.of(&attempt.profile)?;
-                let id = Box::pin(emr::write::run_job_flow(clients, errand, name, marks, request)).await?;
-                self.seen().made.insert(key.clone(), (attempt.nonce.clone(), id));
-                Ok(())
-            }
-            ClusterStep::SetStepConcurrency { cluster, .. }
-            | ClusterStep::SetManagedScaling { cluster, .. }
-            | ClusterStep::SetIdleTimeout { cluster, .. }
-            | ClusterStep::SetTerminationProtection { cluster, .. }
-            | ClusterStep::ResizeGroup { cluster, .. }
-            | ClusterStep::AddTags { cluster, .. }
-            | ClusterStep::RemoveTags { cluster, .. }
-            | ClusterStep::Terminate { cluster, .. } => {
-                let clients = self.clients.of(&cluster.profile)?;
-                let outcome = Box::pin(emr::write::change(clients, errand, step)).await;
-                // Whatever came of it, only a new look tells.
-                self.seen().described.remove(&cluster.id);
-                outcome
-            }
+        if let ClusterStep::RunJobFlow { attempt, name, marks, request } = step {
+            let clients = self.clients.of(&attempt.profile)?;
+            let id = Box::pin(emr::write::run_job_flow(clients, errand, name, marks, request)).await?;
+            self.seen().made.insert(key.clone(), (attempt.nonce.clone(), id));
         }
+        let Some(cluster) = step.target() else { return Ok(()) };
+        let clients = self.clients.of(&cluster.profile)?;
+        let outcome = Box::pin(emr::write::change(clients, errand, step)).await;
+        // Whatever came of it, only a new look tells.
+        self.seen().described.remove(&cluster.id);
+        outcome
     }
 
     fn expect(&self, _keys: Vec<ClusterKey>) {}

@@ -1,8 +1,10 @@
 //! `EmrCluster`: when a cluster is to run, what it is made of, and how it is never lost and never doubled.
 
+mod changes;
 pub mod configuration;
 pub mod desired;
 pub mod network;
+pub mod nodes;
 pub mod piece;
 pub mod plan;
 pub mod report;
@@ -11,9 +13,9 @@ pub mod rules;
 pub mod schedule;
 pub mod simulate;
 pub mod step;
+mod told;
 pub mod world;
 
-mod told;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -22,10 +24,10 @@ use mizuumi_api::data_table::{DeletionPolicy, ManagementPolicy};
 use mizuumi_api::emr_cluster::{Attempt, AttemptState, EmrCluster, EmrClusterStatus};
 use mizuumi_api::{Condition, EmrClusterClass, Installation, Reason};
 
+pub use configuration::Merged;
 pub use desired::{Called, ClusterClaim, DesiredCluster, Made, stem};
 pub use request::Request;
 pub use step::ClusterStep;
-pub use configuration::Merged;
 pub use world::{Cluster, ClusterLook, ClusterState, ClusterWorld, ErrorDetail};
 
 use crate::kind::{DataDue, Evidence, Kind};
@@ -60,9 +62,6 @@ pub struct Pieces {
     pub config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
 }
 
-/// What a goal for a cluster is.
-pub type ClusterGoal = Goal<DesiredCluster, ClusterClaim>;
-
 /// The settings of a cluster's applications, and where each comes from.
 ///
 /// # Errors
@@ -71,6 +70,9 @@ pub fn settings(object: &EmrCluster, pieces: &Pieces) -> Result<Merged, (Reason,
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     Merged::of(&object.spec, desired::class_of(&object.spec, namespace, pieces)?, pieces)
 }
+
+/// What a goal for a cluster is.
+pub type ClusterGoal = Goal<DesiredCluster, ClusterClaim>;
 
 /// The attempt that may have made a cluster which is still there.
 fn open_attempt(object: &EmrCluster) -> Option<&Attempt> {

@@ -2,6 +2,7 @@
 //!
 //! Clusters live by the clock alone; steps too, unless the endpoint is told to run them as processes.
 
+mod auto_scaling;
 mod clusters;
 mod fate;
 mod hours;
@@ -224,6 +225,8 @@ fn handler(operation: &str) -> Option<Handler> {
         "ListSecurityConfigurations" => security::list,
         "DeleteSecurityConfiguration" => security::delete,
         "ListBootstrapActions" => policies::list_bootstrap_actions,
+        "PutAutoScalingPolicy" => auto_scaling::put,
+        "RemoveAutoScalingPolicy" => auto_scaling::remove,
         "PutManagedScalingPolicy" => policies::put_managed_scaling,
         "GetManagedScalingPolicy" => policies::get_managed_scaling,
         "RemoveManagedScalingPolicy" => policies::remove_managed_scaling,

@@ -6,6 +6,7 @@ mod admission;
 mod avsc;
 mod cluster_crash;
 mod cluster_network;
+mod cluster_nodes;
 mod cluster_status;
 mod clusters;
 mod conformance;

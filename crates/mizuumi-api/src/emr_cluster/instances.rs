@@ -4,6 +4,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auto_scaling::AutoScaling;
+use super::configuration::Configuration;
+
 /// What nodes do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Role {
@@ -49,6 +52,10 @@ impl Market {
 
 /// Nodes of one instance type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("!has(self.autoScaling) || self.role != 'Master'")
+        .message("`autoScaling` goes with core and task nodes").reason(Reason::FieldValueForbidden).field_path(".autoScaling"),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceGroup {
     /// Its name.
@@ -69,6 +76,16 @@ pub struct InstanceGroup {
     /// Their disks; without it, EMR's own choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ebs: Option<Ebs>,
+    /// Settings of the applications on these nodes; they win over the cluster's, and what the class has as mandatory wins over
+    /// them. Since EMR 5.21 a running cluster takes them up: its applications are started anew, node by node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub configurations: Option<Vec<Configuration>>,
+    /// How the group scales by its own rules, with the role `autoScalingRole` of the installation's profile. `count` is where it
+    /// begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_scaling: Option<AutoScaling>,
 }
 
 /// Nodes of several instance types, of which EMR takes what there is.

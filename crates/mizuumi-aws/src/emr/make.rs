@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use aws_sdk_emr::operation::run_job_flow::builders::RunJobFlowFluentBuilder;
 use aws_sdk_emr::types::{
-    ActionOnFailure, Application, AutoTerminationPolicy, BootstrapActionConfig, ComputeLimits,
+    ActionOnFailure, AdjustmentType, Application, AutoScalingPolicy, AutoTerminationPolicy,
+    BootstrapActionConfig, CloudWatchAlarmDefinition, ComparisonOperator, ComputeLimits,
     ComputeLimitsUnitType, Configuration, EbsBlockDeviceConfig, EbsConfiguration, HadoopJarStepConfig,
     InstanceFleetConfig, InstanceFleetProvisioningSpecifications, InstanceFleetType, InstanceGroupConfig,
     InstanceRoleType, InstanceTypeConfig, JobFlowInstancesConfig, KeyValue, ManagedScalingPolicy, MarketType,
-    ScriptBootstrapActionConfig, SpotProvisioningAllocationStrategy, SpotProvisioningSpecification,
-    SpotProvisioningTimeoutAction, StepConfig, Tag, VolumeSpecification,
+    MetricDimension, ScalingAction, ScalingConstraints, ScalingRule, ScalingTrigger,
+    ScriptBootstrapActionConfig, SimpleScalingPolicyConfiguration, SpotProvisioningAllocationStrategy,
+    SpotProvisioningSpecification, SpotProvisioningTimeoutAction, Statistic, StepConfig, Tag, Unit,
+    VolumeSpecification,
 };
 use mizuumi_api::emr_cluster as api;
-use mizuumi_core::emr_cluster::request::{Request, Scaling, StepCall};
+use mizuumi_core::emr_cluster::request::{Request, Running, Scaling, StepCall, Targets};
 
 /// How long spot instances are waited for where the spec does not say.
 const SPOT_TIMEOUT_MINUTES: i32 = 20;
@@ -31,7 +34,7 @@ pub(super) fn run_job_flow(
     to.name(name)
         .release_label(&fixed.release_label)
         .set_applications(Some(applications.collect()))
-        .set_configurations(Some(fixed.configurations.iter().map(configuration).collect()))
+        .set_configurations(Some(configurations(&fixed.configurations)))
         .set_bootstrap_actions(Some(fixed.bootstrap_actions.iter().map(bootstrap_action).collect()))
         .set_steps(Some(fixed.steps.iter().map(step).collect()))
         .service_role(&fixed.service_role)
@@ -62,30 +65,33 @@ fn instances(request: &Request) -> JobFlowInstancesConfig {
         .set_emr_managed_slave_security_group(fixed.core_security_group.clone())
         .set_service_access_security_group(fixed.service_access_security_group.clone());
     let with = if fixed.fleets.is_empty() {
-        let groups = fixed.groups.iter().map(|group| {
-            let count = group.count.or_else(|| running.counts.get(&group.name).copied());
-            instance_group(group, count.unwrap_or(1))
-        });
+        let groups = fixed.groups.iter().map(|group| instance_group(group, running));
         with.set_instance_groups(Some(groups.collect())).set_ec2_subnet_id(fixed.subnets.first().cloned())
     } else {
-        with.set_instance_fleets(Some(fixed.fleets.iter().map(instance_fleet).collect()))
-            .set_ec2_subnet_ids(Some(fixed.subnets.clone()))
+        with.set_instance_fleets(Some(
+            fixed.fleets.iter().map(|fleet| instance_fleet(fleet, request.targets(fleet))).collect(),
+        ))
+        .set_ec2_subnet_ids(Some(fixed.subnets.clone()))
     };
     with.build()
 }
 
-fn instance_group(group: &api::InstanceGroup, count: i32) -> InstanceGroupConfig {
+fn instance_group(group: &api::InstanceGroup, running: &Running) -> InstanceGroupConfig {
+    let count = group.count.or_else(|| running.counts.get(&group.name).copied());
+    let settings = running.configurations.get(&group.name);
     InstanceGroupConfig::builder()
         .name(&group.name)
         .instance_role(InstanceRoleType::from(group.role.emr()))
         .market(MarketType::from(group.market.unwrap_or(api::Market::OnDemand).emr()))
         .instance_type(&group.instance_type)
-        .instance_count(count)
+        .instance_count(count.unwrap_or(1))
         .set_ebs_configuration(group.ebs.as_ref().map(ebs))
+        .set_configurations(settings.map(|all| configurations(all)))
+        .set_auto_scaling_policy(running.auto_scaling.get(&group.name).map(auto_scaling))
         .build()
 }
 
-fn instance_fleet(fleet: &api::InstanceFleet) -> InstanceFleetConfig {
+fn instance_fleet(fleet: &api::InstanceFleet, targets: Targets) -> InstanceFleetConfig {
     let types = fleet.instance_types.iter().map(|type_| {
         InstanceTypeConfig::builder()
             .instance_type(&type_.instance_type)
@@ -94,7 +100,7 @@ fn instance_fleet(fleet: &api::InstanceFleet) -> InstanceFleetConfig {
             .set_ebs_configuration(type_.ebs.as_ref().map(ebs))
             .build()
     });
-    let wants_spot = fleet.target_spot.unwrap_or_default() > 0;
+    let wants_spot = targets.spot > 0;
     let spot = wants_spot.then(|| {
         let allocation = fleet.spot_allocation.unwrap_or(api::SpotAllocation::PriceCapacityOptimized);
         let action = fleet.spot_timeout_action.unwrap_or(api::SpotTimeoutAction::SwitchToOnDemand);
@@ -108,8 +114,8 @@ fn instance_fleet(fleet: &api::InstanceFleet) -> InstanceFleetConfig {
     InstanceFleetConfig::builder()
         .name(&fleet.name)
         .instance_fleet_type(InstanceFleetType::from(fleet.role.emr()))
-        .target_on_demand_capacity(fleet.target_on_demand.unwrap_or_default())
-        .target_spot_capacity(fleet.target_spot.unwrap_or_default())
+        .target_on_demand_capacity(targets.on_demand)
+        .target_spot_capacity(targets.spot)
         .set_instance_type_configs(Some(types.collect()))
         .set_launch_specifications(spot)
         .build()
@@ -132,6 +138,11 @@ fn ebs(ebs: &api::Ebs) -> EbsConfiguration {
         .set_ebs_optimized(ebs.optimized)
         .set_ebs_block_device_configs(Some(devices.collect()))
         .build()
+}
+
+/// Settings.
+pub(super) fn configurations(all: &[api::Configuration]) -> Vec<Configuration> {
+    all.iter().map(configuration).collect()
 }
 
 fn configuration(configuration: &api::Configuration) -> Configuration {
@@ -182,4 +193,35 @@ pub(super) fn managed_scaling(scaling: &Scaling) -> ManagedScalingPolicy {
         .maximum_core_capacity_units(scaling.max_core)
         .build();
     ManagedScalingPolicy::builder().compute_limits(limits).build()
+}
+
+/// A policy of a group. Its alarms watch this cluster: EMR puts its id in.
+pub(super) fn auto_scaling(policy: &api::AutoScaling) -> AutoScalingPolicy {
+    let bounds = ScalingConstraints::builder().min_capacity(policy.min).max_capacity(policy.max).build();
+    let rules = policy.rules.iter().map(|rule| {
+        let adjustment = SimpleScalingPolicyConfiguration::builder()
+            .scaling_adjustment(rule.adjust_by)
+            .set_adjustment_type(rule.adjust.map(|adjust| AdjustmentType::from(adjust.emr())))
+            .set_cool_down(rule.cool_down_seconds)
+            .build();
+        let action = ScalingAction::builder().simple_scaling_policy_configuration(adjustment).build();
+        let trigger = ScalingTrigger::builder().cloud_watch_alarm_definition(alarm(&rule.when)).build();
+        ScalingRule::builder().name(&rule.name).action(action).trigger(trigger).build()
+    });
+    AutoScalingPolicy::builder().constraints(bounds).set_rules(Some(rules.collect())).build()
+}
+
+fn alarm(when: &api::ScalingTrigger) -> CloudWatchAlarmDefinition {
+    let of_cluster = MetricDimension::builder().key("JobFlowId").value("${emr.clusterId}").build();
+    CloudWatchAlarmDefinition::builder()
+        .metric_name(&when.metric)
+        .set_namespace(when.namespace.clone())
+        .comparison_operator(ComparisonOperator::from(when.is.emr()))
+        .threshold(when.threshold.parse().unwrap_or_default())
+        .set_statistic(when.statistic.map(|statistic| Statistic::from(statistic.emr())))
+        .set_unit(when.unit.as_deref().map(Unit::from))
+        .set_period(when.period_seconds)
+        .set_evaluation_periods(when.periods)
+        .dimensions(of_cluster)
+        .build()
 }

@@ -1,6 +1,8 @@
 //! The EMR calls that write. None of them is sent to a cluster that is another's by now.
 
-use aws_sdk_emr::types::{AutoTerminationPolicy, InstanceGroupModifyConfig};
+use aws_sdk_emr::types::{
+    AutoTerminationPolicy, InstanceFleetModifyConfig, InstanceGroupModifyConfig, ReconfigurationType,
+};
 use mizuumi_core::emr_cluster::ClusterStep;
 use mizuumi_core::emr_cluster::step::Target;
 use mizuumi_core::emr_cluster::world::OWNER;
@@ -73,6 +75,32 @@ pub(crate) async fn change(
                 InstanceGroupModifyConfig::builder().instance_group_id(id).instance_count(*to).build();
             let call = emr.modify_instance_groups().cluster_id(&cluster.id).instance_groups(group);
             send!("ModifyInstanceGroups", cluster, call)
+        }
+        ClusterStep::Reconfigure { cluster, id, to, .. } => {
+            let group = InstanceGroupModifyConfig::builder()
+                .instance_group_id(id)
+                .reconfiguration_type(ReconfigurationType::Overwrite)
+                .set_configurations(Some(make::configurations(to)))
+                .build();
+            let call = emr.modify_instance_groups().cluster_id(&cluster.id).instance_groups(group);
+            send!("ModifyInstanceGroups", cluster, call)
+        }
+        ClusterStep::ResizeFleet { cluster, id, to, .. } => {
+            let fleet = InstanceFleetModifyConfig::builder()
+                .instance_fleet_id(id)
+                .target_on_demand_capacity(to.on_demand)
+                .target_spot_capacity(to.spot)
+                .build();
+            let call = emr.modify_instance_fleet().cluster_id(&cluster.id).instance_fleet(fleet);
+            send!("ModifyInstanceFleet", cluster, call)
+        }
+        ClusterStep::SetAutoScaling { cluster, id, to: Some(to), .. } => {
+            let call = emr.put_auto_scaling_policy().cluster_id(&cluster.id).instance_group_id(id);
+            send!("PutAutoScalingPolicy", cluster, call.auto_scaling_policy(make::auto_scaling(to)))
+        }
+        ClusterStep::SetAutoScaling { cluster, id, to: None, .. } => {
+            let call = emr.remove_auto_scaling_policy().cluster_id(&cluster.id).instance_group_id(id);
+            send!("RemoveAutoScalingPolicy", cluster, call)
         }
         ClusterStep::AddTags { cluster, tags } => {
             let call = emr.add_tags().resource_id(&cluster.id).set_tags(Some(make::tags(tags.iter())));

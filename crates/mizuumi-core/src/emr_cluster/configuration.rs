@@ -48,6 +48,14 @@ impl fmt::Display for Source {
     }
 }
 
+/// Settings as they are compared: two that say the same are equal, whatever their order.
+#[must_use]
+pub fn canonical(settings: &[Configuration]) -> Vec<Configuration> {
+    let mut merged = Merged::default();
+    merged.add(settings, &Source::Spec);
+    merged.configurations()
+}
+
 /// Settings that have been put together: what comes later wins, property by property.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {

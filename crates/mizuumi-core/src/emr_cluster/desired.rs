@@ -13,7 +13,8 @@ use mizuumi_api::{EmrClusterClass, Installation, Reason, ShortDuration, annotati
 
 use super::configuration::Merged;
 use super::network::NetworkRules;
-use super::request::{Fixed, Request, Running, Scaling, StepCall};
+use super::nodes::Nodes;
+use super::request::{Fixed, Request, Running, StepCall};
 use super::rules;
 use super::schedule::Window;
 use super::world::ClusterLook;
@@ -99,9 +100,9 @@ pub struct Made {
     pub max_age: Option<SignedDuration>,
     /// Its settings, and where each comes from.
     pub settings: Merged,
-}
     /// What its class asks of the network.
     pub network: Option<NetworkRules>,
+}
 
 /// A resource that lets go of its clusters.
 #[derive(Clone, Debug)]
@@ -162,8 +163,8 @@ impl Called {
                 .filter(|attempt| attempt.state == api::AttemptState::Open)
                 .map(|attempt| (attempt.nonce.clone(), attempt.started_at)),
             cluster_id: self.cluster_id.clone(),
-        }
             subnets: Vec::new(),
+        }
     }
 }
 
@@ -314,18 +315,22 @@ impl DesiredCluster {
                 format!("must be set: {release} does not end idle clusters by itself (5.30 and 6.1 are the first that do)"),
             ));
         }
-        let (groups, fleets) = nodes(spec, class, &mut problems);
-        let scaling =
-            scaling(spec.managed_scaling.as_ref().or(defaults.managed_scaling.as_ref()), !fleets.is_empty());
+        let nodes = Nodes::new(spec, class, &release, &mut problems);
+        if !nodes.auto_scaling.is_empty() && emr.auto_scaling_role.is_none() {
+            let message = format!(
+                "spec.instanceGroups: `autoScaling` needs a role, and profile '{profile}' of the installation's \
+                 configuration has no `autoScalingRole`; ask the platform team"
+            );
+            return Err((Reason::NotAllowed, message));
+        }
         let tags = [defaults.tags.as_ref(), spec.tags.as_ref(), class.mandatory.tags.as_ref()];
         let request = Request {
             running: Running {
-                counts: groups
-                    .iter()
-                    .filter(|group| group.role != api::Role::Master)
-                    .map(|group| (group.name.clone(), group.count.unwrap_or(1)))
-                    .collect(),
-                managed_scaling: scaling,
+                managed_scaling: nodes.managed_scaling(spec, class),
+                counts: nodes.counts,
+                configurations: nodes.configurations,
+                auto_scaling: nodes.auto_scaling,
+                targets: nodes.targets,
                 idle_seconds: (!is_batch && ends_itself).then_some(idle),
                 step_concurrency: spec.step_concurrency.or(defaults.step_concurrency).unwrap_or(1),
                 termination_protection: spec.termination_protection.unwrap_or_default(),
@@ -343,8 +348,8 @@ impl DesiredCluster {
                 .flatten()
                 .flat_map(Clone::clone)
                 .collect(),
-                groups: groups.into_iter().map(without_count).collect(),
-                fleets,
+                groups: nodes.groups,
+                fleets: nodes.fleets,
                 steps: spec.steps.iter().flatten().map(|step| StepCall::of(step, &self.region)).collect(),
                 service_role: emr.service_role.clone(),
                 instance_profile: emr.instance_profile.clone(),
@@ -410,77 +415,16 @@ pub(super) fn class_of<'a>(
     Ok(&class.spec)
 }
 
-/// Groups or fleets: the cluster's own, or else the class's.
-fn nodes(
-    spec: &EmrClusterSpec,
-    class: &EmrClusterClassSpec,
-    problems: &mut Vec<Problem>,
-) -> (Vec<api::InstanceGroup>, Vec<api::InstanceFleet>) {
-    let own = spec.instance_groups.is_some() || spec.instance_fleets.is_some();
-    let (groups, fleets) = if own {
-        (spec.instance_groups.clone(), spec.instance_fleets.clone())
-    } else {
-        (class.defaults.instance_groups.clone(), class.defaults.instance_fleets.clone())
-    };
-    let groups = groups.unwrap_or_default();
-    // Fleets only where there are no groups: EMR takes one or the other.
-    let fleets = if groups.is_empty() { fleets.unwrap_or_default() } else { Vec::new() };
-    let (path, roles): (&str, Vec<api::Role>) = if groups.is_empty() {
-        ("spec.instanceFleets", fleets.iter().map(|fleet| fleet.role).collect())
-    } else {
-        ("spec.instanceGroups", groups.iter().map(|group| group.role).collect())
-    };
-    let count = |role| roles.iter().filter(|other| **other == role).count();
-    if roles.is_empty() {
-        problems.push(Problem::invalid("spec.instanceGroups", "must be set, since the class has no nodes"));
-    } else if count(api::Role::Master) != 1 {
-        let masters = count(api::Role::Master);
-        problems.push(Problem::invalid(
-            path,
-            format!("must have exactly one with `role` Master; there are {masters}"),
-        ));
-    }
-    for (role, word) in [(api::Role::Core, "Core"), (api::Role::Task, "Task")] {
-        let is_limited = role == api::Role::Core || groups.is_empty();
-        if is_limited && count(role) > 1 {
-            problems.push(Problem::invalid(path, format!("must have at most one with `role` {word}")));
-        }
-    }
-    for (index, group) in groups.iter().enumerate() {
-        let masters = group.count.unwrap_or(1);
-        if group.role == api::Role::Master && masters != 1 && masters != 3 {
-            problems.push(Problem::invalid(
-                format!("spec.instanceGroups[{index}].count"),
-                format!("must be 1 or 3 for the master; it is {masters}"),
-            ));
-        }
-    }
-    (groups, fleets)
-}
-
-/// Counts of core and task groups change while the cluster runs.
-fn without_count(group: api::InstanceGroup) -> api::InstanceGroup {
-    let count = (group.role == api::Role::Master).then(|| group.count.unwrap_or(1));
-    api::InstanceGroup { count, ..group }
-}
-
-fn scaling(spec: Option<&api::ManagedScaling>, has_fleets: bool) -> Option<Scaling> {
-    let spec = spec?;
-    let usual = if has_fleets { api::ScalingUnit::InstanceFleetUnits } else { api::ScalingUnit::Instances };
-    Some(Scaling {
-        unit: spec.unit.unwrap_or(usual).emr().to_owned(),
-        min: spec.min,
-        max: spec.max,
-        max_on_demand: spec.max_on_demand.unwrap_or(spec.max),
-        max_core: spec.max_core.unwrap_or(spec.max),
-    })
+/// The first two numbers of a release.
+pub(super) fn version(release: &str) -> (u32, u32) {
+    let mut numbers =
+        release.trim_start_matches("emr-").split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Whether EMR of that release ends idle clusters: 5.30.0 is the first of its line, 6.1.0 of the next.
 fn has_auto_termination(release: &str) -> bool {
-    let mut numbers =
-        release.trim_start_matches("emr-").split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let version = version(release);
     (version >= (5, 30) && version.0 == 5) || version >= (6, 1)
 }
 

@@ -1,12 +1,11 @@
 //! What to do about a resource's clusters: start one when it is due, never a second, and end what is not wanted.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Reason;
 use mizuumi_api::emr_cluster::{Attempt, AttemptState, OnSpecChange, Phase};
 
 use super::ClusterGoal;
+use super::changes::{changes, unsettled};
 use super::desired::{Called, ClusterClaim, DesiredCluster, Life, Made};
 use super::step::{ClusterStep, Target};
 use super::told;
@@ -104,7 +103,8 @@ pub fn between_looks(called: &Called) -> SignedDuration {
     called.verify / i32::try_from(UNSEEN).unwrap_or(i32::MAX)
 }
 
-fn target(called: &Called, cluster: &Cluster) -> Target {
+/// The cluster that something is done to.
+pub(super) fn target(called: &Called, cluster: &Cluster) -> Target {
     Target {
         profile: called.profile.clone().unwrap_or_default(),
         id: cluster.id.clone(),
@@ -207,7 +207,11 @@ fn running(
     let wake_at = [wanted.turns_at, too_old].into_iter().flatten().min();
     let steps = changes(desired, made, cluster);
     if steps.is_empty() {
-        return Plan::in_sync(wake_at);
+        let Some(nodes) = unsettled(made, cluster) else { return Plan::in_sync(wake_at) };
+        let (group, state) = (&nodes.told.name, &nodes.told.state);
+        let message =
+            format!("group '{group}' of cluster {id} is {state}; its settings are changed after that");
+        return wait(Reason::Updating, message, look_again);
     }
     let told: Vec<String> = steps.iter().map(ToString::to_string).collect();
     Plan { wake_at, ..Plan::converge(Reason::Updating, told.join("; "), steps) }
@@ -217,54 +221,6 @@ fn running(
 #[must_use]
 pub fn is_outdated(made: &Made, cluster: &Cluster) -> bool {
     cluster.tags.get(REQUEST).is_some_and(|hash| *hash != made.request.hash())
-}
-
-/// What a running cluster can change.
-fn changes(desired: &DesiredCluster, made: &Made, cluster: &Cluster) -> Vec<ClusterStep> {
-    let called = &desired.called;
-    let want = &made.request.running;
-    let on = || target(called, cluster);
-    let mut steps = Vec::new();
-    // EMR does not change it while steps run.
-    if want.step_concurrency != cluster.step_concurrency && cluster.is_idle() {
-        let (from, to) = (cluster.step_concurrency, want.step_concurrency);
-        steps.push(ClusterStep::SetStepConcurrency { cluster: on(), from, to });
-    }
-    if want.managed_scaling != cluster.managed_scaling {
-        steps.push(ClusterStep::SetManagedScaling { cluster: on(), to: want.managed_scaling.clone() });
-    }
-    if let Some(to) = want.idle_seconds
-        && cluster.idle_seconds != Some(to)
-    {
-        steps.push(ClusterStep::SetIdleTimeout { cluster: on(), from: cluster.idle_seconds, to });
-    }
-    if want.termination_protection != cluster.is_protected {
-        steps.push(ClusterStep::SetTerminationProtection { cluster: on(), to: want.termination_protection });
-    }
-    // Counts that EMR scales are EMR's.
-    if want.managed_scaling.is_none() {
-        for nodes in cluster.groups.iter().filter(|nodes| !nodes.is_fleet) {
-            if let Some(to) = want.counts.get(&nodes.told.name).copied()
-                && i64::from(to) != nodes.told.requested
-            {
-                let (id, group) = (nodes.id.clone(), nodes.told.name.clone());
-                steps.push(ClusterStep::ResizeGroup {
-                    cluster: on(),
-                    id,
-                    group,
-                    from: nodes.told.requested,
-                    to,
-                });
-            }
-        }
-    }
-    let missing = want.tags.iter().filter(|(key, value)| cluster.tags.get(*key) != Some(value));
-    let missing: BTreeMap<String, String> =
-        missing.map(|(key, value)| (key.clone(), value.clone())).collect();
-    if !missing.is_empty() {
-        steps.push(ClusterStep::AddTags { cluster: on(), tags: missing });
-    }
-    steps
 }
 
 /// What to do while there is no cluster.
@@ -385,11 +341,11 @@ pub fn end_in_words(cluster: &Cluster) -> String {
     let (code, message) = &cluster.reason;
     let words =
         [code.as_str(), message.as_str()].iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>();
-    let message = words.join(": ");
+    let reason = words.join(": ");
     let step = cluster.steps.as_ref().and_then(|steps| steps.failure.as_ref()).map(told::step_in_words);
     let log = told::failure(cluster).and_then(|failure| failure.log_uri).map(|log| format!("log {log}"));
-    let more = step.into_iter().chain(log).map(|words| format!("; {words}")).collect::<String>();
-    format!("cluster {} ended: {}{more}", cluster.id, message.trim_end_matches('.'))
+    let ended = format!("cluster {} ended: {}", cluster.id, reason.trim_end_matches('.'));
+    [ended].into_iter().chain(step).chain(log).collect::<Vec<_>>().join("; ")
 }
 
 /// Until when another cluster waits, since the last ones ended with errors.

@@ -30,9 +30,9 @@ pub struct Fixed {
     pub configurations: Vec<api::Configuration>,
     /// Scripts that run on each node.
     pub bootstrap_actions: Vec<api::BootstrapAction>,
-    /// Groups of nodes, without their counts where those can change.
+    /// Groups of nodes, without what can change of them.
     pub groups: Vec<api::InstanceGroup>,
-    /// Fleets of nodes.
+    /// Fleets of nodes, without what can change of them.
     pub fleets: Vec<api::InstanceFleet>,
     /// What it does, if it ends with that.
     pub steps: Vec<StepCall>,
@@ -63,6 +63,12 @@ pub struct Fixed {
 pub struct Running {
     /// How many instances each group has, by the group's name; none where EMR scales.
     pub counts: BTreeMap<String, i32>,
+    /// Settings of groups, in the order of their names, by the group's name.
+    pub configurations: BTreeMap<String, Vec<api::Configuration>>,
+    /// How groups scale by rules of their own, every default filled in, by the group's name.
+    pub auto_scaling: BTreeMap<String, api::AutoScaling>,
+    /// How many units each fleet of core or task nodes has, by the fleet's name.
+    pub targets: BTreeMap<String, Targets>,
     /// How EMR scales.
     pub managed_scaling: Option<Scaling>,
     /// After so many seconds without work it ends; none for one that ends with its steps.
@@ -73,6 +79,15 @@ pub struct Running {
     pub termination_protection: bool,
     /// Tags, without Mizuumi's marks.
     pub tags: BTreeMap<String, String>,
+}
+
+/// How many units a fleet has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Targets {
+    /// On demand.
+    pub on_demand: i32,
+    /// As spot.
+    pub spot: i32,
 }
 
 /// Between what bounds EMR scales; every default filled in.
@@ -108,6 +123,16 @@ pub struct StepCall {
 }
 
 impl Request {
+    /// How many units a fleet has.
+    #[must_use]
+    pub fn targets(&self, fleet: &api::InstanceFleet) -> Targets {
+        let own = Targets {
+            on_demand: fleet.target_on_demand.unwrap_or_default(),
+            spot: fleet.target_spot.unwrap_or_default(),
+        };
+        self.running.targets.get(&fleet.name).copied().unwrap_or(own)
+    }
+
     /// A hash of what a running cluster cannot change. It stands in the cluster's tags, so that another spec shows.
     #[must_use]
     pub fn hash(&self) -> String {

@@ -74,12 +74,12 @@ pub fn broken(rules: &ClassRules, request: &Request, max_age: Option<SignedDurat
         }
     }
     if let Some(modes) = &rules.scaling {
-        let (mode, word) = match request.running.managed_scaling {
-            Some(_) => (ScalingMode::Managed, "Managed"),
-            None => (ScalingMode::Fixed, "Fixed"),
-        };
+        let mode = scaling_mode(request);
         let allowed: Vec<String> = modes.iter().map(|mode| format!("{mode:?}")).collect();
-        refuse(!modes.contains(&mode), format!("scaling: {} is allowed; it is {word}", allowed.join(" or ")));
+        refuse(
+            !modes.contains(&mode),
+            format!("scaling: {} is allowed; it is {mode:?}", allowed.join(" or ")),
+        );
     }
     if let Some(by_master) = &rules.step_concurrency {
         let is = request.running.step_concurrency;
@@ -122,6 +122,14 @@ pub fn broken(rules: &ClassRules, request: &Request, max_age: Option<SignedDurat
     broken
 }
 
+fn scaling_mode(request: &Request) -> ScalingMode {
+    match &request.running {
+        running if running.managed_scaling.is_some() => ScalingMode::Managed,
+        running if !running.auto_scaling.is_empty() => ScalingMode::Automatic,
+        _ => ScalingMode::Fixed,
+    }
+}
+
 fn instance_types(request: &Request) -> impl Iterator<Item = (String, &str)> {
     let groups = request.fixed.groups.iter();
     let groups =
@@ -149,8 +157,9 @@ fn bought(request: &Request, role: Role, market: Market) -> Vec<String> {
         .iter()
         .filter(|group| group.role == role && group.market.unwrap_or(Market::OnDemand) == market);
     let fleets = request.fixed.fleets.iter().filter(|fleet| {
-        let units = if market == Market::Spot { fleet.target_spot } else { fleet.target_on_demand };
-        fleet.role == role && units.unwrap_or_default() > 0
+        let targets = request.targets(fleet);
+        let units = if market == Market::Spot { targets.spot } else { targets.on_demand };
+        fleet.role == role && units > 0
     });
     groups
         .map(|group| format!("instance group '{}'", group.name))
@@ -161,7 +170,11 @@ fn bought(request: &Request, role: Role, market: Market) -> Vec<String> {
 /// How many units there may be, by what is asked for and by what scaling may make of it.
 fn units(request: &Request) -> Units {
     let mut units = Units::default();
-    let count = |name: &str| i64::from(request.running.counts.get(name).copied().unwrap_or_default());
+    let count = |name: &str| {
+        let count = request.running.counts.get(name).copied().unwrap_or_default();
+        let scaled = request.running.auto_scaling.get(name).map_or(count, |policy| policy.max);
+        i64::from(count.max(scaled))
+    };
     for group in request.fixed.groups.iter().filter(|group| group.role != Role::Master) {
         units.all += count(&group.name);
         units.core += if group.role == Role::Core { count(&group.name) } else { 0 };
@@ -169,8 +182,9 @@ fn units(request: &Request) -> Units {
         units.on_demand += if is_on_demand { count(&group.name) } else { 0 };
     }
     for fleet in request.fixed.fleets.iter().filter(|fleet| fleet.role != Role::Master) {
-        let on_demand = i64::from(fleet.target_on_demand.unwrap_or_default());
-        let all = on_demand + i64::from(fleet.target_spot.unwrap_or_default());
+        let targets = request.targets(fleet);
+        let on_demand = i64::from(targets.on_demand);
+        let all = on_demand + i64::from(targets.spot);
         units.all += all;
         units.on_demand += on_demand;
         units.core += if fleet.role == Role::Core { all } else { 0 };

@@ -9,20 +9,11 @@ use super::world::{Cluster, ClusterState, ClusterWorld, Nodes};
 #[must_use]
 pub fn simulate(world: &ClusterWorld, step: &ClusterStep) -> ClusterWorld {
     let mut world = world.clone();
-    let id = match step {
-        ClusterStep::RunJobFlow { attempt, name, marks, request } => {
-            world.clusters.push(made(world.clusters.len(), attempt.started_at, name, marks, request));
-            return world;
-        }
-        ClusterStep::SetStepConcurrency { cluster, .. }
-        | ClusterStep::SetManagedScaling { cluster, .. }
-        | ClusterStep::SetIdleTimeout { cluster, .. }
-        | ClusterStep::SetTerminationProtection { cluster, .. }
-        | ClusterStep::ResizeGroup { cluster, .. }
-        | ClusterStep::AddTags { cluster, .. }
-        | ClusterStep::RemoveTags { cluster, .. }
-        | ClusterStep::Terminate { cluster, .. } => cluster,
-    };
+    if let ClusterStep::RunJobFlow { attempt, name, marks, request } = step {
+        world.clusters.push(made(world.clusters.len(), attempt.started_at, name, marks, request));
+        return world;
+    }
+    let Some(id) = step.target() else { return world };
     // What is not this owner's is left alone.
     let Some(cluster) =
         world.clusters.iter_mut().find(|cluster| cluster.id == id.id && cluster.is_of(&id.owner))
@@ -40,6 +31,22 @@ pub fn simulate(world: &ClusterWorld, step: &ClusterStep) -> ClusterWorld {
                 nodes.told.requested = (*to).into();
             }
         }
+        ClusterStep::ResizeFleet { id, to, .. } => {
+            for nodes in cluster.groups.iter_mut().filter(|nodes| nodes.id == *id) {
+                nodes.targets = Some(*to);
+                nodes.told.requested = i64::from(to.on_demand) + i64::from(to.spot);
+            }
+        }
+        ClusterStep::Reconfigure { id, to, .. } => {
+            for nodes in cluster.groups.iter_mut().filter(|nodes| nodes.id == *id) {
+                nodes.configurations.clone_from(to);
+            }
+        }
+        ClusterStep::SetAutoScaling { id, to, .. } => {
+            for nodes in cluster.groups.iter_mut().filter(|nodes| nodes.id == *id) {
+                nodes.auto_scaling.clone_from(to);
+            }
+        }
         ClusterStep::AddTags { tags, .. } => cluster.tags.extend(tags.clone()),
         ClusterStep::RemoveTags { keys, .. } => cluster.tags.retain(|key, _| !keys.contains(key)),
         ClusterStep::Terminate { .. } if !cluster.is_protected => cluster.state = ClusterState::Terminating,
@@ -55,30 +62,31 @@ pub(super) fn made(
     marks: &std::collections::BTreeMap<String, String>,
     request: &super::Request,
 ) -> Cluster {
-    let count = |name: &str, own: Option<i32>| {
-        i64::from(request.running.counts.get(name).copied().or(own).unwrap_or_default())
-    };
-    let groups = request
-        .fixed
-        .groups
-        .iter()
-        .map(|group| (group.name.clone(), group.role, count(&group.name, group.count), false));
-    let fleets = request.fixed.fleets.iter().map(|fleet| {
-        let units = fleet.target_on_demand.unwrap_or_default() + fleet.target_spot.unwrap_or_default();
-        (fleet.name.clone(), fleet.role, units.into(), true)
-    });
-    let nodes = groups.chain(fleets).map(|(name, role, requested, is_fleet)| Nodes {
+    let running = &request.running;
+    let nodes = |name: &str, role, requested: i64, targets| Nodes {
         id: format!("ig-{number}-{name}"),
         told: GroupStatus {
-            name,
+            name: name.to_owned(),
             role,
             requested,
             running: 0,
-            state: "PROVISIONING".to_owned(),
+            state: "RUNNING".to_owned(),
             reason: None,
         },
-        is_fleet,
+        configurations: running.configurations.get(name).cloned().unwrap_or_default(),
+        auto_scaling: running.auto_scaling.get(name).cloned(),
+        targets,
+    };
+    let groups = request.fixed.groups.iter().map(|group| {
+        let count = running.counts.get(&group.name).copied().or(group.count).unwrap_or_default();
+        nodes(&group.name, group.role, count.into(), None)
     });
+    let fleets = request.fixed.fleets.iter().map(|fleet| {
+        let targets = request.targets(fleet);
+        let requested = i64::from(targets.on_demand) + i64::from(targets.spot);
+        nodes(&fleet.name, fleet.role, requested, Some(targets))
+    });
+    let all = groups.chain(fleets).collect();
     Cluster {
         id: format!("j-{number}"),
         name: name.to_owned(),
@@ -94,7 +102,7 @@ pub(super) fn made(
         master_dns: None,
         log_uri: request.fixed.log_uri.clone(),
         normalized_instance_hours: None,
-        groups: nodes.collect(),
+        groups: all,
         managed_scaling: request.running.managed_scaling.clone(),
         idle_seconds: request.running.idle_seconds,
         steps: Some(StepsStatus::default()),

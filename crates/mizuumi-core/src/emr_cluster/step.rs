@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mizuumi_api::emr_cluster::Attempt;
+use mizuumi_api::emr_cluster::{Attempt, AutoScaling, Configuration};
 
-use super::request::{Request, Scaling};
+use super::request::{Request, Scaling, Targets};
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +66,41 @@ pub enum ClusterStep {
         /// How many.
         to: i32,
     },
+    /// Set how many units a fleet has.
+    ResizeFleet {
+        /// Which cluster.
+        cluster: Target,
+        /// EMR's id of the fleet.
+        id: String,
+        /// Its name.
+        fleet: String,
+        /// How many before.
+        from: Targets,
+        /// How many.
+        to: Targets,
+    },
+    /// Set a group's own settings.
+    Reconfigure {
+        /// Which cluster.
+        cluster: Target,
+        /// EMR's id of the group.
+        id: String,
+        /// Its name.
+        group: String,
+        /// All of its settings; none: those of the cluster.
+        to: Vec<Configuration>,
+    },
+    /// Set how a group scales by rules of its own, or that it does not.
+    SetAutoScaling {
+        /// Which cluster.
+        cluster: Target,
+        /// EMR's id of the group.
+        id: String,
+        /// Its name.
+        group: String,
+        /// How; none: not.
+        to: Option<AutoScaling>,
+    },
     /// Set tags.
     AddTags {
         /// Which cluster.
@@ -101,6 +136,25 @@ pub struct Target {
 }
 
 impl ClusterStep {
+    /// The cluster that it is done to; none for one that makes it.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        match self {
+            Self::RunJobFlow { .. } => None,
+            Self::SetStepConcurrency { cluster, .. }
+            | Self::SetManagedScaling { cluster, .. }
+            | Self::SetIdleTimeout { cluster, .. }
+            | Self::SetTerminationProtection { cluster, .. }
+            | Self::ResizeGroup { cluster, .. }
+            | Self::ResizeFleet { cluster, .. }
+            | Self::Reconfigure { cluster, .. }
+            | Self::SetAutoScaling { cluster, .. }
+            | Self::AddTags { cluster, .. }
+            | Self::RemoveTags { cluster, .. }
+            | Self::Terminate { cluster, .. } => Some(cluster),
+        }
+    }
+
     /// The reason that the Event about this step carries.
     #[must_use]
     pub const fn event_reason(&self) -> &'static str {
@@ -110,9 +164,11 @@ impl ClusterStep {
             | Self::SetManagedScaling { .. }
             | Self::SetIdleTimeout { .. }
             | Self::SetTerminationProtection { .. }
-            | Self::AddTags { .. } => "ClusterUpdated",
-            Self::ResizeGroup { .. } => "ClusterResized",
-            Self::RemoveTags { .. } => "ClusterUpdated",
+            | Self::Reconfigure { .. }
+            | Self::SetAutoScaling { .. }
+            | Self::AddTags { .. }
+            | Self::RemoveTags { .. } => "ClusterUpdated",
+            Self::ResizeGroup { .. } | Self::ResizeFleet { .. } => "ClusterResized",
             Self::Terminate { .. } => "ClusterTerminated",
         }
     }
@@ -152,6 +208,25 @@ impl fmt::Display for ClusterStep {
             Self::ResizeGroup { cluster, group, from, to, .. } => {
                 write!(f, "resize cluster {}: group '{group}' {from} -> {to} instances", cluster.id)
             }
+            Self::ResizeFleet { cluster, fleet, from, to, .. } => {
+                write!(f, "resize cluster {}: fleet '{fleet}' {from} -> {to}", cluster.id)
+            }
+            Self::Reconfigure { cluster, group, to, .. } => {
+                let all: Vec<String> = to.iter().map(|one| one.classification.clone()).collect();
+                let what = if all.is_empty() { "none of its own".to_owned() } else { list(all) };
+                write!(f, "update cluster {}: settings of group '{group}': {what}", cluster.id)
+            }
+            Self::SetAutoScaling { cluster, group, to: None, .. } => {
+                write!(f, "update cluster {}: no automatic scaling of group '{group}'", cluster.id)
+            }
+            Self::SetAutoScaling { cluster, group, to: Some(to), .. } => {
+                let rules = list(to.rules.iter().map(|rule| rule.name.clone()).collect());
+                write!(
+                    f,
+                    "update cluster {}: automatic scaling of group '{group}' {} to {}, {rules}",
+                    cluster.id, to.min, to.max
+                )
+            }
             Self::AddTags { cluster, tags } => {
                 let tags = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 write!(f, "update cluster {}: tags {}", cluster.id, list(tags))
@@ -161,6 +236,12 @@ impl fmt::Display for ClusterStep {
             }
             Self::Terminate { cluster, why } => write!(f, "terminate cluster {}: {why}", cluster.id),
         }
+    }
+}
+
+impl fmt::Display for Targets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on demand, {} spot", self.on_demand, self.spot)
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mizuumi_api::emr_cluster::{GroupStatus, LostInstance, StepsStatus};
+use mizuumi_api::emr_cluster::{AutoScaling, Configuration, GroupStatus, LostInstance, StepsStatus};
 
 use super::network::Subnet;
-use super::request::Scaling;
+use super::request::{Scaling, Targets};
 use crate::failure::Failure;
 
 /// The tag that says who keeps a cluster.
@@ -53,14 +53,14 @@ pub struct Cluster {
     pub state: ClusterState,
     /// Why it is in that state: EMR's code and message, either of which may be empty.
     pub reason: (String, String),
+    /// What went wrong with it, if EMR has details.
+    pub error: Option<ErrorDetail>,
     /// When it was made.
     pub created: Option<Timestamp>,
     /// When it was ready for work.
     pub ready: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,
-    /// What went wrong with it, if EMR has details.
-    pub error: Option<ErrorDetail>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Whether it cannot be terminated.
@@ -81,12 +81,6 @@ pub struct Cluster {
     pub idle_seconds: Option<i64>,
     /// Its steps.
     pub steps: Option<StepsStatus>,
-}
-
-/// Nodes as EMR has them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nodes {
-    /// EMR's id of the group.
     /// Its applications.
     pub applications: Vec<String>,
     /// Every instance that it lost.
@@ -102,11 +96,21 @@ pub struct ErrorDetail {
     pub message: String,
     /// What there is to know, by EMR's names; which there are depends on the code.
     pub data: BTreeMap<String, String>,
+}
+
+/// Nodes as EMR has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nodes {
+    /// EMR's id of the group.
     pub id: String,
     /// What is told of it.
     pub told: GroupStatus,
-    /// Whether it is a fleet.
-    pub is_fleet: bool,
+    /// Of a group: its own settings, as they are compared.
+    pub configurations: Vec<Configuration>,
+    /// Of a group: how it scales, every default filled in.
+    pub auto_scaling: Option<AutoScaling>,
+    /// Of a fleet: how many units it is to have.
+    pub targets: Option<Targets>,
 }
 
 /// A cluster's state.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::input::{copy, invalid, list, missing, object, required, text, texts, wrong};
 use super::life::Life;
 use super::parts::{Part, Plan, When};
-use super::{Answer, Call, Cluster, Common, Region, nothing, paging, steps};
+use super::{Answer, Call, Cluster, Common, Region, auto_scaling, nothing, paging, steps};
 use crate::glue::Object;
 use crate::protocol::ApiError;
 
@@ -35,6 +35,7 @@ fn group(config: &Object) -> Result<Plan, ApiError> {
     let count = size(count(config, "InstanceCount").ok_or_else(|| missing("InstanceCount"))?)?;
     let mut record = Object::new();
     copy(config, &mut record, &["Name", "BidPrice", "InstanceType", "Configurations", "CustomAmiId"]);
+    auto_scaling::copied(config, &mut record)?;
     let market = text(config, "Market").unwrap_or("ON_DEMAND");
     record.insert("InstanceGroupType".to_owned(), json!(role));
     record.insert("Market".to_owned(), json!(market));

@@ -221,3 +221,23 @@ fn managed_scaling_splits_a_task_fleet_by_markets() {
     };
     assert_eq!([provisioned(0), provisioned(1), provisioned(2)], [[1, 0], [2, 1], [3, 4]]);
 }
+
+#[test]
+fn a_group_keeps_a_policy_and_loses_it_again() {
+    let mut stand = Stand::new();
+    let policy = |most: i64| json!({"Constraints": {"MinCapacity": 1, "MaxCapacity": most}, "Rules": []});
+    let mut more = groups(1);
+    more["Instances"]["InstanceGroups"][1]["AutoScalingPolicy"] = policy(3);
+    let id = stand.run(true, &[], more);
+    stand.at(2);
+    let core = stand.group(&id, 1);
+    assert_eq!(core["AutoScalingPolicy"]["Constraints"]["MaxCapacity"], 3);
+    assert_eq!(core["AutoScalingPolicy"]["Status"]["State"], "ATTACHED");
+    let about = |index, policy: Value| json!({"ClusterId": id, "InstanceGroupId": stand.group(&id, index)["Id"], "AutoScalingPolicy": policy});
+    stand.call("PutAutoScalingPolicy", about(1, policy(5))).unwrap();
+    assert_eq!(stand.group(&id, 1)["AutoScalingPolicy"]["Constraints"]["MaxCapacity"], 5);
+    stand.call("RemoveAutoScalingPolicy", about(1, Value::Null)).unwrap();
+    assert_eq!(stand.group(&id, 1)["AutoScalingPolicy"], Value::Null);
+    assert!(stand.refused("PutAutoScalingPolicy", about(0, policy(5))).contains("not valid"));
+    assert!(stand.refused("PutAutoScalingPolicy", about(1, policy(0))).contains("MinCapacity"));
+}
