@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test idle bench faults judge check crds controlplane-mod
+.PHONY: help up down demo demo-emr test idle bench faults judge check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ demo: ## Start the stand, run Mizuumi on it and show what it does
 	cargo build --workspace
 	@$(STAND) up
 	@stand/demo.sh
+
+demo-emr: ## The same, with a Spark for the step of its EMR cluster; Spark is got the first time (0.4 GB; JDK 17, Maven)
+	cargo build --workspace
+	@$(STAND) up
+	@JUDGE_HOME=$$(tests/judge/engines.sh spark) stand/demo.sh spark
 
 test: ## Run all tests against a stand of their own, which is stopped afterwards
 	cargo build --workspace

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The main job of Mizuumi on the local stand: tables from git to Glue, fresh, and read back.
+# The main job of Mizuumi on the local stand: tables from git to Glue, fresh, and read back; and a cluster that works on them.
 #
 #   stand/demo.sh        run it (the stand is up)
+#   stand/demo.sh spark  the same, with a Spark for the cluster's step (JUDGE_HOME: tests/judge/engines.sh spark)
 #   stand/demo.sh stop   stop the controller that the demo left running
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +11,7 @@ bin=${CARGO_TARGET_DIR:?set by the Makefile}/debug
 export PATH=$bin:$PATH
 examples=examples/quickstart
 publishing=examples/publishing
+emr=examples/emr
 pid_file=.stand/run/mizuumi.pid
 log=.stand/logs/mizuumi.log
 begin=$SECONDS
@@ -29,9 +31,9 @@ stop_controller() {
   rm -f "$pid_file"
 }
 
-start_controller() {
+start_controller() { # the configuration's folder
   mkdir -p "$(dirname "$pid_file")" "$(dirname "$log")"
-  setsid mizuumi controller --config "$examples/mizuumi.yaml" > "$log" 2>&1 < /dev/null &
+  setsid mizuumi controller --config "$1/mizuumi.yaml" > "$log" 2>&1 < /dev/null &
   local pid=$!
   echo "$pid" > "$pid_file"
   for _ in $(seq 100); do
@@ -45,6 +47,22 @@ start_controller() {
   done
   echo "the controller is not ready after 10 s; see $log" >&2
   exit 1
+}
+
+# PySpark's Spark, with a configuration of its own: the jars of S3A are not among PySpark's.
+spark_home() {
+  local home=$PWD/.stand/spark pyspark
+  pyspark=$("${JUDGE_HOME:?tests/judge/engines.sh spark}/venv/bin/python" -c 'import pathlib, pyspark; print(pathlib.Path(pyspark.__file__).parent)')
+  rm -rf "$home"
+  mkdir -p "$home/conf"
+  ln -s "$pyspark"/{bin,jars,python} "$home/"
+  cat > "$home/conf/spark-defaults.conf" << CONF
+spark.driver.extraClassPath $JUDGE_HOME/jars/*
+spark.driver.bindAddress 127.0.0.1
+spark.driver.host 127.0.0.1
+spark.ui.enabled false
+CONF
+  echo "$home"
 }
 
 if [ "${1:-}" = stop ]; then
@@ -63,15 +81,22 @@ applied=("${tables[@]/#/--filename=}")
 say "1. The custom resources and the controller"
 mizuumi crds | kubectl apply --server-side -f - > /dev/null
 stop_controller
-if [ -n "$(kubectl get dtbl,irun --output=name)" ]; then
+if [ -n "$(kubectl get dtbl,irun,emrc --output=name)" ]; then
   # What an earlier demo left: let it go without a controller, then forget that AWS ever had it.
-  kubectl annotate dtbl,irun --all mizuumi.dev/abandon=true --overwrite > /dev/null
-  kubectl delete dtbl,irun --all --wait=false > /dev/null
+  kubectl annotate dtbl,irun,emrc --all mizuumi.dev/abandon=true --overwrite > /dev/null
+  kubectl delete dtbl,irun,emrc --all --wait=false > /dev/null
   kubectl delete events --all > /dev/null
 fi
-mizuumi-localaws reset > /dev/null
-start_controller
-kubectl wait --for=delete dtbl,irun --all --timeout=30s > /dev/null
+# An AWS that has forgotten everything, where steps of EMR run as processes with the stand's Python.
+steps=(PATH="$(dirname "$python"):$PATH" MIZUUMI_EMR_STEPS="$PWD/.stand/steps")
+job=busiest-routes
+if [ "${1:-}" = spark ]; then
+  job=busiest-routes-spark
+  steps+=(SPARK_HOME="$(spark_home)")
+fi
+env "${steps[@]}" mizuumi-stand restart localaws > /dev/null
+start_controller "$examples"
+kubectl wait --for=delete dtbl,irun,emrc --all --timeout=30s > /dev/null
 echo "  controller running (configuration $examples/mizuumi.yaml, log $log)"
 
 say "2. Data arrives in S3: real flights, ten months of them; two months are late"
@@ -125,12 +150,29 @@ show kubectl wait --for=condition=Succeeded irun/delays-20261101-r1-back --timeo
 "$python" stand/demo/job.py
 show kubectl get irun
 
-say "9. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
+say "9. A cluster of EMR: it starts, does its step over the flights, and ends with it"
+echo "  the platform gives the installation clusters: roles, subnets, logs, and a class with rules"
+stop_controller
+start_controller "$emr"
+# A minute of EMR is half a second here.
+curl --silent --fail --header 'content-type: application/json' --data '{"speed": 120}' "$AWS_ENDPOINT_URL/_localaws/emr" > /dev/null
+"$python" stand/demo/routes.py upload
+show kubectl apply --filename "$emr/class.yaml" --filename "$emr/flights${job#busiest-routes}.yaml"
+show kubectl wait --for=jsonpath='{.status.phase}'=Completed "emrc/$job" --timeout=300s
+show kubectl get emrc
+show kubectl events --for "emrc/$job"
+cluster=$(kubectl get emrc "$job" --output=jsonpath='{.status.clusterId}')
+"$python" stand/demo/routes.py show "$cluster"
+echo "  and nothing is left to pay for:"
+mizuumi-localaws clusters
+
+say "10. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
 cat << TRY
   source .stand/env; PATH=$bin:\$PATH
   kubectl describe dtbl flights
   kubectl edit dtbl airlines                      # change the description: Glue follows at once
   kubectl annotate dtbl flights mizuumi.dev/requested-at="\$(date)" --overwrite
+  kubectl describe emrc $job            # its life, its steps, what it cost
   kubectl delete dtbl planes                      # the Glue table stays: deletionPolicy is Retain
   $python stand/demo/query.py                     # ask the catalog again
   make down                                       # stops everything
