@@ -6,6 +6,7 @@ mod client;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use client::{ACCOUNT, Client};
@@ -230,6 +231,33 @@ async fn no_process_outlives_its_cluster_or_the_endpoint() {
     .unwrap();
     stand.server.stop().await;
     tokio::task::spawn_blocking(move || gone(&kept)).await.unwrap();
+}
+
+#[test]
+fn no_process_outlives_an_endpoint_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("url");
+    let mut endpoint = Command::new(env!("CARGO_BIN_EXE_mizuumi-localaws"));
+    endpoint.args(["serve", "--listen", "127.0.0.1:0", "--emr-speed", "1000000"]);
+    endpoint.arg("--ready-file").arg(&ready).arg("--emr-steps").arg(folder.path()).stderr(Stdio::null());
+    let mut endpoint = endpoint.spawn().unwrap();
+    until(|| fs::read_to_string(&ready).is_ok_and(|url| !url.is_empty()), || "it is to answer".to_owned());
+    let mut client = Client::at(fs::read_to_string(&ready).unwrap().trim());
+    let script = format!("trap '' TERM; {STAYS}");
+    let steps = [bash("CONTINUE", &script)];
+    let input = json!({"Name": "c", "Instances": {"KeepJobFlowAliveWhenNoSteps": true}, "Steps": steps});
+    let id = client.emr("RunJobFlow", &input).unwrap().body["JobFlowId"].as_str().unwrap().to_owned();
+    let steps = folder.path().join(id).join("steps");
+    let written = || {
+        let step = fs::read_dir(&steps).ok()?.next()?.ok()?;
+        fs::read_to_string(step.path().join("pid")).ok()
+    };
+    until(|| written().is_some(), || "the step is to run".to_owned());
+    let process = written().unwrap().trim().to_owned();
+    assert!(lives(&process));
+    endpoint.kill().unwrap();
+    endpoint.wait().unwrap();
+    gone(&process);
 }
 
 #[tokio::test(flavor = "multi_thread")]

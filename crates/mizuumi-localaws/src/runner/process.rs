@@ -45,17 +45,34 @@ pub(super) enum Order {
     Kill,
 }
 
-/// A process and all that it starts; none of it outlives this.
-struct Group(Pid);
+/// A process and all that it starts; none of it outlives this, nor the endpoint, however that ends.
+struct Group {
+    leader: Pid,
+    _heir: Child,
+}
+
+/// Waits for the end of its input, which only the endpoint holds open, and then does what the endpoint cannot do any more.
+const HEIR: &str = r#"read -r _; kill -KILL -- "-$1""#;
 
 impl Group {
+    fn of(child: &Child) -> anyhow::Result<Self> {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let leader = id.context("Error: the process has no id")?;
+        let mut heir = Spawn::new("sh");
+        heir.args(["-c", HEIR, "heir", &leader.as_raw_nonzero().to_string()]);
+        heir.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // In a group of its own: a signal for the endpoint's group is not meant for it.
+        let heir = heir.process_group(0).kill_on_drop(true).spawn().context("Error: cannot run sh")?;
+        Ok(Self { leader, _heir: heir })
+    }
+
     /// EMR Management Guide, "Cancel steps": with `SEND_INTERRUPT` EMR "sends a SIGTERM signal to the step", with
     /// `TERMINATE_PROCESS` "a SIGKILL signal to the step and all its descendant processes".
     fn give(&self, order: Order) {
         let _ = match order {
             Order::Run => Ok(()),
-            Order::Interrupt => kill_process(self.0, Signal::TERM),
-            Order::Kill => kill_process_group(self.0, Signal::KILL),
+            Order::Interrupt => kill_process(self.leader, Signal::TERM),
+            Order::Kill => kill_process_group(self.leader, Signal::KILL),
         };
     }
 }
@@ -159,8 +176,7 @@ async fn wait(
     orders: &mut watch::Receiver<Order>,
     controller: &mut Controller,
 ) -> anyhow::Result<ExitStatus> {
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let group = Group(id.context("Error: the process has no id")?);
+    let group = Group::of(child)?;
     loop {
         let order = *orders.borrow_and_update();
         if order != Order::Run {

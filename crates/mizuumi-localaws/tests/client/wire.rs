@@ -30,7 +30,12 @@ pub struct Answer {
 impl Client {
     /// Connects.
     pub fn to(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
+        Self::at(&server.url())
+    }
+
+    /// Connects to the endpoint of that URL.
+    pub fn at(url: &str) -> Self {
+        let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         Self { stream }
     }
