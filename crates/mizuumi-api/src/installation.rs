@@ -506,7 +506,7 @@ partitions: { quietPeriod: 10 minutes }
 freshnessParameters: { loadedAt: a, dataTime: a }
 profiles: { default: { crawlerRoleArn: crawler, emr: { serviceRole: '', instanceProfile: p, subnets: [], logUri: /tmp } } }
 crawlers: { database: Crawls, leastEvery: often }
-clusters: { pollSeconds: 0 }
+clusters: { pollSeconds: 0, failuresPerDay: 11 }
 ";
         let InvalidInstallation(problems) = Installation::from_yaml(bad).expect_err("invalid");
         for path in [
@@ -531,6 +531,7 @@ clusters: { pollSeconds: 0 }
             "profiles.default.emr.subnets:",
             "profiles.default.emr.logUri:",
             "clusters.pollSeconds:",
+            "clusters.failuresPerDay:",
         ] {
             assert!(problems.iter().any(|p| p.starts_with(path)), "no problem at {path} in {problems:#?}");
         }

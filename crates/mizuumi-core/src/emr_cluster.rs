@@ -1,5 +1,6 @@
 //! `EmrCluster`: when a cluster is to run, what it is made of, and how it is never lost and never doubled.
 
+mod canonical;
 mod changes;
 pub mod configuration;
 pub mod desired;

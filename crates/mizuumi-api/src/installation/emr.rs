@@ -47,6 +47,9 @@ pub enum OrphanPolicy {
     Terminate,
 }
 
+/// So many clusters that have ended are remembered in a status, and no more failures can be counted.
+const MOST_FAILURES: u32 = 10;
+
 /// How EMR clusters are watched over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -59,11 +62,22 @@ pub struct Clusters {
     pub orphans: OrphanPolicy,
     /// So old it has to be for that.
     pub orphan_seconds: u32,
+    /// After a cluster that ended with an error, another waits so long; twice as long after the next, and at most 60 times.
+    pub failure_pause_seconds: u32,
+    /// So many clusters of a resource may end with errors within 24 hours, before no other is started.
+    pub failures_per_day: u32,
 }
 
 impl Default for Clusters {
     fn default() -> Self {
-        Self { poll_seconds: 30, verify_seconds: 120, orphans: OrphanPolicy::Report, orphan_seconds: 600 }
+        Self {
+            poll_seconds: 30,
+            verify_seconds: 120,
+            orphans: OrphanPolicy::Report,
+            orphan_seconds: 600,
+            failure_pause_seconds: 60,
+            failures_per_day: MOST_FAILURES,
+        }
     }
 }
 
@@ -104,10 +118,17 @@ impl Clusters {
             ("pollSeconds", self.poll_seconds),
             ("verifySeconds", self.verify_seconds),
             ("orphanSeconds", self.orphan_seconds),
+            ("failurePauseSeconds", self.failure_pause_seconds),
         ] {
             if !(1..=86_400).contains(&seconds) {
                 problems.push(format!("clusters.{name}: must be from 1 to 86400; it is {seconds}"));
             }
+        }
+        let failures = self.failures_per_day;
+        if !(1..=MOST_FAILURES).contains(&failures) {
+            problems.push(format!(
+                "clusters.failuresPerDay: must be from 1 to {MOST_FAILURES}; it is {failures}"
+            ));
         }
     }
 }

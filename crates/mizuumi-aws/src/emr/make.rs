@@ -15,10 +15,7 @@ use aws_sdk_emr::types::{
     VolumeSpecification,
 };
 use mizuumi_api::emr_cluster as api;
-use mizuumi_core::emr_cluster::request::{Request, Running, Scaling, StepCall, Targets};
-
-/// How long spot instances are waited for where the spec does not say.
-const SPOT_TIMEOUT_MINUTES: i32 = 20;
+use mizuumi_core::emr_cluster::request::{Request, Running, SPOT_TIMEOUT_MINUTES, Scaling, StepCall, Targets};
 
 /// The request.
 pub(super) fn run_job_flow(

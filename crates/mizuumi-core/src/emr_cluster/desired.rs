@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use mizuumi_api::condition::cut;
 use mizuumi_api::data_table::ManagementPolicy;
 use mizuumi_api::emr_cluster::{
     self as api, Attempt, EmrCluster, EmrClusterSpec, Lifecycle, OnSpecChange, PastCluster, Phase,
@@ -14,6 +15,7 @@ use mizuumi_api::{EmrClusterClass, Installation, Reason, ShortDuration, annotati
 use super::configuration::Merged;
 use super::network::NetworkRules;
 use super::nodes::Nodes;
+use super::report::LONGEST_REQUEST;
 use super::request::{Fixed, Request, Running, StepCall};
 use super::rules;
 use super::schedule::Window;
@@ -82,11 +84,24 @@ pub struct DesiredCluster {
     pub over: Option<Phase>,
     /// Clusters that have ended, the latest first.
     pub history: Vec<PastCluster>,
+    /// What holds up another cluster after some that ended with errors.
+    pub guard: Guard,
     profiles: BTreeMap<String, EmrProfile>,
     s3_prefixes: Vec<String>,
     region: String,
     max_age: Option<SignedDuration>,
     idle_seconds: Option<i64>,
+}
+
+/// What holds up another cluster after some that ended with errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    /// The pause after the first.
+    pub pause: SignedDuration,
+    /// So many are borne with in a day.
+    pub per_day: usize,
+    /// Somebody asks for another at once.
+    pub is_lifted: bool,
 }
 
 /// What a cluster is made of.
@@ -168,6 +183,21 @@ impl Called {
     }
 }
 
+impl Guard {
+    fn new(object: &EmrCluster, installation: &Installation) -> Self {
+        let clusters = &installation.clusters;
+        let annotations = object.metadata.annotations.as_ref();
+        let asked = annotations.and_then(|all| all.get(annotation::REQUESTED_AT));
+        let asked = asked.map(|asked| cut(asked, LONGEST_REQUEST));
+        let handled = object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.clone());
+        Self {
+            pause: SignedDuration::from_secs(clusters.failure_pause_seconds.into()),
+            per_day: usize::try_from(clusters.failures_per_day).unwrap_or(usize::MAX),
+            is_lifted: asked.is_some() && asked != handled,
+        }
+    }
+}
+
 impl ClusterClaim {
     pub(super) fn new(object: &EmrCluster, installation: &Installation) -> Self {
         let called = Called::new(object, installation);
@@ -236,6 +266,7 @@ impl DesiredCluster {
                 spec.lifecycle == Lifecycle::Batch && matches!(phase, Phase::Completed | Phase::Failed)
             }),
             history: status.map(|status| status.history.clone()).unwrap_or_default(),
+            guard: Guard::new(object, installation),
             profiles: std::iter::once((DEFAULT_PROFILE.to_owned(), None))
                 .chain(
                     installation.profiles.iter().map(|(name, profile)| (name.clone(), profile.emr.clone())),

@@ -1,8 +1,8 @@
 //! What to do about a resource's clusters: start one when it is due, never a second, and end what is not wanted.
 
 use jiff::{SignedDuration, Timestamp};
-use mizuumi_api::Reason;
 use mizuumi_api::emr_cluster::{Attempt, AttemptState, OnSpecChange, Phase};
+use mizuumi_api::{Reason, annotation};
 
 use super::ClusterGoal;
 use super::changes::{changes, unsettled};
@@ -17,10 +17,10 @@ use crate::publication::sha256;
 pub const UNSEEN: i64 = 3;
 /// How long the part of a name is by which an attempt is found.
 const NONCE: usize = 8;
-/// The pause after a cluster that ended with an error; doubled with each that follows.
-const PAUSE: SignedDuration = SignedDuration::from_mins(1);
-/// The longest pause.
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+/// The longest pause after clusters that ended with errors, in first pauses.
+const LONGEST_PAUSE: i32 = 60;
+/// In so long so many clusters may end with errors.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What to do.
 #[must_use]
@@ -75,13 +75,15 @@ pub fn current<'a>(called: &'a Called, world: &'a ClusterWorld) -> Option<&'a Cl
     })
 }
 
-/// The cluster of the last attempt, if it has ended.
+/// The cluster of the last attempt, if it has ended. One that was found again after its status was lost has its id for that.
 #[must_use]
 pub fn ended<'a>(called: &'a Called, world: &'a ClusterWorld) -> Option<&'a Cluster> {
-    let attempt = called.attempt.as_ref()?;
-    world.clusters.iter().find(|cluster| {
-        !cluster.state.is_alive() && cluster.is_of(&called.owner) && cluster.nonce() == attempt.nonce
-    })
+    let is_last = |cluster: &Cluster| match &called.attempt {
+        Some(attempt) => cluster.nonce() == attempt.nonce,
+        None => called.cluster_id.as_ref() == Some(&cluster.id),
+    };
+    let mut ended = world.clusters.iter().filter(|cluster| !cluster.state.is_alive());
+    ended.find(|cluster| cluster.is_of(&called.owner) && is_last(cluster))
 }
 
 /// Whether it is still to be found out if an attempt made a cluster; answers when to look again.
@@ -256,9 +258,12 @@ fn none_there(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
     if let Some(held) = held_by_network(made, world, called, now) {
         return held;
     }
-    if let Some(again) = pause(desired, last).filter(|again| now < *again) {
+    if let Some((again, why)) = pause(desired, last, now).filter(|_| !desired.guard.is_lifted) {
         let words = last.map_or_else(|| "the last cluster ended with an error".to_owned(), end_in_words);
-        let message = format!("{words}; another is started at {again}");
+        let message = format!(
+            "{words}; {why}another is started at {again}, or at once if you annotate '{}'",
+            annotation::REQUESTED_AT
+        );
         return Plan { wake_at: Some(again), ..Plan::blocked(Reason::ClusterFailed, message) };
     }
     let number = called.attempt.as_ref().map_or(1, |attempt| attempt.number.saturating_add(1));
@@ -348,18 +353,26 @@ pub fn end_in_words(cluster: &Cluster) -> String {
     [ended].into_iter().chain(step).chain(log).collect::<Vec<_>>().join("; ")
 }
 
-/// Until when another cluster waits, since the last ones ended with errors.
-fn pause(desired: &DesiredCluster, last: Option<&Cluster>) -> Option<Timestamp> {
+/// Until when another cluster waits, since the last ones ended with errors; and why it is that long.
+fn pause(desired: &DesiredCluster, last: Option<&Cluster>, now: Timestamp) -> Option<(Timestamp, String)> {
     let of_history = desired.history.iter().filter(|past| last.is_none_or(|last| last.id != past.cluster_id));
     let failed = |state: &str| state == ClusterState::TerminatedWithErrors.name();
-    let newest = last.map(|cluster| (cluster.state.name().to_owned(), cluster.ended));
-    let all = newest.into_iter().chain(of_history.map(|past| (past.emr_state.clone(), past.ended_at)));
-    let failures: Vec<Option<Timestamp>> =
-        all.take_while(|(state, _)| failed(state)).map(|(_, ended)| ended).collect();
-    let ended = (*failures.first()?)?;
-    let doublings = u32::try_from(failures.len() - 1).unwrap_or(u32::MAX).min(10);
-    let pause = (PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
-    ended.checked_add(pause).ok()
+    let newest = last.map(|cluster| (cluster.state.name(), cluster.ended));
+    let all: Vec<(&str, Option<Timestamp>)> =
+        newest.into_iter().chain(of_history.map(|past| (past.emr_state.as_str(), past.ended_at))).collect();
+    let failures = all.iter().filter(|(state, _)| failed(state)).filter_map(|(_, ended)| *ended);
+    // The latest come first: once the last of those that are borne with is a day old, there is one less.
+    let of_the_day = failures.take(desired.guard.per_day).nth(desired.guard.per_day.saturating_sub(1));
+    let guarded = of_the_day.and_then(|ended| ended.checked_add(DAY).ok()).filter(|again| now < *again);
+    if let Some(again) = guarded {
+        return Some((again, format!("{} ended so within a day, ", desired.guard.per_day)));
+    }
+    let in_a_row = all.iter().take_while(|(state, _)| failed(state)).count();
+    let (_, ended) = all.first().filter(|_| in_a_row > 0)?;
+    let doublings = u32::try_from(in_a_row - 1).unwrap_or(u32::MAX).min(LONGEST_PAUSE.ilog2() + 1);
+    let pause = desired.guard.pause * 2_i32.pow(doublings).min(LONGEST_PAUSE);
+    let again = (*ended)?.checked_add(pause).ok().filter(|again| now < *again)?;
+    Some((again, String::new()))
 }
 
 fn absent(claim: &ClusterClaim, world: &ClusterWorld, now: Timestamp) -> Plan<ClusterStep> {

@@ -25,7 +25,7 @@ const LINES: usize = 50;
 /// Longest line of a plan.
 const LONGEST_LINE: usize = 512;
 /// Longest value of the annotation that requests a reconciliation.
-const LONGEST_REQUEST: usize = 256;
+pub(super) const LONGEST_REQUEST: usize = 256;
 
 /// What the conditions say.
 struct Said {

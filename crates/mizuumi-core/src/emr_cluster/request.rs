@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use mizuumi_api::emr_cluster as api;
 use serde::Serialize;
 
+use super::canonical::canonical;
 use crate::publication::sha256;
 
 /// How much of the digest is written down.
 const LENGTH: usize = 16;
+/// How long spot instances are waited for where the spec does not say.
+pub const SPOT_TIMEOUT_MINUTES: i32 = 20;
 
 /// A cluster as EMR is asked for it, without its name and its marks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -133,10 +136,10 @@ impl Request {
         self.running.targets.get(&fleet.name).copied().unwrap_or(own)
     }
 
-    /// A hash of what a running cluster cannot change. It stands in the cluster's tags, so that another spec shows.
+    /// A hash of what a running cluster cannot change, however that is said. It stands in the cluster's tags, so that another spec shows.
     #[must_use]
     pub fn hash(&self) -> String {
-        let mut hash = sha256(&serde_json::to_vec(&self.fixed).unwrap_or_default());
+        let mut hash = sha256(&serde_json::to_vec(&canonical(&self.fixed)).unwrap_or_default());
         hash.truncate(LENGTH);
         hash
     }
