@@ -66,7 +66,7 @@ impl Call {
     /// Whether its operation writes.
     #[must_use]
     pub fn writes(&self) -> bool {
-        !self.operation.contains("Get") && !self.operation.contains("List")
+        !["Get", "List", "Describe"].iter().any(|word| self.operation.contains(word))
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::team::Team;
 
-/// How much faster than in AWS clusters live in tests: a start takes two seconds.
+/// How much faster than in AWS clusters live in tests: a start takes two seconds. An hour without work is over in 20 seconds, so the
+/// class has the longest that there is.
 const SPEED: u32 = 180;
 
 /// A configuration with a profile that has clusters, and with quick looks at them.
@@ -39,18 +40,25 @@ impl Team {
         Api::all(self.client.clone())
     }
 
+    /// A class belongs to all namespaces, so its name has the team's in it; one at work in several accounts has several.
+    fn class_name(&self) -> String {
+        let profile = self.profile.iter().map(String::as_str);
+        std::iter::once(self.namespace.as_str()).chain(profile).collect::<Vec<_>>().join("-")
+    }
+
     /// Makes the team's class, or changes it: a master and two core nodes, with `spec` laid over.
     pub async fn class(&self, spec: Value) {
         let mut manifest = json!({
             "apiVersion": "mizuumi.dev/v1alpha1",
             "kind": "EmrClusterClass",
-            "metadata": { "name": self.namespace },
+            "metadata": { "name": self.class_name() },
             "spec": {
                 "allowedNamespaces": [self.namespace],
+                "profile": self.profile.as_deref().unwrap_or("default"),
                 "defaults": {
                     "releaseLabel": "emr-7.5.0",
                     "applications": ["Spark", "Hive"],
-                    "idleTimeout": "1h",
+                    "idleTimeout": "7d",
                     "instanceGroups": [
                         { "name": "master", "role": "Master", "instanceType": "m6g.xlarge" },
                         { "name": "core", "role": "Core", "instanceType": "m6g.xlarge", "count": 2 },
@@ -60,10 +68,16 @@ impl Team {
         });
         json_patch::merge(&mut manifest["spec"], &spec);
         let parameters = PatchParams::apply("tests").force();
-        let applied = self.classes().patch(&self.namespace, &parameters, &Patch::Apply(manifest)).await;
+        let applied = self.classes().patch(&self.class_name(), &parameters, &Patch::Apply(manifest)).await;
         applied.unwrap_or_else(|error| panic!("the class is refused: {error}"));
-        // All tests say the same, so it does not matter who said it last.
-        self.admin.emr_pace(json!({ "speed": SPEED, "steps": [{ "name": "broken", "fails": true }] })).await;
+        self.quick_clusters().await;
+    }
+
+    /// Has clusters live as fast as in all tests.
+    pub async fn quick_clusters(&self) {
+        // All say the same, so it does not matter who said it last.
+        let steps = json!([{ "name": "broken", "fails": true }, { "name": "quick", "seconds": 1 }]);
+        self.admin.emr_pace(json!({ "speed": SPEED, "steps": steps })).await;
     }
 
     /// Makes a ConfigMap of the team, or changes it.
@@ -80,7 +94,10 @@ impl Team {
 
     /// Takes the team's class away.
     pub async fn delete_class(&self) {
-        self.classes().delete(&self.namespace, &DeleteParams::default()).await.expect("the class is deleted");
+        self.classes()
+            .delete(&self.class_name(), &DeleteParams::default())
+            .await
+            .expect("the class is deleted");
     }
 
     /// Creates a cluster of the team's class.
@@ -89,7 +106,7 @@ impl Team {
             "apiVersion": "mizuumi.dev/v1alpha1",
             "kind": "EmrCluster",
             "metadata": { "name": name, "namespace": self.namespace },
-            "spec": { "className": self.namespace },
+            "spec": { "className": self.class_name() },
         });
         json_patch::merge(&mut manifest["spec"], &spec);
         let object = serde_json::from_value(manifest).expect("a cluster");
@@ -102,6 +119,14 @@ impl Team {
         let steps: Vec<Value> =
             steps.iter().map(|step| json!({ "name": step, "command": ["date"] })).collect();
         self.create_cluster(name, json!({ "lifecycle": "Batch", "steps": steps })).await
+    }
+
+    /// Creates a cluster that is needed from now on, with `spec` laid over.
+    pub async fn create_needed(&self, name: &str, spec: Value) {
+        let mut whole = json!({ "lifecycle": "WhenNeeded" });
+        json_patch::merge(&mut whole, &spec);
+        self.create_cluster(name, whole).await;
+        self.need(name, true).await;
     }
 
     /// Changes a cluster by a merge patch.

@@ -61,6 +61,17 @@ impl Launch {
         Self { variables: vec![("KUBECONFIG", kubeconfig.display().to_string())], ..Self::default() }
     }
 
+    /// A controller that has nowhere to write, not even a log.
+    pub(crate) fn without_disk() -> Self {
+        let nowhere = || "/proc".to_owned();
+        Self {
+            variables: vec![("TMPDIR", nowhere()), ("HOME", nowhere()), ("MIZUUMI_LOG", "debug".to_owned())],
+            folder: Some(nowhere().into()),
+            log: Some("/dev/full".into()),
+            ..Self::default()
+        }
+    }
+
     /// A controller beside the team's own.
     #[must_use]
     pub fn named(mut self, name: &'static str) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! The numbers are those of the list of faults in `docs/src/faults.md`.
 
+mod clusters;
 mod definitions;
 mod deletions;
 mod engines;
@@ -83,9 +84,17 @@ macro_rules! faults {
 
 faults! {
     "F1" "kill -9 at every request of a create, update, delete and release" killed::everywhere;
+    "F1c" "kill -9 at every request of a create, update, replacement, delete and release of a cluster" killed::clusters;
     "F2" "CreateTable without a reply, with and without its effect" lost::reply;
+    "F2c" "RunJobFlow without a reply, with and without its effect" clusters::starts::reply;
+    "F3c" "RunJobFlow without a reply, kill -9, lists that lag" clusters::starts::late_list;
+    "F4c" "500 from RunJobFlow and TerminateJobFlows, after the effect and before" clusters::starts::error;
+    "F5c" "the record of an attempt is refused, or written without an answer" clusters::records::unacknowledged;
+    "F6c" "the status after RunJobFlow is refused time and again" clusters::records::refused_after;
+    "F7c" "256 steps and no reply; a cluster that is ended while it works" clusters::starts::steps;
     "F9" "half of all AWS calls throttled, then all; a quota" throttled::storm;
     "F10" "only account A is throttled" throttled::one_account;
+    "F10c" "only clusters of account A are throttled" clusters::accounts::throttled;
     "F11" "GetTables hangs" hangs::lists;
     "F12" "lists break off: a page fails, a token expires, a table goes between pages" lists::broken;
     "F13" "a second writer changes the table all the time" hangs::second_writer;
@@ -95,21 +104,37 @@ faults! {
     "F17" "watches lose events and bookmarks, end, answer 410" watches::loss;
     "F18" "the apiserver answers 429, 503, 504, or not at all" watches::busy;
     "F20" "frozen at every call while another controller goes on, then awake" rivals::frozen;
+    "F20c" "frozen at calls about a cluster while another controller goes on, then awake" clusters::rivals::frozen;
     "F21" "two controllers with one configuration" rivals::two;
+    "F21c" "clusters kept by two controllers with one configuration" clusters::rivals::two;
+    "F22c" "another controller takes over while a call about a cluster is under way" clusters::rivals::handed_over;
     "F23" "deleted while it is being made, and made again at once" recreated::in_creation;
+    "F23c" "a cluster deleted while it is being made, and made again at once" clusters::ends::in_creation;
     "F24" "a deletion is denied, or there is nothing left to delete" refused::deletion;
+    "F24c" "the end of a cluster is denied, or it is protected, or has ended" clusters::ends::refused;
     "F25" "a namespace goes, and the role that could delete its tables is gone" namespaces::without_role;
     "F26" "restore: same names, new uids, empty status" restored::from_backup;
     "F27" "definitions become older or newer than the controller" definitions::changed;
     "F28" "one profile's credentials expire, its role is denied" profiles::credentials;
+    "F28c" "the clusters of one profile are denied" clusters::accounts::denied;
+    "F29c" "every cluster fails: no instances, no bootstrap" clusters::failures::in_a_row;
     "F30" "objects vanish by the dozen" deletions::by_the_dozen;
     "F31" "hostile specs" hostile::specs;
     "F32" "SIGTERM and SIGKILL under load" load::stopped;
     "F33" "nowhere to write, log device full" load::no_disk;
+    "F33c" "a cluster with nowhere to write, log device full" clusters::records::no_disk;
+    "F34c" "two installations in one account" clusters::rivals::two_installations;
     "F35" "all tables turn stale in one moment; looks take all workers" flips::all_at_once;
 }
 
-/// The fault of that number.
+/// The faults of that number: of tables, and with a `c` of clusters.
+#[must_use]
+pub fn numbered(id: &str) -> Vec<&'static Fault> {
+    let is = |row: &str| row.eq_ignore_ascii_case(id);
+    ALL.iter().filter(|fault| is(fault.id) || is(fault.id.trim_end_matches('c'))).collect()
+}
+
+/// The fault of that row.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Fault> {
     ALL.iter().find(|fault| fault.id.eq_ignore_ascii_case(id))

@@ -47,6 +47,8 @@ pub enum Way {
     Forbidden,
     /// 503: no effect.
     Unavailable,
+    /// 409, as if somebody had changed the resource meanwhile: no effect.
+    Conflict,
     /// 429 with this many seconds in `Retry-After`: no effect.
     Busy(u64),
     /// 410 "Expired", as a list or watch from too long ago gets.
@@ -274,6 +276,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Way::Unavailable => {
                 refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "not now", None)
             }
+            Way::Conflict => refusal(StatusCode::CONFLICT, "Conflict", "the object has been modified", None),
             Way::Busy(seconds) => refusal(
                 StatusCode::TOO_MANY_REQUESTS,
                 "TooManyRequests",

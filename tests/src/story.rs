@@ -54,7 +54,7 @@ pub enum Death {
 
 impl Death {
     /// Which call or request it is, from 1.
-    const fn number(self) -> usize {
+    pub(crate) const fn number(self) -> usize {
         let (Self::Before(number)
         | Self::After(number)
         | Self::Late(number)
@@ -357,7 +357,8 @@ impl Story {
     }
 }
 
-async fn arm(team: &Team, proxy: Option<&Proxy>, death: Death) {
+/// Lies in wait for the call or request of a death.
+pub(crate) async fn arm(team: &Team, proxy: Option<&Proxy>, death: Death) {
     let hang = |from: usize| json!({ "action": "hang", "from": from });
     match (death, proxy) {
         (Death::Before(call), _) => team.admin.fault(hang(call)).await,

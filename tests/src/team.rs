@@ -14,6 +14,7 @@ use mizuumi_api::installation::{Allow, Deletions, Intervals, Kubernetes, Rates};
 use mizuumi_api::{Condition, ConditionStatus, DataTable, Installation};
 use mizuumi_stand::Stand;
 use rand::RngExt as _;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::admin::Admin;
@@ -77,6 +78,13 @@ impl Team {
         aws.create_database(&self.aws.database).await;
         let admin = Admin::new(&self.url, &account);
         Self { account, admin, aws, profile: Some(profile.to_owned()), ..self.clone() }
+    }
+
+    /// Another team with a namespace of its own in the same account.
+    pub async fn beside(&self, name: &str) -> Self {
+        let other = Self::new(name).await;
+        let (account, admin, aws) = (self.account.clone(), self.admin.clone(), self.aws.clone());
+        Self { account, admin, aws, ..other }
     }
 
     /// The team's configuration: what it may touch, and everything quick.
@@ -382,7 +390,7 @@ impl Team {
 
     /// What the kstatus library makes of an object: the status, then its message.
     #[must_use]
-    pub fn kstatus(&self, table: &DataTable) -> (String, String) {
+    pub fn kstatus(&self, object: &impl Serialize) -> (String, String) {
         use std::io::Write as _;
         use std::process::{Command, Stdio};
         let program = self.stand.kstatus().expect("kstatus");
@@ -391,7 +399,7 @@ impl Team {
             .stdout(Stdio::piped())
             .spawn()
             .expect("kstatus starts");
-        let object = serde_json::to_vec(table).expect("JSON");
+        let object = serde_json::to_vec(object).expect("JSON");
         child.stdin.take().expect("standard input").write_all(&object).expect("kstatus reads");
         let output = child.wait_with_output().expect("kstatus ends");
         let text = String::from_utf8(output.stdout).expect("text");

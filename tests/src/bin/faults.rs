@@ -12,7 +12,7 @@ use mizuumi_tests::faults::{self, ALL, Fault, Options, Verdict};
 /// Tries every fault and prints what came of it.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Only these, such as F1,F9.
+    /// Only these, such as F1,F9; F1c is F1 for clusters alone.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How many seconds a minute of the full run lasts; 60 is the full run.
@@ -59,6 +59,13 @@ fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static Fault>> {
     if only.is_empty() {
         return Ok(ALL.iter().collect());
     }
-    let found = only.iter().map(|id| faults::find(id).with_context(|| format!("there is no fault {id}")));
-    found.collect()
+    let mut found = Vec::new();
+    for id in only {
+        let faults = faults::numbered(id);
+        if faults.is_empty() {
+            bail!("there is no fault {id}");
+        }
+        found.extend(faults);
+    }
+    Ok(found)
 }

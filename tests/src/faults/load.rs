@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Trial;
 use super::many;
 use super::trial::Point;
-use crate::controller::Controller;
+use crate::controller::{Controller, Launch};
 use crate::judge::Witness;
 use crate::story::{first, second};
 use crate::team::Team;
@@ -86,17 +86,9 @@ pub(super) async fn no_disk(trial: &Trial) {
 }
 
 async fn without_disk() -> Point {
-    use crate::controller::Launch;
     let team = Team::new("disk").await;
     let witness = Witness::of(&team).await;
-    let nowhere = || "/proc".to_owned();
-    let launch = Launch {
-        variables: vec![("TMPDIR", nowhere()), ("HOME", nowhere()), ("MIZUUMI_LOG", "debug".to_owned())],
-        folder: Some("/proc".into()),
-        log: Some("/dev/full".into()),
-        ..Launch::default()
-    };
-    let mut controller = Controller::launch(&team, launch, |_| {}).await;
+    let mut controller = Controller::launch(&team, Launch::without_disk(), |_| {}).await;
     let began = Instant::now();
     let names = many::names(10);
     many::create(&team, &names, &first("Delete")).await;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::cluster_judge::Counted;
 use crate::judge::Finding;
 
 /// How many sentences of each sort a reader gets to see; all of them are in the file.
@@ -17,6 +18,8 @@ pub struct Row {
     pub(crate) what: &'static str,
     pub(crate) points: usize,
     pub(crate) finding: Finding,
+    /// None where there are no clusters.
+    pub(crate) clusters: Option<Counted>,
     pub(crate) slowest: f64,
     pub(crate) failures: Vec<String>,
     pub(crate) notes: Vec<String>,
@@ -48,7 +51,10 @@ impl Row {
         self.took
     }
 
-    fn cells(&self) -> [String; 8] {
+    fn cells(&self) -> [String; COLUMNS] {
+        let clusters = |count: fn(Counted) -> u64| {
+            self.clusters.map_or_else(|| "-".to_owned(), |clusters| count(clusters).to_string())
+        };
         let verdict = match &self.verdict {
             Verdict::Holds => "holds".to_owned(),
             Verdict::Fails => "FAILS".to_owned(),
@@ -61,6 +67,9 @@ impl Row {
             self.finding.lost.len().to_string(),
             self.finding.doubled.len().to_string(),
             self.finding.foreign.len().to_string(),
+            clusters(|clusters| clusters.started),
+            clusters(|clusters| clusters.orphans),
+            clusters(|clusters| clusters.duplicates),
             if self.slowest > 0.0 { format!("{:.1} s", self.slowest) } else { "-".to_owned() },
             verdict,
         ]
@@ -105,13 +114,26 @@ impl Row {
     }
 }
 
-const HEADINGS: [&str; 8] =
-    ["fault", "what is done", "points", "lost", "doubled", "foreign", "converges in", "verdict"];
+/// How many columns there are.
+const COLUMNS: usize = 11;
+const HEADINGS: [&str; COLUMNS] = [
+    "fault",
+    "what is done",
+    "points",
+    "lost",
+    "doubled",
+    "foreign",
+    "clusters",
+    "orphans",
+    "duplicates",
+    "converges in",
+    "verdict",
+];
 
 /// The rows for a terminal.
 #[must_use]
 pub fn text(rows: &[Row]) -> String {
-    let cells: Vec<[String; 8]> = rows.iter().map(Row::cells).collect();
+    let cells: Vec<[String; COLUMNS]> = rows.iter().map(Row::cells).collect();
     let widths: Vec<usize> = (0..HEADINGS.len())
         .map(|column| {
             cells.iter().map(|row| row[column].chars().count()).chain([HEADINGS[column].len()]).max()
@@ -124,7 +146,7 @@ pub fn text(rows: &[Row]) -> String {
             let width = widths[index];
             // Numbers to the right, words to the left.
             let _ = match index {
-                2..=6 => write!(text, "{cell:>width$}  "),
+                2..=9 => write!(text, "{cell:>width$}  "),
                 _ => write!(text, "{cell:<width$}  "),
             };
         }
@@ -144,7 +166,7 @@ pub fn text(rows: &[Row]) -> String {
 #[must_use]
 pub fn markdown(rows: &[Row], heading: &str) -> String {
     let mut text = format!(
-        "# Faults\n\n{heading}\n\n| {} |\n|---|---|---:|---:|---:|---:|---:|---|\n",
+        "# Faults\n\n{heading}\n\n| {} |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
         HEADINGS.join(" | ")
     );
     for row in rows {

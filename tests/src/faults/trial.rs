@@ -11,6 +11,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 
 use super::row::{Row, Verdict};
 use super::{Fault, Options};
+use crate::cluster_judge::Counted;
 use crate::judge::Finding;
 
 /// Points tried at once where nothing is timed.
@@ -37,6 +38,7 @@ pub struct Trial {
 struct Sum {
     points: usize,
     finding: Finding,
+    clusters: Option<Counted>,
     slowest: f64,
     failures: Vec<String>,
     notes: Vec<String>,
@@ -91,6 +93,11 @@ impl Trial {
         }
     }
 
+    /// Clusters that a point started.
+    pub fn clusters(&self, counted: Counted) {
+        self.sum().clusters.get_or_insert_default().add(counted);
+    }
+
     /// Something that has to hold besides.
     pub fn check(&self, holds: bool, otherwise: impl FnOnce() -> String) {
         if !holds {
@@ -115,14 +122,25 @@ impl Trial {
 
     pub(crate) fn row(&self, fault: &Fault, took: Duration) -> Row {
         let mut sum = self.sum();
-        let Sum { points, finding, slowest, failures, notes, pending } = std::mem::take(&mut *sum);
+        let Sum { points, finding, clusters, slowest, failures, notes, pending } = std::mem::take(&mut *sum);
         let Finding { lost, doubled, foreign } = &finding;
         let verdict = if [lost, doubled, foreign, &failures].iter().all(|said| said.is_empty()) {
             pending.map_or(Verdict::Holds, Verdict::Pending)
         } else {
             Verdict::Fails
         };
-        Row { id: fault.id, what: fault.what, points, finding, slowest, failures, notes, verdict, took }
+        Row {
+            id: fault.id,
+            what: fault.what,
+            points,
+            finding,
+            clusters,
+            slowest,
+            failures,
+            notes,
+            verdict,
+            took,
+        }
     }
 }
 

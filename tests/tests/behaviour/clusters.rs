@@ -1,7 +1,14 @@
 //! EMR clusters: started when they are due, changed while they run, ended when they are not needed; one, always.
 
+use std::fs;
+use std::path::Path;
+
+use anyhow::ensure;
 use aws_sdk_emr::types::AutoTerminationPolicy;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
 use mizuumi_api::emr_cluster::Phase;
+use mizuumi_api::{EmrCluster, EmrClusterClass, Installation};
 use mizuumi_tests::{Controller, Team, said_of, with_clusters};
 use serde_json::{Value, json};
 
@@ -11,13 +18,6 @@ async fn counts(team: &Team) -> (u64, u64) {
     let number = |name: &str| emr[name].as_u64().expect("a number");
     assert_eq!(number("duplicates"), 0, "{emr:#}");
     (number("started"), number("alive"))
-}
-
-async fn needed(team: &Team, spec: Value) {
-    let mut whole = json!({ "lifecycle": "WhenNeeded" });
-    json_patch::merge(&mut whole, &spec);
-    team.create_cluster("adhoc", whole).await;
-    team.need("adhoc", true).await;
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn what_a_running_cluster_can_change_is_changed_without_another() {
     let team = Team::new("changes").await;
     let _controller = Controller::with(&team, with_clusters).await;
     team.class(json!({})).await;
-    needed(&team, json!({ "tags": { "team": "a" } })).await;
+    team.create_needed("adhoc", json!({ "tags": { "team": "a" } })).await;
     let before = team.cluster_reason("adhoc", "Running").await.status.expect("a status").cluster_id;
     let groups = json!([
         { "name": "master", "role": "Master", "instanceType": "m6g.xlarge" },
@@ -115,7 +115,7 @@ async fn a_change_that_a_running_cluster_cannot_follow_waits_or_recreates_as_the
     let team = Team::new("replace").await;
     let _controller = Controller::with(&team, with_clusters).await;
     team.class(json!({})).await;
-    needed(&team, json!({})).await;
+    team.create_needed("adhoc", json!({})).await;
     let first = team.cluster_reason("adhoc", "Running").await.status.expect("a status").cluster_id;
     team.patch_cluster("adhoc", json!({ "spec": { "releaseLabel": "emr-7.6.0" } })).await;
     let kept = team.cluster_reason("adhoc", "Running").await;
@@ -144,7 +144,7 @@ async fn a_change_that_a_running_cluster_cannot_follow_waits_or_recreates_as_the
 async fn the_rules_of_a_class_refuse_with_the_rule_and_the_value() {
     let team = Team::new("rules").await;
     let _controller = Controller::with(&team, with_clusters).await;
-    needed(&team, json!({})).await;
+    team.create_needed("adhoc", json!({})).await;
     team.cluster_reason("adhoc", "ClassNotFound").await;
     let rules =
         json!({ "maxCore": 1, "releases": ["emr-6.*"], "requiredTags": ["team"], "minStorageGib": 1250 });
@@ -181,7 +181,7 @@ async fn a_released_cluster_goes_on_without_marks() {
     let team = Team::new("released").await;
     let _controller = Controller::with(&team, with_clusters).await;
     team.class(json!({})).await;
-    needed(&team, json!({ "deletionPolicy": "Retain", "tags": { "team": "a" } })).await;
+    team.create_needed("adhoc", json!({ "deletionPolicy": "Retain", "tags": { "team": "a" } })).await;
     let status = team.cluster_reason("adhoc", "Running").await.status.expect("a status");
     team.delete_cluster("adhoc").await;
     team.cluster_gone("adhoc").await;
@@ -200,8 +200,11 @@ async fn pieces_in_config_maps_are_put_together_and_followed() {
     let mandatory =
         json!([{ "classification": "hive-site", "properties": { "hive.merge.smallfiles.avgsize": "1" } }]);
     team.class(json!({ "mandatory": { "configurations": mandatory } })).await;
-    needed(&team, json!({ "configurationsFrom": [{ "configMap": "tuning" }], "onSpecChange": "Recreate" }))
-        .await;
+    team.create_needed(
+        "adhoc",
+        json!({ "configurationsFrom": [{ "configMap": "tuning" }], "onSpecChange": "Recreate" }),
+    )
+    .await;
     let waits = team.cluster_reason("adhoc", "ConfigMapNotFound").await;
     assert!(said_of(&waits).contains("'tuning'"), "{}", said_of(&waits));
     let says = |memory: &str| {
@@ -229,4 +232,97 @@ async fn pieces_in_config_maps_are_put_together_and_followed() {
     assert_eq!(of("spark-defaults", "spark.executor.memory").as_deref(), Some("8g"));
     assert_eq!(of("hive-site", "hive.merge.smallfiles.avgsize").as_deref(), Some("1"), "the platform's wins");
     assert_eq!(counts(&team).await, (2, 1));
+}
+
+/// What a cluster has besides its nodes, every field of it.
+fn everything() -> Value {
+    json!({
+        "releaseLabel": "emr-7.6.0", "applications": ["Hive", "Spark", "Trino"], "stepConcurrency": 7,
+        "idleTimeout": "6d", "maxAge": "7d", "terminationProtection": true, "tags": { "team": "a" },
+        "configurations": [
+            { "classification": "hive-site", "properties": { "a": "1" } },
+            { "classification": "spark-env", "configurations": [{ "classification": "export", "properties": { "X": "1" } }] },
+        ],
+    })
+}
+
+#[tokio::test]
+async fn what_emr_makes_of_each_field_needs_no_change() {
+    let team = Team::new("fields").await;
+    let _controller = Controller::with(&team, with_clusters).await;
+    team.class(json!({})).await;
+    let script = json!([{ "name": "b", "path": format!("s3://{}/b.sh", team.aws.bucket), "args": ["1"] }]);
+    let groups = json!({
+        "bootstrapActions": script,
+        "instanceGroups": [
+            { "name": "m", "role": "Master", "instanceType": "m6g.xlarge", "count": 3 },
+            { "name": "c", "role": "Core", "instanceType": "r6g.xlarge", "count": 2,
+              "ebs": { "volumes": [{ "type": "gp3", "sizeGib": 100, "iops": 3000, "throughput": 125, "perInstance": 2 }] } },
+            { "name": "t", "role": "Task", "instanceType": "r6g.xlarge", "count": 1, "market": "Spot" },
+        ],
+    });
+    let fleets = json!({
+        "managedScaling": { "min": 2, "max": 9, "maxOnDemand": 3 },
+        "instanceFleets": [
+            { "name": "m", "role": "Master", "targetOnDemand": 1, "instanceTypes": [{ "instanceType": "m6g.xlarge" }] },
+            { "name": "c", "role": "Core", "targetOnDemand": 1, "targetSpot": 3, "spotAllocation": "Diversified",
+              "spotTimeoutMinutes": 30, "spotTimeoutAction": "TerminateCluster",
+              "instanceTypes": [{ "instanceType": "r6g.xlarge", "weight": 2, "bidPercentage": 60 }] },
+        ],
+    });
+    let scaled = json!({ "managedScaling": { "unit": "Vcpu", "min": 2, "max": 9, "maxCore": 4 } });
+    let all = [("groups", groups), ("fleets", fleets), ("scaled", scaled), ("usual", json!({}))];
+    for (name, nodes) in &all {
+        let mut spec = if *name == "usual" { json!({}) } else { everything() };
+        json_patch::merge(&mut spec, nodes);
+        team.create_needed(name, spec).await;
+    }
+    for (name, _) in &all {
+        team.cluster_reason(name, "Running").await;
+    }
+    let since = team.admin.seq().await;
+    team.eventually("groups", "some more looks", async || {
+        ensure!(team.admin.count("ListClusters", since).await >= 3, "not yet");
+        Ok(())
+    })
+    .await;
+    let writes = team.admin.writes().await;
+    let writes: Vec<&str> = writes.iter().map(|write| write.operation.as_str()).collect();
+    assert_eq!(writes, ["RunJobFlow"; 4]);
+}
+
+#[tokio::test]
+async fn the_examples_are_applied_as_they_stand_and_run_or_are_done() {
+    let team = Team::new("emr-examples").await;
+    let folder = Path::new("../examples/emr");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("an example");
+    let example = Installation::from_yaml(&read("mizuumi.yaml")).expect("the example's configuration");
+    let _controller = Controller::with(&team, |installation| {
+        with_clusters(installation);
+        installation.installation = example.installation;
+        installation.profiles = example.profiles;
+        installation.allow = example.allow;
+    })
+    .await;
+    team.quick_clusters().await;
+    let classes = Api::<EmrClusterClass>::all(team.client.clone());
+    let class: Value = serde_saphyr::from_str(&read("class.yaml")).expect("YAML");
+    let apply = PatchParams::apply("tests").force();
+    classes.patch("standard", &apply, &Patch::Apply(class)).await.expect("the class is accepted");
+    for file in ["nightly.yaml", "resident.yaml", "flights.yaml"] {
+        let cluster: EmrCluster = serde_saphyr::from_str(&read(file)).expect("a cluster");
+        let made = team.clusters().create(&PostParams::default(), &cluster).await;
+        made.unwrap_or_else(|error| panic!("{file} is refused: {error}"));
+    }
+    for batch in ["nightly", "busiest-routes"] {
+        team.cluster_reason(batch, "Completed").await;
+    }
+    // On working days only; whatever today is, it is wanted from midnight on.
+    let always = json!({ "start": "0 0 * * *", "stop": "0 0 1 1 *", "timeZone": "Asia/Tokyo" });
+    team.patch_cluster("resident", json!({ "spec": { "schedule": always } })).await;
+    let running = team.cluster_reason("resident", "Running").await;
+    assert_eq!(running.status.expect("a status").phase, Some(Phase::Waiting));
+    assert_eq!(counts(&team).await, (3, 1));
+    team.delete_cluster("resident").await;
+    team.cluster_gone("resident").await;
 }

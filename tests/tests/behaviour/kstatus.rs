@@ -1,7 +1,8 @@
 //! What the kstatus library makes of real objects: Argo CD, Flux and Helm wait by it.
 
-use anyhow::ensure;
-use mizuumi_tests::{Controller, Team, condition};
+use anyhow::{bail, ensure};
+use mizuumi_api::emr_cluster::Phase;
+use mizuumi_tests::{Controller, Team, condition, said_of, with_clusters};
 use serde_json::json;
 
 #[tokio::test]
@@ -56,4 +57,77 @@ async fn an_object_that_is_being_deleted_is_terminating() {
     .await;
     team.admin.heal().await;
     team.gone("orders").await;
+}
+
+/// What kstatus makes of a cluster in that phase.
+fn verdict(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending | Phase::Verifying | Phase::Starting | Phase::Bootstrapping | Phase::Terminating => {
+            "InProgress"
+        }
+        Phase::Failed => "Failed",
+        Phase::Running | Phase::Waiting | Phase::Completed | Phase::Stopped => "Current",
+    }
+}
+
+/// Follows a cluster until it has come to that phase; fails if kstatus and a phase on the way disagree.
+async fn follow(team: &Team, name: &str, end: Phase, seen: &mut Vec<Phase>) {
+    team.eventually(name, &format!("{name}: {end:?}"), async || {
+        let cluster = team.clusters().get(name).await?;
+        let Some(phase) = cluster.status.as_ref().and_then(|status| status.phase) else {
+            bail!("it has no phase");
+        };
+        if !seen.contains(&phase) {
+            seen.push(phase);
+        }
+        assert_eq!(team.kstatus(&cluster).0, verdict(phase), "{phase:?}: {}", said_of(&cluster));
+        ensure!(phase == end, "it is {phase:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_is_what_its_phase_says() {
+    let team = Team::new("cluster-phases").await;
+    let unseen = team.create_cluster("idle", json!({ "lifecycle": "WhenNeeded" })).await;
+    assert_eq!(team.kstatus(&unseen).0, "InProgress");
+    let _controller = Controller::with(&team, |installation| {
+        with_clusters(installation);
+        // Long enough for the phase to be seen.
+        installation.clusters.verify_seconds = 9;
+    })
+    .await;
+    let stopped = team.cluster_reason("idle", "Stopped").await;
+    assert_eq!(team.kstatus(&stopped).0, "Current", "nothing is wanted, so nothing is missed");
+    team.create_batch("classless", &["only"]).await;
+    let refused = team.cluster_reason("classless", "ClassNotFound").await;
+    assert_eq!(team.kstatus(&refused).0, "Failed");
+    team.delete_cluster("classless").await;
+    team.class(json!({})).await;
+    let mut seen = Vec::new();
+    team.create_batch("batch", &["first"]).await;
+    follow(&team, "batch", Phase::Completed, &mut seen).await;
+    team.create_batch("bad", &["broken"]).await;
+    follow(&team, "bad", Phase::Failed, &mut seen).await;
+    // The answer of RunJobFlow is lost, and lists do not show the cluster yet.
+    team.admin.fault(json!({ "action": "drop-after", "operation": "RunJobFlow", "times": 1 })).await;
+    team.admin.fault(json!({ "action": "list-lag", "operation": "ListClusters", "delayMs": 600_000 })).await;
+    team.need("idle", true).await;
+    follow(&team, "idle", Phase::Verifying, &mut seen).await;
+    team.admin.heal().await;
+    follow(&team, "idle", Phase::Waiting, &mut seen).await;
+    team.need("idle", false).await;
+    follow(&team, "idle", Phase::Stopped, &mut seen).await;
+    team.need("idle", true).await;
+    follow(&team, "idle", Phase::Waiting, &mut seen).await;
+    team.admin.fault(json!({ "action": "denied", "operation": "TerminateJobFlows" })).await;
+    team.delete_cluster("idle").await;
+    let deleting = team.cluster_reason("idle", "Denied").await;
+    assert_eq!(team.kstatus(&deleting).0, "Terminating");
+    team.admin.heal().await;
+    team.cluster_gone("idle").await;
+    for phase in [Phase::Starting, Phase::Terminating, Phase::Failed] {
+        assert!(seen.contains(&phase), "{phase:?} is not among {seen:?}");
+    }
 }
