@@ -1,4 +1,4 @@
-//! The benchmarks B1 to B9 and B13: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
+//! The benchmarks B1 to B9 and B11 to B13: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
 //!
 //! One size after the other: objects are created, the controller makes their tables, and then what is asked for is
 //! measured on them. What each figure means is in the book's page on benchmarks.
@@ -6,6 +6,7 @@
 mod adopt;
 mod apiserver;
 mod burst;
+mod clusters;
 mod cold;
 mod drift;
 mod endpoint;
@@ -63,12 +64,21 @@ pub async fn run(settings: &Settings) -> Result<(Report, String)> {
     report.floor =
         caught(Floor::measure(settings).boxed_local()).await.context("the floor cannot be measured")?;
     say(format_args!("floor: {}", report.floor.in_words()));
-    for size in &settings.sizes {
+    let sizes = if settings.wants(&Id::OF_TABLES) { settings.sizes.as_slice() } else { &[] };
+    for size in sizes {
         if let Err(error) = caught(one_size(settings, &mut report, *size).boxed_local()).await {
             let first = settings.only.first().copied().unwrap_or(Id::B1);
             let why = format!("{error:#}; nothing else of this size was measured, as all rests on it");
             report.add(Figure::failed(first, *size, why));
         }
+    }
+    if settings.wants(&[Id::B12]) {
+        let done = caught(clusters::at_once(settings, &mut report).boxed_local()).await;
+        note_clusters(&mut report, Id::B12, settings, done);
+    }
+    if settings.wants(&[Id::B11]) {
+        let done = caught(clusters::over_a_day(settings, &mut report).boxed_local()).await;
+        note_clusters(&mut report, Id::B11, settings, done);
     }
     let table = report.finish()?;
     Ok((report, table))
@@ -134,6 +144,12 @@ async fn one_size(settings: &Settings, report: &mut Report, size: Size) -> Resul
         note(&mut ground, B13, done);
     }
     Ok(())
+}
+
+fn note_clusters(report: &mut Report, id: Id, settings: &Settings, done: Result<()>) {
+    if let Err(error) = done {
+        report.add(Figure::failed(id, Size(settings.clusters), format!("{error:#}")));
+    }
 }
 
 /// A benchmark that failed is a row of its own; the others go on.

@@ -42,6 +42,14 @@ impl Calls {
         outcomes.and_then(|outcomes| outcomes.get("ok")).copied().unwrap_or_default()
     }
 
+    /// Calls of each operation of a service, those that were refused included.
+    pub(crate) fn of_service(&self, service: &str) -> BTreeMap<&str, u64> {
+        let all = self.0.iter().filter_map(|(name, outcomes)| {
+            Some((name.strip_prefix(service)?.strip_prefix('.')?, outcomes.values().sum()))
+        });
+        all.collect()
+    }
+
     /// Calls that the quotas refused.
     pub(crate) fn throttled(&self) -> u64 {
         let outcomes = self.0.values().flatten();

@@ -249,7 +249,7 @@ impl Figure {
 pub(crate) fn table<'a>(figures: impl Iterator<Item = &'a Figure>) -> String {
     let head = [
         "",
-        "tables",
+        "objects",
         "figure",
         "ours",
         "target",

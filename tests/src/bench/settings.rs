@@ -32,13 +32,32 @@ pub enum Id {
     B8,
     /// A restart.
     B9,
+    /// EMR clusters over a day.
+    B11,
+    /// EMR clusters at once.
+    B12,
     /// New partitions among very many.
     B13,
 }
 
 impl Id {
     /// All of them.
-    pub const ALL: [Self; 10] =
+    pub const ALL: [Self; 12] = [
+        Self::B1,
+        Self::B2,
+        Self::B3,
+        Self::B4,
+        Self::B5,
+        Self::B6,
+        Self::B7,
+        Self::B8,
+        Self::B9,
+        Self::B11,
+        Self::B12,
+        Self::B13,
+    ];
+    /// Those of tables, which have sizes.
+    pub const OF_TABLES: [Self; 10] =
         [Self::B1, Self::B2, Self::B3, Self::B4, Self::B5, Self::B6, Self::B7, Self::B8, Self::B9, Self::B13];
 }
 
@@ -53,7 +72,7 @@ impl FromStr for Id {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|id| id.to_string().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| "the benchmarks are B1 to B9, and B13".to_owned())
+        found.ok_or_else(|| "the benchmarks are B1 to B9, and B11 to B13".to_owned())
     }
 }
 
@@ -114,6 +133,10 @@ pub struct Settings {
     pub per_database: usize,
     /// Columns of a table.
     pub columns: usize,
+    /// EMR clusters of B11 and B12.
+    pub clusters: usize,
+    /// How long the day of B11 lasts.
+    pub day: Duration,
     /// The interval between sweeps where sweeps are measured.
     pub sweep_seconds: u32,
     /// Sweeps to watch in B3.
@@ -150,6 +173,8 @@ impl Default for Settings {
             namespaces: 10,
             per_database: 10_000,
             columns: 40,
+            clusters: 40,
+            day: Duration::from_mins(8),
             sweep_seconds: 15,
             sweeps: 3,
             rest: Duration::from_mins(1),
@@ -172,6 +197,8 @@ impl Settings {
     pub fn small() -> Self {
         Self {
             sizes: vec![Size(300)],
+            // Clusters take as long as EMR's quotas say.
+            only: Id::OF_TABLES.into(),
             namespaces: 3,
             // The second database has half a page.
             per_database: 250,

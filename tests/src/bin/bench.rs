@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use mizuumi_tests::bench::{Id, Quota, Settings, Size, run};
 
-/// Runs the benchmarks B1 to B9 and B13 on the stand that MIZUUMI_STAND names, and prints one table.
+/// Runs the benchmarks B1 to B9 and B11 to B13 on the stand that MIZUUMI_STAND names, and prints one table.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Numbers of tables, such as 1k,10k,100k.
@@ -45,6 +45,12 @@ struct Arguments {
     /// Tables in one Glue database.
     #[arg(long, default_value_t = 10_000)]
     per_database: usize,
+    /// EMR clusters of B11 and B12.
+    #[arg(long, default_value_t = 40)]
+    clusters: usize,
+    /// How many seconds the day of B11 lasts.
+    #[arg(long, default_value_t = 480)]
+    day: u64,
     /// Set `rates.gluePerSecond` of the controller's configuration, instead of the product's default; where there is a
     /// highest rate, it must not be over that.
     #[arg(long)]
@@ -71,6 +77,8 @@ impl Arguments {
             quotas: if self.quota.is_empty() { usual.quotas.clone() } else { self.quota },
             namespaces: self.namespaces,
             per_database: self.per_database,
+            clusters: self.clusters,
+            day: Duration::from_secs(self.day),
             glue_per_second: self.glue_per_second,
             results: self.results,
             ..usual
