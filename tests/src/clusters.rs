@@ -76,7 +76,11 @@ impl Team {
     /// Has clusters live as fast as in all tests.
     pub async fn quick_clusters(&self) {
         // All say the same, so it does not matter who said it last.
-        let steps = json!([{ "name": "broken", "fails": true }, { "name": "quick", "seconds": 1 }]);
+        let steps = json!([
+            { "name": "broken", "fails": true },
+            { "name": "quick", "seconds": 1 },
+            { "name": "slow", "seconds": 100_000 },
+        ]);
         self.admin.emr_pace(json!({ "speed": SPEED, "steps": steps })).await;
     }
 

@@ -124,6 +124,7 @@ impl Team {
             freshness_parameters: mizuumi_api::installation::FreshnessParameters::default(),
             crawlers: None,
             clusters: mizuumi_api::installation::Clusters::default(),
+            upstreams: mizuumi_api::installation::Upstreams::default(),
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::data_table::DataTable;
 use crate::emr_cluster::EmrCluster;
 use crate::emr_cluster_class::EmrClusterClass;
+use crate::ingest_job::IngestJob;
 use crate::ingest_run::IngestRun;
 
 /// Every custom resource definition of Mizuumi.
@@ -19,7 +20,7 @@ use crate::ingest_run::IngestRun;
 /// # Errors
 /// If a generated schema is not JSON of the expected shape, which a test excludes.
 pub fn all() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [DataTable::crd(), EmrCluster::crd(), EmrClusterClass::crd(), IngestRun::crd()]
+    [DataTable::crd(), EmrCluster::crd(), EmrClusterClass::crd(), IngestJob::crd(), IngestRun::crd()]
         .into_iter()
         .map(finished)
         .collect()

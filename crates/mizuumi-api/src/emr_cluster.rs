@@ -22,7 +22,7 @@ pub use instances::{
 pub use lifecycle::{Lifecycle, OnSpecChange, Schedule};
 pub use status::{
     Attempt, AttemptState, ClusterFailure, EmrClusterStatus, FailedStep, GroupStatus, Link, LostInstance,
-    LostInstances, PastCluster, Phase, StepsStatus,
+    LostInstances, PastCluster, Phase, RunStepState, RunStepStatus, StepsStatus,
 };
 pub use step::{Step, StepFailure};
 

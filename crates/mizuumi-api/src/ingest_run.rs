@@ -1,11 +1,20 @@
 //! `IngestRun`: one run that brings data into a table, and asks for it to be published once it is all there.
 
+pub mod engine;
+pub mod status;
+
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Condition;
+pub use engine::{
+    Artifact, EmrStep, ExternalRun, KubernetesJob, Outcome, RunEngine, SecretKey, Upstream, Variable,
+};
+pub use status::{IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState, RunPhase};
+
+use crate::duration::ShortDuration;
 
 /// One run: its data goes into a directory of its own, and into the table all at once.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -27,6 +36,8 @@ use crate::condition::Condition;
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Partitions", type_ = "integer", json_path = ".status.manifest.partitions"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Engine", type_ = "string", json_path = ".spec.engine", priority = 1),
+    printcolumn(name = "Attempt", type_ = "integer", json_path = ".status.attempt.number", priority = 1),
     printcolumn(name = "Output", type_ = "string", json_path = ".status.output", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Succeeded")].message"#, priority = 1)
 )]
@@ -37,6 +48,12 @@ use crate::condition::Condition;
         .message("`rollback` must be set when `engine` is 'Rollback', and only then").reason(Reason::FieldValueInvalid).field_path(".rollback"),
     validation = Rule::new("self.engine == 'External' || !has(self.external)")
         .message("`external` goes with `engine` 'External'").reason(Reason::FieldValueInvalid).field_path(".external"),
+    validation = Rule::new("(self.engine == 'KubernetesJob') == has(self.kubernetesJob)")
+        .message("`kubernetesJob` must be set when `engine` is 'KubernetesJob', and only then").reason(Reason::FieldValueInvalid).field_path(".kubernetesJob"),
+    validation = Rule::new("(self.engine == 'EmrStep') == has(self.emrStep)")
+        .message("`emrStep` must be set when `engine` is 'EmrStep', and only then").reason(Reason::FieldValueInvalid).field_path(".emrStep"),
+    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
+        .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".engine"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IngestRunSpec {
@@ -61,45 +78,46 @@ pub struct IngestRunSpec {
     /// With `External`: what the one who does the work says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalRun>,
+    /// With `KubernetesJob`: the container that does the work. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`kubernetesJob` is immutable").reason(Reason::FieldValueForbidden))]
+    pub kubernetes_job: Option<KubernetesJob>,
+    /// With `EmrStep`: the step that does the work. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`emrStep` is immutable").reason(Reason::FieldValueForbidden))]
+    pub emr_step: Option<EmrStep>,
+    /// Values that the work is given, by name: `${parameters.NAME}` stands for them. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "engine::parameters")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`parameters` is immutable").reason(Reason::FieldValueForbidden))]
+    pub parameters: Option<BTreeMap<String, String>>,
+    /// Programs that the work uses: an attempt begins only while each is what is said here. They cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["uri".into()]), validation = Rule::new("self == oldSelf").message("`artifacts` is immutable").reason(Reason::FieldValueForbidden))]
+    pub artifacts: Option<Vec<Artifact>>,
+    /// Tables whose data the work reads: it begins once all of them are complete up to the session time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["table".into()]))]
+    pub wait_for: Option<Vec<Upstream>>,
+    /// How often the work is done again after it failed; without it, never. What failed through no fault of its own, such as
+    /// a spot instance that was taken away, is done again up to five times beside that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 20))]
+    pub retries: Option<i32>,
+    /// So long an attempt may take; it has failed then, and is stopped. Without it, a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<ShortDuration>,
+    /// Give it up: what is being done is stopped, and nothing is published, unless the table is publishing it already.
+    #[serde(default)]
+    pub cancel: bool,
+    /// So long after its end the run is deleted; without it, nobody deletes it but the limits of its job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_after_finished: Option<ShortDuration>,
     /// With `Rollback`: what is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
-}
-
-/// Who does a run's work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum RunEngine {
-    /// Somebody else, who writes into `status.output` and says when it is done: by an object `_SUCCESS` there, or by
-    /// `spec.external.outcome`.
-    External,
-    /// Nobody: what an earlier run published is put back to what was there before it.
-    Rollback,
-}
-
-/// What the one who does the work says of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ExternalRun {
-    /// How the work ended; while it is not said, an object `_SUCCESS` in `status.output` is waited for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
-    /// The exclusive end of the data that the run brings, for the table's freshness. Said before all is there, it is told
-    /// with the data; later it is too late.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_time: Option<Timestamp>,
-    /// A sentence about it, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub message: Option<String>,
-}
-
-/// How work ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Outcome {
-    /// All data is there.
-    Succeeded,
-    /// It did not come about; nothing is published.
-    Failed,
 }
 
 /// What is taken back.
@@ -111,87 +129,4 @@ pub struct Rollback {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`rollback.run` is immutable").reason(Reason::FieldValueForbidden))]
     pub run: String,
-}
-
-/// How far a run is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct IngestRunStatus {
-    /// The generation of the spec that this status speaks of; 0 before the controller has seen the object.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub observed_generation: i64,
-    /// `Ready`, `Succeeded`, and while True `Reconciling` or `Stalled`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-    /// Where in its life the run is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<RunPhase>,
-    /// The directory that the run's data goes to, with `key=value/` below it for each partition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub output: Option<String>,
-    /// What the run asks to be published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<ManifestStatus>,
-    /// When the controller first saw that all data was there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub written_at: Option<Timestamp>,
-    /// When it was over: published, or failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Timestamp>,
-    /// How many of the partitions were not published because a later run already held them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub superseded: Option<i64>,
-    /// The value of the annotation `mizuumi.dev/requested-at` that was handled last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
-    pub last_handled_reconcile_at: Option<String>,
-}
-
-/// Where in its life a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum RunPhase {
-    /// It cannot begin yet.
-    Pending,
-    /// Its work is being done.
-    Running,
-    /// All data is there; the table is asked to publish it.
-    Publishing,
-    /// The table has published it.
-    Succeeded,
-    /// Nothing more is published of it.
-    Failed,
-}
-
-impl RunPhase {
-    /// Whether nothing more happens.
-    #[must_use]
-    pub const fn is_over(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed)
-    }
-}
-
-/// The manifest of a run: what it asks to be published. Once written it never changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ManifestStatus {
-    /// Where it is.
-    #[schemars(length(max = 2048))]
-    pub location: String,
-    /// SHA-256 of it, in hexadecimal.
-    #[schemars(length(max = 64))]
-    pub sha256: String,
-    /// How many partitions it has; 1 for a table without partition keys.
-    #[schemars(range(min = 0))]
-    pub partitions: i64,
-    /// How many files.
-    #[schemars(range(min = 0))]
-    pub files: i64,
-    /// Their size in bytes.
-    #[schemars(range(min = 0))]
-    pub bytes: i64,
 }

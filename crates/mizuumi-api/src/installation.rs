@@ -51,6 +51,9 @@ pub struct Installation {
     /// How EMR clusters are watched over.
     #[serde(default)]
     pub clusters: Clusters,
+    /// Tables that runs may wait for and that no resource here keeps.
+    #[serde(default)]
+    pub upstreams: Upstreams,
 }
 
 /// Which AWS.
@@ -123,6 +126,38 @@ pub struct Profile {
     /// What EMR clusters of this profile are made with. Without it, it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emr: Option<EmrProfile>,
+    /// What Jobs of Kubernetes of this profile's runs work with. Without it, they have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobsProfile>,
+}
+
+/// What Jobs of Kubernetes work with; none of it is a tenant's to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JobsProfile {
+    /// ServiceAccount of the run's namespace that their pods work with. Its token is not mounted; a role of AWS comes by
+    /// what the account is bound to.
+    pub service_account: String,
+    /// Images that they may use; a final `*` stands for any ending.
+    pub images: Vec<String>,
+}
+
+/// Tables that runs may wait for and that no resource here keeps: those of other installations, or of nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Upstreams {
+    /// Their Glue databases by name; a final `*` stands for any ending. Without any, runs wait only for tables kept here.
+    pub databases: Vec<String>,
+    /// Between two looks at them.
+    pub poll_seconds: u32,
+    /// Whether the times of tables without a mark of Mizuumi count as well.
+    pub trust_foreign: bool,
+}
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Self { databases: Vec::new(), poll_seconds: 60, trust_foreign: false }
+    }
 }
 
 /// What crawlers may do. They write tables as they understand them, so they have a database of their own.
@@ -388,6 +423,12 @@ impl Installation {
         if let Err(error) = self.partitions.quiet_period.length() {
             problems.push(format!("partitions.quietPeriod: {error}"));
         }
+        if !(1..=86_400).contains(&self.upstreams.poll_seconds) {
+            problems.push(format!(
+                "upstreams.pollSeconds: must be from 1 to 86400; it is {}",
+                self.upstreams.poll_seconds
+            ));
+        }
         self.problems_of_crawlers(&mut problems);
         emr::problems(self, &mut problems);
         let keys = &self.freshness_parameters;
@@ -438,6 +479,12 @@ impl Installation {
     #[must_use]
     pub fn allows_database(&self, database: &str) -> bool {
         self.allow.databases.iter().any(|pattern| is_of(pattern, database))
+    }
+
+    /// Whether runs may wait for tables of a database that no resource here keeps.
+    #[must_use]
+    pub fn allows_upstream(&self, database: &str) -> bool {
+        self.upstreams.databases.iter().any(|pattern| is_of(pattern, database))
     }
 
     /// Whether a link may stand for a table.

@@ -8,6 +8,7 @@ pub mod data_table;
 pub mod duration;
 pub mod emr_cluster;
 pub mod emr_cluster_class;
+pub mod ingest_job;
 pub mod ingest_run;
 pub mod installation;
 pub mod policy;
@@ -18,6 +19,7 @@ pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
 pub use duration::ShortDuration;
 pub use emr_cluster::{EmrCluster, EmrClusterSpec, EmrClusterStatus};
 pub use emr_cluster_class::{EmrClusterClass, EmrClusterClassSpec};
+pub use ingest_job::{IngestJob, IngestJobSpec, IngestJobStatus};
 pub use ingest_run::{IngestRun, IngestRunSpec, IngestRunStatus};
 pub use installation::Installation;
 pub use reason::Reason;
@@ -49,4 +51,12 @@ pub mod annotation {
     pub const REPORTED_LOADED_AT: &str = "mizuumi.dev/reported-loaded-at";
     /// Until when a cluster of `lifecycle: WhenNeeded` is needed, RFC 3339.
     pub const NEEDED_UNTIL: &str = "mizuumi.dev/needed-until";
+}
+
+/// Labels that the controllers set.
+pub mod label {
+    /// The `IngestJob` that made a run.
+    pub const JOB: &str = "mizuumi.dev/job";
+    /// The `IngestRun` that a Job of Kubernetes does the work of.
+    pub const RUN: &str = "mizuumi.dev/run";
 }

@@ -152,6 +152,18 @@ reasons! {
     Publishing,
     /// What the run brought has been published.
     Published,
+    /// The run waits for data of the tables that it reads; the message says which, and how far they are. Nothing has to be done.
+    WaitingForUpstream,
+    /// A program of `spec.artifacts` is missing or another one by now; the message says which. Nothing is begun with it: put it back, or
+    /// make a run that names the new one.
+    ArtifactChanged,
+    /// The run's work failed and is done again after a pause; the message says why and when.
+    Retrying,
+    /// The run was given up: nothing of it is published.
+    RunCancelled,
+    /// There is no `EmrCluster` that takes the run's step: none of that name or with those labels, or only ones that take none.
+    /// The message says which. The run goes on by itself once there is one.
+    ClusterNotFound,
     /// Whoever does the run's work says that it failed. Make a run of the next revision.
     RunFailed,
     /// What is in the run's directory cannot be published; the message says why. Make a run of the next revision.

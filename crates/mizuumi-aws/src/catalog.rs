@@ -9,6 +9,7 @@
 
 mod known;
 mod names;
+mod upstreams;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

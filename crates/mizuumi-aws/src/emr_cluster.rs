@@ -243,9 +243,10 @@ impl Port<Kind> for ClusterPort {
         let mut add = |id: String| {
             ids.entry(id).or_default();
         };
-        if let Some(id) = &look.cluster_id {
-            add(id.clone());
-        }
+        look.cluster_id
+            .iter()
+            .chain(look.run_steps.iter().map(|steps| &steps.cluster_id))
+            .for_each(|id| add(id.clone()));
         if let Some((nonce, since)) = &look.attempt {
             let made = self.seen().made.get(key).filter(|(of, _)| of == nonce).map(|(_, id)| id.clone());
             if let Some(id) = made {
@@ -268,9 +269,14 @@ impl Port<Kind> for ClusterPort {
         } else {
             Some(self.networks.subnets(&self.clients, &look.profile, &look.subnets, ask).await)
         };
+        let mut run_steps = BTreeMap::new();
+        for steps in &look.run_steps {
+            let clients = self.clients.of(&look.profile)?;
+            run_steps.insert(steps.cluster_id.clone(), emr::steps::seen(clients, ask, steps).await?);
+        }
         let (profile, stem) = (look.profile.clone(), look.stem.clone());
         self.seen().watched.insert(key.clone(), Watched { profile, stem, listed });
-        Ok(ClusterWorld { clusters, listed: Some(list.at), subnets })
+        Ok(ClusterWorld { clusters, listed: Some(list.at), subnets, run_steps })
     }
 
     async fn execute(&self, key: &ClusterKey, step: &ClusterStep, errand: Errand<'_>) -> Result<(), Failure> {

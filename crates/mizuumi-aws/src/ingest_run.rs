@@ -9,6 +9,7 @@ use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs};
 use mizuumi_core::publication::Pointer;
 use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port};
 
+use crate::artifacts::Artifacts;
 use crate::catalog::Catalog;
 use crate::clients::ProfileClients;
 use crate::{glue, manifests, s3};
@@ -17,6 +18,7 @@ use crate::{glue, manifests, s3};
 #[derive(Debug)]
 pub struct RunPort {
     catalog: Arc<Catalog>,
+    artifacts: Artifacts,
     seen: Mutex<HashMap<RunKey, Seen>>,
 }
 
@@ -33,7 +35,7 @@ impl RunPort {
     /// A port that shares the catalog's clients.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, seen: Mutex::default() }
+        Self { catalog, artifacts: Artifacts::default(), seen: Mutex::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<RunKey, Seen>> {
@@ -62,6 +64,7 @@ impl RunPort {
                 None => None,
             },
             looked: Some(ask.now),
+            ..RunWorld::default()
         })
     }
 }
@@ -71,7 +74,12 @@ impl Port<Runs> for RunPort {
         // Who looks and fails knows nothing: what was seen before must not stand for what should have been seen now.
         let known = self.seen().remove(key).filter(|seen| seen.look == *look);
         if look.manifest.is_none() {
-            return Ok(RunWorld::default());
+            if look.artifacts.is_empty() {
+                return Ok(RunWorld::default());
+            }
+            let clients = self.catalog.clients(&look.profile)?;
+            let artifacts = self.artifacts.digests(clients, ask.lane, &look.artifacts).await?;
+            return Ok(RunWorld { artifacts, ..RunWorld::default() });
         }
         let world = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(RunWorld::default()),
@@ -96,6 +104,11 @@ impl Port<Runs> for RunPort {
                 }
                 outcome
             }
+            // Asking a cluster is writing it down; Jobs and runs are not AWS's.
+            RunStep::AskCluster { .. }
+            | RunStep::CreateJob { .. }
+            | RunStep::DeleteJob { .. }
+            | RunStep::DeleteRun { .. } => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The only crate that names an AWS SDK. It decides nothing: what to look at and what to write comes from
 //! `mizuumi-core`, and what came of it goes back in its words.
 
+mod artifacts;
 mod avsc;
 pub mod catalog;
 pub mod clients;

@@ -56,6 +56,9 @@ pub enum Error {
     /// A run could not be made.
     #[error("the run could not be made")]
     CreateRun(#[source] Box<kube::Error>),
+    /// A Job of Kubernetes, or a run, could not be looked at, created or deleted.
+    #[error("the Kubernetes API refuses")]
+    Job(#[source] Box<kube::Error>),
     /// The status could not be written.
     #[error("the status could not be written")]
     WriteStatus(#[source] Box<kube::Error>),

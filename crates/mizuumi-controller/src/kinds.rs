@@ -20,10 +20,12 @@ use crate::deletions::Deletions;
 use crate::driver::{Context, Driven};
 use crate::events::Events;
 use crate::index::Index;
+use crate::jobs::WorkPort;
 use crate::metrics::Metrics;
 use crate::pieces::Pieces;
 use crate::queue::Queue;
 use crate::relations::{Publications, Relations};
+use crate::run_steps::RunSteps;
 use crate::status::Written;
 use crate::store::Store;
 
@@ -68,8 +70,9 @@ impl Driven for IngestRun {
 pub(crate) struct Kinds {
     pub(crate) tables: Arc<Context<Tables, TablePort>>,
     pub(crate) table_queue: Arc<Queue>,
-    pub(crate) runs: Arc<Context<Runs, RunPort>>,
+    pub(crate) runs: Arc<Context<Runs, WorkPort>>,
     pub(crate) run_queue: Arc<Queue>,
+    pub(crate) publications: Arc<Publications>,
     pub(crate) config_maps: Arc<ConfigMaps>,
     pub(crate) clusters: Arc<Context<Clusters, ClusterPort>>,
     pub(crate) cluster_queue: Arc<Queue>,
@@ -98,23 +101,32 @@ impl Kinds {
         let (table_queue, run_queue) = (Arc::new(Queue::new(concurrency)), Arc::new(Queue::new(concurrency)));
         let store = Arc::new(Store::new());
         let config_maps = Arc::new(ConfigMaps::new(client.clone()));
-        let relations = Arc::new(Publications::new(
+        let cluster_queue = Arc::new(Queue::new(concurrency));
+        let run_steps = Arc::new(RunSteps::new(
+            client.clone(),
+            installation.aws.region.clone(),
+            run_queue.clone(),
+            cluster_queue.clone(),
+        ));
+        let publications = Arc::new(Publications::new(
             installation.clone(),
             store.clone(),
             table_queue.clone(),
             run_queue.clone(),
             config_maps.clone(),
+            run_steps.clone(),
         ));
-        let cluster_queue = Arc::new(Queue::new(concurrency));
-        let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone()));
-        let ports = (TablePort::new(catalog.clone()), RunPort::new(catalog.clone()));
+        let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone(), run_steps));
+        let ports =
+            (TablePort::new(catalog.clone()), WorkPort::new(RunPort::new(catalog.clone()), client.clone()));
         // Runs are let go by the hundred once they are old, and nothing of the catalog goes with them.
         let unlimited = installation::Deletions { hold_above: u32::MAX, ..installation.deletions.clone() };
         Self {
-            tables: shared.context(ports.0, store, relations.clone(), &installation.deletions),
+            tables: shared.context(ports.0, store, publications.clone(), &installation.deletions),
             table_queue,
-            runs: shared.context(ports.1, Arc::new(Store::new()), relations, &unlimited),
+            runs: shared.context(ports.1, Arc::new(Store::new()), publications.clone(), &unlimited),
             run_queue,
+            publications,
             config_maps,
             clusters: shared.context(
                 ClusterPort::new(clients.clone()),

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::relations::Relations;
+use crate::run_steps::RunSteps;
 use crate::workers::chain;
 
 /// So long the classes are waited for at the start; without them each cluster says that it has none.
@@ -29,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Pieces {
     queue: Arc<Queue>,
     config_maps: Arc<ConfigMaps>,
+    run_steps: Arc<RunSteps>,
     state: Mutex<State>,
     are_listed: watch::Sender<bool>,
 }
@@ -41,8 +43,8 @@ struct State {
 }
 
 impl Pieces {
-    pub(crate) fn new(queue: Arc<Queue>, config_maps: Arc<ConfigMaps>) -> Self {
-        Self { queue, config_maps, state: Mutex::default(), are_listed: watch::Sender::new(false) }
+    pub(crate) fn new(queue: Arc<Queue>, config_maps: Arc<ConfigMaps>, run_steps: Arc<RunSteps>) -> Self {
+        Self { queue, config_maps, run_steps, state: Mutex::default(), are_listed: watch::Sender::new(false) }
     }
 
     /// Waits until the classes are known; not for ever, since who may not list them has clusters all the same.
@@ -119,12 +121,14 @@ impl Relations<Clusters> for Pieces {
                     config_maps.insert(name.name.to_string(), self.config_maps.data(&name).await?);
                 }
             }
-            Ok(Around { class: class.map(Box::new), config_maps })
+            let asked = self.run_steps.asked(cluster).await?;
+            Ok(Around { class: class.map(Box::new), config_maps, asked })
         }
         .boxed()
     }
 
     fn brought(&self, name: &Name, cluster: Option<&EmrCluster>) -> Vec<Name> {
+        self.run_steps.cluster_brought(name, cluster);
         let user = User { queue: self.queue.clone(), name: name.clone() };
         self.config_maps.named_by(&user, cluster.map(named_by).unwrap_or_default());
         let mut state = self.state();

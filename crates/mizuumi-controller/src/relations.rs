@@ -6,18 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use mizuumi_api::data_table::{ConfigMapKey, PartitionMode};
 use mizuumi_api::ingest_run::RunPhase;
+use mizuumi_api::installation::DEFAULT_PROFILE;
 use mizuumi_api::{DataTable, IngestRun, Installation};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
-use mizuumi_core::data_table::{Asked, RunsOfTable, TableAround, Tables};
-use mizuumi_core::ingest_run::{self, Runs, Target};
+use mizuumi_core::data_table::{Asked, RunsOfTable, TableAround, TableKey, Tables};
+use mizuumi_core::ingest_run::{self, Covered, RunAround, Runs, Target};
 use mizuumi_core::{Kind, Lane};
+use tokio::sync::Notify;
 
 use crate::config_maps::{ConfigMaps, Said, User};
 use crate::error::Error;
 use crate::name::Name;
 use crate::queue::Queue;
+use crate::run_steps::RunSteps;
 use crate::store::{Held, Store};
 
 /// What a kind's resources have to do with those of others.
@@ -42,7 +46,9 @@ pub(crate) struct Publications {
     table_queue: Arc<Queue>,
     run_queue: Arc<Queue>,
     config_maps: Arc<ConfigMaps>,
+    run_steps: Arc<RunSteps>,
     state: Mutex<State>,
+    new_upstreams: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +58,14 @@ struct State {
     listed: HashSet<Option<Arc<str>>>,
     /// Tables that want to know what runs ask before those have been listed.
     early: HashSet<Name>,
+    /// How far tables are, by their names in Glue: each may be kept by several resources.
+    covered: HashMap<String, BTreeMap<Name, Option<Timestamp>>>,
+    /// The name in Glue of each table.
+    glue_name: HashMap<Name, String>,
+    /// Runs that wait for a table, by its name in Glue.
+    waiting: HashMap<String, BTreeSet<Name>>,
+    /// How far tables are that no resource keeps, and that runs wait for.
+    foreign: HashMap<String, Covered>,
 }
 
 /// How far a run is.
@@ -62,6 +76,79 @@ struct Run {
 }
 
 impl State {
+    /// Keeps how far a table is; answers the runs that wait for it, if that is another time now.
+    fn now_covers(&mut self, name: &Name, table: Option<&DataTable>) -> Vec<Name> {
+        let key = table.map(|table| glue_name(&Tables::key(table)));
+        let until = table
+            .and_then(|table| table.status.as_ref()?.freshness.as_ref()?.data_time)
+            .filter(|_| table.is_some_and(|table| table.metadata.deletion_timestamp.is_none()));
+        let mut changed = BTreeSet::new();
+        if let Some(before) = self.glue_name.get(name)
+            && key.as_ref() != Some(before)
+        {
+            let before = before.clone();
+            self.covered.get_mut(&before).map(|all| all.remove(name));
+            changed.insert(before);
+        }
+        match key {
+            Some(key) => {
+                let before = self.covered.entry(key.clone()).or_default().insert(name.clone(), until);
+                self.glue_name.insert(name.clone(), key.clone());
+                if before != Some(until) {
+                    changed.insert(key);
+                }
+            }
+            None => {
+                self.glue_name.remove(name);
+            }
+        }
+        changed.iter().filter_map(|key| self.waiting.get(key)).flatten().cloned().collect()
+    }
+
+    /// Keeps for which tables a run waits.
+    fn waits(&mut self, name: &Name, run: Option<&IngestRun>) {
+        for runs in self.waiting.values_mut() {
+            runs.remove(name);
+        }
+        let begun = |run: &&IngestRun| {
+            run.status
+                .as_ref()
+                .is_some_and(|status| status.attempt.is_some() || status.phase.is_some_and(RunPhase::is_over))
+        };
+        for upstream in
+            run.filter(|run| !begun(run)).and_then(|run| run.spec.wait_for.as_ref()).into_iter().flatten()
+        {
+            self.waiting.entry(upstream.table.clone()).or_default().insert(name.clone());
+        }
+        self.waiting.retain(|_, runs| !runs.is_empty());
+        self.foreign.retain(|table, _| self.waiting.contains_key(table));
+    }
+
+    /// Whether no resource keeps a table.
+    fn is_foreign(&self, table: &str) -> bool {
+        self.covered.get(table).is_none_or(BTreeMap::is_empty)
+    }
+
+    /// Whether a run waits for a table of which nothing is known yet.
+    fn has_new_upstreams(&self) -> bool {
+        self.waiting.keys().any(|table| self.is_foreign(table) && !self.foreign.contains_key(table))
+    }
+
+    /// How far the tables are that a run waits for.
+    fn covered_by(&self, run: &IngestRun) -> BTreeMap<String, Covered> {
+        let upstreams = run.spec.wait_for.iter().flatten();
+        upstreams
+            .map(|upstream| {
+                let covered = match self.covered.get(&upstream.table) {
+                    // Whoever knows most: all speak of the same table.
+                    Some(all) if !all.is_empty() => Covered::Until(all.values().copied().max().flatten()),
+                    _ => self.foreign.get(&upstream.table).cloned().unwrap_or(Covered::Unknown),
+                };
+                (upstream.table.clone(), covered)
+            })
+            .collect()
+    }
+
     fn has_listed(&self, namespace: &Arc<str>) -> bool {
         self.listed.contains(&None) || self.listed.contains(&Some(namespace.clone()))
     }
@@ -74,8 +161,18 @@ impl Publications {
         table_queue: Arc<Queue>,
         run_queue: Arc<Queue>,
         config_maps: Arc<ConfigMaps>,
+        run_steps: Arc<RunSteps>,
     ) -> Self {
-        Self { installation, tables, table_queue, run_queue, config_maps, state: Mutex::default() }
+        Self {
+            installation,
+            tables,
+            table_queue,
+            run_queue,
+            config_maps,
+            run_steps,
+            state: Mutex::default(),
+            new_upstreams: Notify::new(),
+        }
     }
 
     /// The runs that are for a table, once they have been listed.
@@ -98,6 +195,51 @@ impl Publications {
             }
         }
         Some(runs)
+    }
+
+    /// The configuration.
+    pub(crate) fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// Waits until a run waits for a table of which nothing is known.
+    pub(crate) async fn has_new_upstreams(&self) {
+        self.new_upstreams.notified().await;
+    }
+
+    /// The tables that runs wait for and that no resource keeps, each with the profile of such a run's own table.
+    pub(crate) fn foreign_upstreams(&self) -> BTreeSet<(String, String)> {
+        let state = self.state();
+        let mut table_of_run = HashMap::new();
+        for (table, runs) in &state.by_table {
+            table_of_run.extend(runs.keys().map(|run| (run.clone(), table.clone())));
+        }
+        let foreign: Vec<(String, Option<Name>)> = state
+            .waiting
+            .iter()
+            .filter(|(table, _)| state.is_foreign(table))
+            .map(|(table, runs)| (table.clone(), runs.first().and_then(|run| table_of_run.get(run)).cloned()))
+            .collect();
+        drop(state);
+        let profile_of = |table: &Name| match self.tables.get(table) {
+            Some(Held::Object(table)) => Some(Tables::key(&table).profile),
+            _ => None,
+        };
+        let profile = |table: Option<Name>| {
+            table.as_ref().and_then(profile_of).unwrap_or_else(|| DEFAULT_PROFILE.to_owned())
+        };
+        foreign.into_iter().map(|(upstream, table)| (profile(table), upstream)).collect()
+    }
+
+    /// Says how far such a table is; wakes the runs that wait for it, if that is news.
+    pub(crate) fn foreign_covers(&self, table: &str, covered: Covered) {
+        let mut state = self.state();
+        let Some(runs) = state.waiting.get(table).cloned() else { return };
+        let is_news = state.foreign.insert(table.to_owned(), covered.clone()) != Some(covered);
+        drop(state);
+        for run in runs.into_iter().filter(|_| is_news) {
+            self.run_queue.push(&run, Lane::Progress);
+        }
     }
 
     /// What the ConfigMap says that a table's columns come from.
@@ -127,9 +269,10 @@ impl Relations<Tables> for Publications {
         let names = table.and_then(|table| Some(beside(table, avsc_of(table)?)));
         let user = User { queue: self.table_queue.clone(), name: name.clone() };
         self.config_maps.named_by(&user, names.into_iter().collect::<BTreeSet<_>>());
-        let state = self.state();
+        let mut state = self.state();
+        let downstream = state.now_covers(name, table);
         let waiting = state.by_table.get(name).into_iter().flatten().filter(|(_, run)| !run.is_over);
-        waiting.map(|(run, _)| run.clone()).collect()
+        waiting.map(|(run, _)| run.clone()).chain(downstream).collect()
     }
 
     fn listed(&self, _namespace: Option<&Arc<str>>) {}
@@ -142,17 +285,23 @@ impl Relations<Tables> for Publications {
 }
 
 impl Relations<Runs> for Publications {
-    fn around<'a>(&'a self, run: &'a IngestRun) -> BoxFuture<'a, Result<Target, Error>> {
+    fn around<'a>(&'a self, run: &'a IngestRun) -> BoxFuture<'a, Result<RunAround, Error>> {
         let target = match self.tables.get(&table_of(run)) {
             Some(Held::Object(table)) => Target::of(&table, &self.installation),
             Some(Held::Unreadable(_, why)) => Target::Refused(why),
             None => Target::Missing,
         };
-        std::future::ready(Ok(target)).boxed()
+        let covered = self.state().covered_by(run);
+        std::future::ready(Ok(RunAround { target, covered, workers: self.run_steps.workers(run) })).boxed()
     }
 
     fn brought(&self, name: &Name, run: Option<&IngestRun>) -> Vec<Name> {
+        self.run_steps.run_brought(name, run);
         let mut state = self.state();
+        state.waits(name, run);
+        if state.has_new_upstreams() {
+            self.new_upstreams.notify_one();
+        }
         let Some(run) = run else {
             // Which table it was for is not told any more.
             let asked = state.by_table.iter_mut().filter_map(|(table, runs)| {
@@ -172,6 +321,7 @@ impl Relations<Runs> for Publications {
     }
 
     fn listed(&self, namespace: Option<&Arc<str>>) {
+        self.run_steps.runs_listed(namespace);
         let mut state = self.state();
         state.listed.insert(namespace.cloned());
         let early = std::mem::take(&mut state.early);
@@ -187,6 +337,11 @@ impl Relations<Runs> for Publications {
             self.table_queue.push(&table, Lane::Change);
         }
     }
+}
+
+/// A table's name in Glue, as runs write it.
+fn glue_name(key: &TableKey) -> String {
+    format!("{}.{}", key.database, key.table)
 }
 
 fn table_of(run: &IngestRun) -> Name {

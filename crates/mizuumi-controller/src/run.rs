@@ -23,15 +23,16 @@ use crate::clock;
 use crate::definitions;
 use crate::error::Error;
 use crate::events::Events;
+use crate::jobs;
 use crate::kinds::Kinds;
 use crate::metrics::Metrics;
 use crate::telemetry::{self, Telemetry};
 use crate::watch::{self, Scope};
-use crate::{cluster_sweep, sweep, workers};
+use crate::{cluster_sweep, sweep, upstreams, workers};
 
 /// How long passes that are under way may take to end; Kubernetes kills a pod after 30 seconds.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Between two looks whether the tables have been listed.
+/// Between two looks whether what runs rest on has been listed.
 const LISTED: Duration = Duration::from_millis(20);
 /// From this version on the API server streams lists by default (KEP-3157); before, they come in pages.
 const STREAMS: (u32, u32) = (1, 34);
@@ -71,7 +72,8 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let kinds = Kinds::new(&client, &installation, &catalog, &clients, &events, &metrics);
     drop(events);
     let unlisted = Arc::new(AtomicUsize::new(3 * scopes.len()));
-    let tables_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
+    // Runs rest on tables and clusters: one whose table has not been listed yet would say that there is none.
+    let before_runs = Arc::new(AtomicUsize::new(2 * scopes.len()));
     if let Some(listener) = listener {
         let kinds = kinds.clone();
         let measure = Box::new(move || {
@@ -80,15 +82,23 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         });
         tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
     }
-    let Kinds { tables, table_queue, runs, run_queue, clusters, cluster_queue, config_maps, .. } =
-        kinds.clone();
+    let Kinds {
+        tables,
+        table_queue,
+        runs,
+        run_queue,
+        publications,
+        clusters,
+        cluster_queue,
+        config_maps,
+        ..
+    } = kinds.clone();
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
-        let unlisted = [unlisted.clone(), tables_unlisted.clone()];
+        let unlisted = [unlisted.clone(), before_runs.clone()];
         watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.to_vec())
     }));
     let watching_runs = async {
-        // A run whose table has not been listed yet would say that there is none.
-        while tables_unlisted.load(Ordering::Relaxed) > 0 {
+        while before_runs.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(LISTED).await;
         }
         future::join_all(scopes.iter().map(|scope| {
@@ -98,7 +108,11 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     };
     let watching_config_maps =
         future::join_all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
-    let seeing_to_clusters = see_to_clusters(&client, &scopes, streams, &kinds, &unlisted, metrics);
+    let watching_jobs =
+        future::join_all(scopes.iter().map(|scope| jobs::watch(scope.clone(), run_queue.clone())));
+    let cluster_lists = [unlisted.clone(), before_runs.clone()];
+    let seeing_to_clusters = see_to_clusters(&client, &scopes, streams, &kinds, &cluster_lists, metrics);
+    let looking_at_upstreams = upstreams::watch(catalog.clone(), publications);
     let sweeping =
         sweep::sweep(catalog, Duration::from_secs(installation.intervals.sweep_seconds.into()), |key| {
             for name in tables.index.of(key) {
@@ -114,8 +128,10 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         _ = watching_tables => {}
         _ = watching_runs => {}
         _ = watching_config_maps => {}
+        _ = watching_jobs => {}
         () = seeing_to_clusters => {}
         () = sweeping => {}
+        () = looking_at_upstreams => {}
         _ = &mut working => {}
         // Passes under way do not end in order: all that they still wrote would lose what the definition lacks.
         error = outdated => return Err(error),
@@ -144,7 +160,7 @@ async fn see_to_clusters(
     scopes: &[Scope],
     streams: bool,
     kinds: &Kinds,
-    unlisted: &Arc<AtomicUsize>,
+    unlisted: &[Arc<AtomicUsize>],
     metrics: Metrics,
 ) {
     let Kinds { clusters, cluster_queue, pieces, .. } = kinds;
@@ -152,8 +168,7 @@ async fn see_to_clusters(
         // A cluster whose class has not been listed yet would say that there is none.
         pieces.known().await;
         future::join_all(scopes.iter().map(|scope| {
-            let unlisted = vec![unlisted.clone()];
-            watch::watch(scope.clone(), streams, clusters.clone(), cluster_queue.clone(), unlisted)
+            watch::watch(scope.clone(), streams, clusters.clone(), cluster_queue.clone(), unlisted.to_vec())
         }))
         .await;
     };

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod report;
 pub mod request;
 pub mod rules;
+pub mod run_steps;
 pub mod schedule;
 pub mod simulate;
 pub mod step;
@@ -28,6 +29,7 @@ use mizuumi_api::{Condition, EmrClusterClass, Installation, Reason};
 pub use configuration::Merged;
 pub use desired::{Called, ClusterClaim, DesiredCluster, Made, stem};
 pub use request::Request;
+pub use run_steps::AskedStep;
 pub use step::ClusterStep;
 pub use world::{Cluster, ClusterLook, ClusterState, ClusterWorld, ErrorDetail};
 
@@ -61,6 +63,8 @@ pub struct Pieces {
     pub class: Option<Box<EmrClusterClass>>,
     /// The data of the ConfigMaps that it names; none where there is no such ConfigMap.
     pub config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
+    /// Steps that runs ask it for; none while the runs have not been listed.
+    pub asked: Option<Vec<AskedStep>>,
 }
 
 /// The settings of a cluster's applications, and where each comes from.
@@ -138,9 +142,18 @@ impl Kind for Clusters {
     }
 
     fn record(object: &EmrCluster, step: &ClusterStep) -> Option<EmrClusterStatus> {
-        let ClusterStep::RunJobFlow { attempt, .. } = step else { return None };
-        let status = object.status.clone().unwrap_or_default();
-        Some(EmrClusterStatus { attempt: Some((**attempt).clone()), ..status })
+        let status = || object.status.clone().unwrap_or_default();
+        match step {
+            ClusterStep::RunJobFlow { attempt, .. } => {
+                Some(EmrClusterStatus { attempt: Some((**attempt).clone()), ..status() })
+            }
+            ClusterStep::AddSteps { records, .. } => {
+                let mut status = status();
+                status.runs.extend(records.iter().cloned());
+                Some(status)
+            }
+            _ => None,
+        }
     }
 
     fn report(

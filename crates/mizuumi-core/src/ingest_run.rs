@@ -1,11 +1,16 @@
 //! `IngestRun`: where its data goes, whether it is all there, and what is asked to be published.
 
+pub mod attempt;
 pub mod desired;
 pub mod plan;
 pub mod report;
 pub mod rollback;
+pub mod upstream;
+pub mod variables;
+pub mod work;
 pub mod world;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -14,6 +19,7 @@ use mizuumi_api::{Condition, Installation};
 
 pub use desired::{DesiredRun, RunClaim, Target, TargetTable};
 pub use plan::RunStep;
+pub use work::{Covered, Worker};
 pub use world::{RunLook, RunWorld};
 
 use crate::data_table::Asked;
@@ -40,6 +46,17 @@ impl fmt::Display for RunKey {
     }
 }
 
+/// What other resources have to do with a run.
+#[derive(Clone, Debug, Default)]
+pub struct RunAround {
+    /// Its table.
+    pub target: Target,
+    /// How far the tables are that it waits for, by their names in Glue.
+    pub covered: BTreeMap<String, Covered>,
+    /// The clusters that could do its work, or that do.
+    pub workers: Vec<Worker>,
+}
+
 /// What a goal for a run is.
 pub type RunGoal = Goal<DesiredRun, RunClaim>;
 
@@ -61,7 +78,7 @@ pub fn asked(object: &IngestRun) -> Option<Asked> {
 
 impl Kind for Runs {
     type Object = IngestRun;
-    type Around = Target;
+    type Around = RunAround;
     type Status = IngestRunStatus;
     type Key = RunKey;
     type Desired = DesiredRun;
@@ -71,6 +88,7 @@ impl Kind for Runs {
     type Step = RunStep;
 
     const NAME: &'static str = "IngestRun";
+    const RECORDS: bool = true;
 
     fn key(object: &IngestRun) -> RunKey {
         RunKey {
@@ -81,17 +99,29 @@ impl Kind for Runs {
 
     fn goal(object: &IngestRun, installation: &Installation) -> Result<RunGoal, Vec<Problem>> {
         if object.metadata.deletion_timestamp.is_some() {
-            return Ok(Goal::Absent(RunClaim::default()));
+            return Ok(Goal::Absent(RunClaim::new(object, installation)));
         }
         Ok(Goal::Present(DesiredRun::new(object, installation)))
     }
 
-    fn heed(goal: &mut RunGoal, object: &IngestRun, around: Target) {
-        match goal {
-            Goal::Present(desired) => desired.target = around,
-            Goal::Absent(claim) | Goal::Released(claim) => {
-                claim.is_publishing = asked(object).is_some() && around.is_publishing(object);
+    fn heed(goal: &mut RunGoal, object: &IngestRun, around: RunAround) {
+        let RunAround { target, covered, workers } = around;
+        let own = match goal {
+            Goal::Present(desired) => {
+                desired.target = target;
+                match &mut desired.work {
+                    desired::Work::Own(own) => Some(own),
+                    _ => None,
+                }
             }
+            Goal::Absent(claim) | Goal::Released(claim) => {
+                claim.is_publishing = asked(object).is_some() && target.is_publishing(object);
+                claim.work.as_mut()
+            }
+        };
+        if let Some(own) = own {
+            own.covered = covered;
+            own.workers = workers;
         }
     }
 
@@ -105,12 +135,20 @@ impl Kind for Runs {
     fn may_write(goal: &RunGoal) -> bool {
         match goal {
             Goal::Present(_) => true,
-            Goal::Absent(claim) | Goal::Released(claim) => claim.is_publishing,
+            Goal::Absent(claim) | Goal::Released(claim) => claim.is_publishing || claim.work.is_some(),
         }
     }
 
-    fn plan(goal: &RunGoal, world: &RunWorld, _now: Timestamp) -> Plan<RunStep> {
-        plan::plan(goal, world)
+    fn plan(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
+        plan::plan(goal, world, now)
+    }
+
+    fn record(object: &IngestRun, step: &RunStep) -> Option<IngestRunStatus> {
+        let (RunStep::CreateJob { attempt, .. } | RunStep::AskCluster { attempt }) = step else {
+            return None;
+        };
+        let status = object.status.clone().unwrap_or_default();
+        Some(IngestRunStatus { attempt: Some((**attempt).clone()), ..status })
     }
 
     fn report(
@@ -130,14 +168,13 @@ impl Kind for Runs {
         step.event_reason()
     }
 
-    fn rests_on_data(_step: &RunStep) -> bool {
-        true
+    fn rests_on_data(step: &RunStep) -> bool {
+        matches!(step, RunStep::WriteManifest { .. })
     }
 
     fn next_look(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Option<DataDue> {
         let Goal::Present(desired) = goal else { return None };
-        let look = desired.look();
-        if look == RunLook::default() {
+        if desired.look().manifest.is_none() {
             return None;
         }
         let at =
@@ -145,7 +182,8 @@ impl Kind for Runs {
         Some(DataDue { at, reading: DataReading::Newest, is_urgent: world.looked.is_none() })
     }
 
-    fn next_flip(_object: &IngestRun, _status: &IngestRunStatus, _now: Timestamp) -> Option<Timestamp> {
-        None
+    /// When a run that is over is deleted.
+    fn next_flip(object: &IngestRun, status: &IngestRunStatus, _now: Timestamp) -> Option<Timestamp> {
+        desired::expires_at(object, status)
     }
 }

@@ -43,6 +43,24 @@ pub fn output(root: &str, run: &str) -> String {
     format!("{}{run}/", output_of_all(root))
 }
 
+/// The directory that one attempt of a run's work writes to: within the run's, so that what an attempt left behind that failed is
+/// never taken for data.
+#[must_use]
+pub fn attempt_output(root: &str, run: &str, attempt: i64) -> String {
+    format!("{}a{attempt}/", output(root, run))
+}
+
+/// A path below a run's directory, without the directory of an attempt.
+#[must_use]
+pub fn without_attempt(path: &str) -> &str {
+    let is_attempt = |segment: &str| {
+        segment
+            .strip_prefix('a')
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    };
+    path.split_once('/').filter(|(segment, _)| is_attempt(segment)).map_or(path, |(_, rest)| rest)
+}
+
 /// The run whose directory a location lies in.
 #[must_use]
 pub fn run_at(root: &str, location: &str) -> Option<String> {

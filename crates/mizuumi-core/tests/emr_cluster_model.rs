@@ -7,7 +7,7 @@
 #![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
@@ -126,7 +126,7 @@ impl Model {
 
     fn goal(&self, object: &EmrCluster) -> ClusterGoal {
         let mut goal = Clusters::goal(object, &self.installation).expect("a goal");
-        let pieces = Pieces { class: Some(Box::new(self.class.clone())), config_maps: BTreeMap::new() };
+        let pieces = Pieces { class: Some(Box::new(self.class.clone())), ..Pieces::default() };
         Clusters::heed(&mut goal, object, pieces);
         goal
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use mizuumi_api::ingest_run::RunEngine;
 use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestRun, Installation};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::crawler::SeenCrawler;
@@ -13,6 +14,7 @@ use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::world::{FilesLook, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{TableAround, TableStep, TableWorld, Tables};
 use mizuumi_core::emr_cluster::{ClusterStep, ClusterWorld, Clusters, Pieces};
+use mizuumi_core::ingest_run::{Covered, RunAround, RunStep, RunWorld, Runs, Target, Worker};
 use mizuumi_core::{Kind, Verdict};
 use serde_json::Value;
 
@@ -78,6 +80,7 @@ fn every_example_holds_and_plans_to_create_its_table() {
             let run: IngestRun =
                 serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             run.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            begins(run, &file);
             continue;
         }
         let table: DataTable =
@@ -106,6 +109,30 @@ fn every_example_holds_and_plans_to_create_its_table() {
     }
 }
 
+/// The work of an example's run begins once what it waits for is there.
+fn begins(mut run: IngestRun, file: &Path) {
+    if !matches!(run.spec.engine, RunEngine::KubernetesJob | RunEngine::EmrStep) {
+        return;
+    }
+    let installation = installation(file);
+    let table = file.parent().expect("a folder").join(format!("10-{}.yaml", run.spec.table));
+    let table: DataTable =
+        serde_saphyr::from_str(&std::fs::read_to_string(table).expect("its table")).expect("a table");
+    run.metadata.uid = Some("u-1".to_owned());
+    let mut goal = Runs::goal(&run, &installation).expect("a goal");
+    let upstreams = run.spec.wait_for.iter().flatten().map(|upstream| upstream.table.clone());
+    let worker = Worker { name: "adhoc".to_owned(), runs: 0, refuses: None, answer: None };
+    let around = RunAround {
+        target: Target::of(&table, &installation),
+        covered: upstreams.map(|table| (table, Covered::Until(run.spec.session_time))).collect(),
+        workers: vec![worker],
+    };
+    Runs::heed(&mut goal, &run, around);
+    let plan = Runs::plan(&goal, &RunWorld::default(), Timestamp::UNIX_EPOCH);
+    let begins = matches!(plan.steps.as_slice(), [RunStep::CreateJob { .. } | RunStep::AskCluster { .. }]);
+    assert!(begins, "{}: {plan:?}", file.display());
+}
+
 /// A cluster of an example is started when it is due, by the class of the same examples.
 fn starts(text: &str, classes: &[String]) {
     let configuration = std::fs::read_to_string(examples().join("emr/mizuumi.yaml")).expect("configuration");
@@ -119,7 +146,7 @@ fn starts(text: &str, classes: &[String]) {
         .find(|class| class.metadata.name.as_ref() == Some(&cluster.spec.class_name))
         .expect("the class that it names");
     let mut goal = Clusters::goal(&cluster, &installation).expect("a goal");
-    let pieces = Pieces { class: Some(Box::new(class)), config_maps: BTreeMap::new() };
+    let pieces = Pieces { class: Some(Box::new(class)), ..Pieces::default() };
     Clusters::heed(&mut goal, &cluster, pieces);
     // Thursday noon in Tokyo.
     let now: Timestamp = "2026-11-26T03:00:00Z".parse().expect("a time");

@@ -77,6 +77,12 @@ pub struct EmrClusterStatus {
     /// Its steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<StepsStatus>,
+    /// The steps that runs have asked for and not taken note of yet. Each is written down before EMR is asked, so that none is
+    /// done twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["nonce".into()]))]
+    pub runs: Vec<RunStepStatus>,
     /// What it has cost so far, in EMR's normalized instance hours: a small instance for an hour is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -306,6 +312,78 @@ pub struct FailedStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub log_file: Option<String>,
+}
+
+/// A step that a run has asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStepStatus {
+    /// The run.
+    #[schemars(length(max = 63))]
+    pub run: String,
+    /// What tells the run's attempt from others; the last part of the step's name.
+    #[schemars(length(min = 1, max = 32))]
+    pub nonce: String,
+    /// What is known of the step.
+    pub state: RunStepState,
+    /// When it was written down, right before EMR was asked.
+    pub asked_at: Timestamp,
+    /// EMR's id of the cluster.
+    #[schemars(length(max = 64))]
+    pub cluster_id: String,
+    /// EMR's id of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub step_id: Option<String>,
+    /// How many complete listings have not shown it, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub unseen: Option<i64>,
+    /// Since when nobody can be on the way to ask EMR for it: the second of those listings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sought_since: Option<Timestamp>,
+    /// When it was looked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<Timestamp>,
+    /// Why it failed, in EMR's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub message: Option<String>,
+}
+
+impl RunStepStatus {
+    /// EMR's ids of cluster and step.
+    #[must_use]
+    pub fn external_id(&self) -> String {
+        format!("{}/{}", self.cluster_id, self.step_id.as_deref().unwrap_or("?"))
+    }
+}
+
+/// What is known of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunStepState {
+    /// Whether EMR has it is not known yet.
+    Open,
+    /// It waits for its turn.
+    Pending,
+    /// It runs.
+    Running,
+    /// It ended well.
+    Completed,
+    /// It failed.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+    /// Its cluster ended before it, or EMR never had it.
+    Lost,
+}
+
+impl RunStepState {
+    /// Whether nothing more happens to it.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Lost)
+    }
 }
 
 /// A cluster that has ended.

@@ -165,7 +165,7 @@ fn bootstrap_action(action: &api::BootstrapAction) -> BootstrapActionConfig {
     BootstrapActionConfig::builder().name(&action.name).script_bootstrap_action(script).build()
 }
 
-fn step(step: &StepCall) -> StepConfig {
+pub(super) fn step(step: &StepCall) -> StepConfig {
     let properties =
         step.properties.iter().map(|(key, value)| KeyValue::builder().key(key).value(value).build());
     let jar = HadoopJarStepConfig::builder()

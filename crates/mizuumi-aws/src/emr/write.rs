@@ -102,6 +102,15 @@ pub(crate) async fn change(
             let call = emr.remove_auto_scaling_policy().cluster_id(&cluster.id).instance_group_id(id);
             send!("RemoveAutoScalingPolicy", cluster, call)
         }
+        ClusterStep::AddSteps { cluster, calls, .. } => {
+            let steps = calls.iter().map(make::step).collect();
+            let call = emr.add_job_flow_steps().job_flow_id(&cluster.id).set_steps(Some(steps));
+            send!("AddJobFlowSteps", cluster, call)
+        }
+        ClusterStep::CancelSteps { cluster, ids } => {
+            let call = emr.cancel_steps().cluster_id(&cluster.id).set_step_ids(Some(ids.clone()));
+            send!("CancelSteps", cluster, call)
+        }
         ClusterStep::AddTags { cluster, tags } => {
             let call = emr.add_tags().resource_id(&cluster.id).set_tags(Some(make::tags(tags.iter())));
             send!("AddTags", cluster, call)

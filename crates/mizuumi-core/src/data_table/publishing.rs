@@ -331,7 +331,7 @@ fn check(
             continue;
         }
         let location = partition.location.as_deref().map(s3_uri::canonical).unwrap_or_default();
-        let path = location.strip_prefix(&directory);
+        let path = location.strip_prefix(&directory).map(publication::without_attempt);
         if path.and_then(|path| hive_path::values(path, keys())).as_ref() != Some(&partition.values) {
             return Err(format!(
                 "its manifest has partition [{}] at '{location}', which is no directory of those values under '{directory}'",

@@ -7,6 +7,7 @@ use mizuumi_api::condition::cut;
 use mizuumi_api::data_table::ManagementPolicy;
 use mizuumi_api::emr_cluster::{
     self as api, Attempt, EmrCluster, EmrClusterSpec, Lifecycle, OnSpecChange, PastCluster, Phase,
+    RunStepStatus,
 };
 use mizuumi_api::emr_cluster_class::EmrClusterClassSpec;
 use mizuumi_api::installation::{DEFAULT_PROFILE, EmrProfile};
@@ -18,6 +19,7 @@ use super::nodes::Nodes;
 use super::report::LONGEST_REQUEST;
 use super::request::{Fixed, Request, Running, StepCall};
 use super::rules;
+use super::run_steps::{self, AskedStep};
 use super::schedule::Window;
 use super::world::ClusterLook;
 use super::{ClusterKey, Clusters, Pieces, open_attempt};
@@ -50,6 +52,10 @@ pub struct Called {
     pub verify: SignedDuration,
     /// Between two looks.
     pub poll: SignedDuration,
+    /// What is known of the steps that runs have asked for.
+    pub runs: Vec<RunStepStatus>,
+    /// Steps that runs ask for; none while the runs have not been listed.
+    pub asked: Option<Vec<AskedStep>>,
 }
 
 /// When a cluster runs.
@@ -163,6 +169,8 @@ impl Called {
             cluster_id: status.and_then(|status| status.cluster_id.clone()),
             verify: seconds(installation.clusters.verify_seconds),
             poll: seconds(installation.clusters.poll_seconds),
+            runs: status.map(|status| status.runs.clone()).unwrap_or_default(),
+            asked: None,
         }
     }
 
@@ -179,6 +187,7 @@ impl Called {
                 .map(|attempt| (attempt.nonce.clone(), attempt.started_at)),
             cluster_id: self.cluster_id.clone(),
             subnets: Vec::new(),
+            run_steps: run_steps::look(self),
         }
     }
 }
@@ -208,6 +217,7 @@ impl ClusterClaim {
     }
 
     pub(super) fn heed(&mut self, around: &Pieces) {
+        self.called.asked.clone_from(&around.asked);
         if self.called.profile.is_none()
             && let Some(class) = &around.class
         {
@@ -291,6 +301,7 @@ impl DesiredCluster {
 
     /// Puts the cluster together.
     pub(super) fn build(&mut self, object: &EmrCluster, pieces: &Pieces) {
+        self.called.asked.clone_from(&pieces.asked);
         self.made = self.put_together(object, pieces);
     }
 

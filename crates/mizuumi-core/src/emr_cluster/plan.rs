@@ -7,6 +7,7 @@ use mizuumi_api::{Reason, annotation};
 use super::ClusterGoal;
 use super::changes::{changes, unsettled};
 use super::desired::{Called, ClusterClaim, DesiredCluster, Life, Made};
+use super::run_steps;
 use super::step::{ClusterStep, Target};
 use super::told;
 use super::world::{ATTEMPT, Cluster, ClusterState, ClusterWorld, OWNER, REQUEST};
@@ -48,12 +49,27 @@ pub fn wanted(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
         Life::Batch => {
             Wanted { is: desired.over.is_none() && ended(&desired.called, world).is_none(), turns_at: None }
         }
-        Life::Until(until) => Wanted {
-            is: until.is_some_and(|until| now < until),
-            turns_at: until.filter(|until| now < *until),
-        },
+        Life::Until(until) => {
+            let is_asked = run_steps::is_needed(&desired.called) || lingers(desired, *until, world);
+            Wanted {
+                is: is_asked || until.is_some_and(|until| now < until),
+                turns_at: until.filter(|until| now < *until),
+            }
+        }
         Life::In(window) => Wanted { is: window.opened(now).is_some(), turns_at: window.turns_at(now) },
     }
+}
+
+/// Whether a cluster that has worked for runs is left to EMR, which ends it once it has been idle for long enough: another run may
+/// come. One that somebody wanted until a certain time ends then.
+fn lingers(desired: &DesiredCluster, until: Option<Timestamp>, world: &ClusterWorld) -> bool {
+    let ends_itself = desired.made.as_ref().is_ok_and(|made| made.request.running.idle_seconds.is_some());
+    ends_itself
+        && current(&desired.called, world).is_some_and(|cluster| {
+            let steps = cluster.steps.clone().unwrap_or_default();
+            let has_worked = steps.pending + steps.running + steps.completed + steps.failed > 0;
+            has_worked && until.is_none_or(|until| cluster.created.is_some_and(|created| until < created))
+        })
 }
 
 /// The clusters that are alive and this owner's.
@@ -206,8 +222,11 @@ fn running(
         let message = format!("cluster {id} is {}", cluster.state.name());
         return wait(Reason::Starting, message, look_again);
     }
-    let wake_at = [wanted.turns_at, too_old].into_iter().flatten().min();
-    let steps = changes(desired, made, cluster);
+    let wake_at = [wanted.turns_at, too_old, run_steps::look_again(called, now)].into_iter().flatten().min();
+    let mut steps = changes(desired, made, cluster);
+    if run_steps::takes_steps(cluster.state) {
+        steps.extend(run_steps::plan(called, cluster, &target(called, cluster), now));
+    }
     if steps.is_empty() {
         let Some(nodes) = unsettled(made, cluster) else { return Plan::in_sync(wake_at) };
         let (group, state) = (&nodes.told.name, &nodes.told.state);

@@ -9,6 +9,7 @@ use mizuumi_api::{Reason, annotation};
 use super::ClusterGoal;
 use super::desired::{Called, DesiredCluster, Life};
 use super::plan::{between_looks, current, end_in_words, ended, is_outdated, phase_of_end, wanted};
+use super::run_steps;
 use super::step::ClusterStep;
 use super::told;
 use super::world::{Cluster, ClusterState, ClusterWorld};
@@ -111,6 +112,7 @@ fn observed(
     if let Some(attempt) = status.attempt.take() {
         status.attempt = Some(attempted(attempt, called, world, failure));
     }
+    status.runs = run_steps::report(std::mem::take(&mut status.runs), called, world, failure, now);
     let alive = current(called, world);
     if let Some(cluster) = alive.or_else(|| ended(called, world)) {
         told::tell(status, cluster);

@@ -1,7 +1,10 @@
 //! What EMR makes of a step, purely: so that convergence can be proven without EMR.
 
-use mizuumi_api::emr_cluster::{GroupStatus, StepsStatus};
+use std::collections::BTreeMap;
 
+use mizuumi_api::emr_cluster::{GroupStatus, RunStepState, StepsStatus};
+
+use super::run_steps::{SeenStep, SeenSteps, nonce_of};
 use super::step::ClusterStep;
 use super::world::{Cluster, ClusterState, ClusterWorld, Nodes};
 
@@ -47,6 +50,24 @@ pub fn simulate(world: &ClusterWorld, step: &ClusterStep) -> ClusterWorld {
                 nodes.auto_scaling.clone_from(to);
             }
         }
+        ClusterStep::AddSteps { calls, records, .. } => {
+            let steps = calls.iter().enumerate().map(|(index, call)| {
+                let id = format!("s-{}-{index}", call.name);
+                let step = SeenStep { id, state: RunStepState::Pending, message: None };
+                (nonce_of(&call.name).to_owned(), step)
+            });
+            let listed = records.first().map(|record| record.asked_at).unwrap_or_default();
+            let seen = world.run_steps.entry(cluster.id.clone());
+            let seen = seen.or_insert_with(|| SeenSteps { listed, steps: BTreeMap::new() });
+            seen.steps.extend(steps);
+        }
+        ClusterStep::CancelSteps { ids, .. } => {
+            let steps =
+                world.run_steps.get_mut(&cluster.id).into_iter().flat_map(|seen| seen.steps.values_mut());
+            for step in steps.filter(|step| ids.contains(&step.id) && !step.state.is_over()) {
+                step.state = RunStepState::Cancelled;
+            }
+        }
         ClusterStep::AddTags { tags, .. } => cluster.tags.extend(tags.clone()),
         ClusterStep::RemoveTags { keys, .. } => cluster.tags.retain(|key, _| !keys.contains(key)),
         ClusterStep::Terminate { .. } if !cluster.is_protected => cluster.state = ClusterState::Terminating,
@@ -59,7 +80,7 @@ pub(super) fn made(
     number: usize,
     at: jiff::Timestamp,
     name: &str,
-    marks: &std::collections::BTreeMap<String, String>,
+    marks: &BTreeMap<String, String>,
     request: &super::Request,
 ) -> Cluster {
     let running = &request.running;

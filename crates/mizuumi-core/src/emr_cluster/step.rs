@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mizuumi_api::emr_cluster::{Attempt, AutoScaling, Configuration};
+use mizuumi_api::emr_cluster::{Attempt, AutoScaling, Configuration, RunStepStatus};
 
-use super::request::{Request, Scaling, Targets};
+use super::request::{Request, Scaling, StepCall, Targets};
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +101,22 @@ pub enum ClusterStep {
         /// How; none: not.
         to: Option<AutoScaling>,
     },
+    /// Add steps that runs ask for. They are written down before.
+    AddSteps {
+        /// Which cluster.
+        cluster: Target,
+        /// What is written down of each.
+        records: Vec<RunStepStatus>,
+        /// The steps.
+        calls: Vec<StepCall>,
+    },
+    /// Cancel steps.
+    CancelSteps {
+        /// Which cluster.
+        cluster: Target,
+        /// EMR's ids of the steps.
+        ids: Vec<String>,
+    },
     /// Set tags.
     AddTags {
         /// Which cluster.
@@ -149,6 +165,8 @@ impl ClusterStep {
             | Self::ResizeFleet { cluster, .. }
             | Self::Reconfigure { cluster, .. }
             | Self::SetAutoScaling { cluster, .. }
+            | Self::AddSteps { cluster, .. }
+            | Self::CancelSteps { cluster, .. }
             | Self::AddTags { cluster, .. }
             | Self::RemoveTags { cluster, .. }
             | Self::Terminate { cluster, .. } => Some(cluster),
@@ -169,6 +187,8 @@ impl ClusterStep {
             | Self::AddTags { .. }
             | Self::RemoveTags { .. } => "ClusterUpdated",
             Self::ResizeGroup { .. } | Self::ResizeFleet { .. } => "ClusterResized",
+            Self::AddSteps { .. } => "StepsAdded",
+            Self::CancelSteps { .. } => "StepsCancelled",
             Self::Terminate { .. } => "ClusterTerminated",
         }
     }
@@ -226,6 +246,13 @@ impl fmt::Display for ClusterStep {
                     "update cluster {}: automatic scaling of group '{group}' {} to {}, {rules}",
                     cluster.id, to.min, to.max
                 )
+            }
+            Self::AddSteps { cluster, calls, .. } => {
+                let names = calls.iter().map(|call| call.name.clone()).collect();
+                write!(f, "add steps to cluster {}: {}", cluster.id, list(names))
+            }
+            Self::CancelSteps { cluster, ids } => {
+                write!(f, "cancel steps of cluster {}: {}", cluster.id, list(ids.clone()))
             }
             Self::AddTags { cluster, tags } => {
                 let tags = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();

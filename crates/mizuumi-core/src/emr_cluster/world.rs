@@ -7,6 +7,7 @@ use mizuumi_api::emr_cluster::{AutoScaling, Configuration, GroupStatus, LostInst
 
 use super::network::Subnet;
 use super::request::{Scaling, Targets};
+use super::run_steps::{SeenSteps, StepsLook};
 use crate::failure::Failure;
 
 /// The tag that says who keeps a cluster.
@@ -29,6 +30,8 @@ pub struct ClusterLook {
     pub cluster_id: Option<String>,
     /// Ids of subnets that have to be looked at while none of its clusters is alive.
     pub subnets: Vec<String>,
+    /// Steps that runs have asked for and that may be under way.
+    pub run_steps: Vec<StepsLook>,
 }
 
 /// The clusters of a resource as they were seen.
@@ -40,6 +43,8 @@ pub struct ClusterWorld {
     pub listed: Option<Timestamp>,
     /// The subnets that were asked for, or why they could not be looked at; none if they were not.
     pub subnets: Option<Result<Vec<Subnet>, Failure>>,
+    /// Steps of runs that were looked at, by EMR's id of the cluster.
+    pub run_steps: BTreeMap<String, SeenSteps>,
 }
 
 /// A cluster.

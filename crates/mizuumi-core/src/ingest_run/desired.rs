@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
-use mizuumi_api::ingest_run::{IngestRun, Outcome, RunEngine};
+use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, Outcome, RunAttemptState, RunEngine};
 use mizuumi_api::{Installation, Reason};
 
-use super::world::{OutputLook, PointerLook, RunLook};
+use super::work::{OwnWork, Task};
+use super::world::{JobLook, OutputLook, PointerLook, RunLook};
 use crate::data_table::{Mode, TableKey, Tables, publishing};
 use crate::kind::Kind;
 use crate::plan::Goal;
@@ -25,13 +26,28 @@ pub struct DesiredRun {
     pub target: Target,
     /// Whether nothing more happens: it is over, or its table is asked and the answer is waited for.
     pub is_settled: bool,
+    /// Whether it is given up.
+    pub is_cancelled: bool,
+    /// When it is deleted, since it was over long before.
+    pub expiry: Option<Expiry>,
     /// The least time between two looks.
     pub least: SignedDuration,
 }
 
-/// What a run does.
+/// When a run is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// When.
+    pub at: Timestamp,
+    /// Uid of the run.
+    pub uid: String,
+}
+
+/// What a run does.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Work {
+    /// Mizuumi has it done.
+    Own(Box<OwnWork>),
     /// Somebody else brings data.
     External {
         /// Its place among the others.
@@ -79,10 +95,12 @@ pub struct TargetTable {
 }
 
 /// A run that is being deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunClaim {
     /// Whether its table is publishing it.
     pub is_publishing: bool,
+    /// A step of a cluster that may be under way: it is stopped before the run goes. A Job goes with the run that owns it.
+    pub work: Option<Box<OwnWork>>,
 }
 
 /// A run's place among the others; a rollback has none.
@@ -161,6 +179,25 @@ fn is_stalled(table: &DataTable) -> bool {
         .is_some_and(|stalled| waits.iter().any(|reason| stalled.reason == reason.name()))
 }
 
+/// When a run is deleted that has this status.
+pub(super) fn expires_at(object: &IngestRun, status: &IngestRunStatus) -> Option<Timestamp> {
+    let ttl = object.spec.ttl_after_finished.as_ref()?.length().ok()?;
+    status.finished_at?.checked_add(ttl).ok()
+}
+
+fn expiry(object: &IngestRun) -> Option<Expiry> {
+    let at = expires_at(object, object.status.as_ref()?)?;
+    Some(Expiry { at, uid: object.metadata.uid.clone()? })
+}
+
+impl RunClaim {
+    pub(super) fn new(object: &IngestRun, installation: &Installation) -> Self {
+        let work = OwnWork::new(object, installation)
+            .filter(|work| matches!(work.task, Task::Step(_)) && work.open().is_some());
+        Self { is_publishing: false, work: work.map(Box::new) }
+    }
+}
+
 impl DesiredRun {
     pub(super) fn new(object: &IngestRun, installation: &Installation) -> Self {
         let spec = &object.spec;
@@ -173,6 +210,9 @@ impl DesiredRun {
                     data_time: external.data_time,
                     message: external.message,
                 }
+            }
+            (RunEngine::KubernetesJob | RunEngine::EmrStep, ..) => {
+                OwnWork::new(object, installation).map_or(Work::Unsaid, |own| Work::Own(Box::new(own)))
             }
             (RunEngine::Rollback, _, Some(rollback)) => Work::Rollback(rollback.run.clone()),
             _ => Work::Unsaid,
@@ -187,6 +227,8 @@ impl DesiredRun {
                 status.manifest.is_some()
                     || status.phase.is_some_and(mizuumi_api::ingest_run::RunPhase::is_over)
             }),
+            is_cancelled: spec.cancel,
+            expiry: expiry(object),
             least: SignedDuration::from_secs(installation.intervals.data_seconds.into()),
         }
     }
@@ -210,6 +252,7 @@ impl DesiredRun {
                 return RunLook::default();
             }
             Work::External { .. } => (Some(output), None),
+            Work::Own(own) => return self.look_for_work(own, table),
             Work::Rollback(run) => (None, Some(pointers(run))),
         };
         RunLook {
@@ -217,6 +260,35 @@ impl DesiredRun {
             output,
             pointers,
             manifest: Some(publication::manifest(&table.root, &self.run)),
+            ..RunLook::default()
+        }
+    }
+
+    /// First at who does the work, then at what it has brought.
+    fn look_for_work(&self, own: &OwnWork, table: &TargetTable) -> RunLook {
+        let begins = || RunLook {
+            profile: table.key.profile.clone(),
+            artifacts: own.artifacts_to_look_at(),
+            ..RunLook::default()
+        };
+        let Some(attempt) = &own.attempt else { return begins() };
+        match (attempt.state, &own.task) {
+            (RunAttemptState::Open, Task::Job(_)) => RunLook {
+                job: Some(JobLook {
+                    namespace: own.namespace.clone(),
+                    name: attempt.worker.clone(),
+                    uid: own.uid.clone(),
+                }),
+                ..RunLook::default()
+            },
+            (RunAttemptState::Succeeded, _) => RunLook {
+                profile: table.key.profile.clone(),
+                output: Some(OutputLook { location: attempt.output.clone(), keys: table.keys.clone() }),
+                manifest: Some(publication::manifest(&table.root, &self.run)),
+                ..RunLook::default()
+            },
+            (RunAttemptState::Failed | RunAttemptState::Lost, _) => begins(),
+            (RunAttemptState::Open, Task::Step(_)) => RunLook::default(),
         }
     }
 }

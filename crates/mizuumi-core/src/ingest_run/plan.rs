@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use mizuumi_api::Reason;
-use mizuumi_api::ingest_run::Outcome;
+use mizuumi_api::ingest_run::{Outcome, RunAttempt};
 
 use super::RunGoal;
-use super::desired::{DesiredRun, Target, TargetTable, Work};
+use super::attempt::{self, Stage};
+use super::desired::{DesiredRun, RunClaim, Target, TargetTable, Work};
+use super::work::JobRequest;
 use super::world::{Output, RunWorld};
 use crate::plan::{Goal, Plan};
 use crate::publication::{self, Manifest, ManifestPartition, RunTimes};
@@ -26,6 +29,32 @@ pub enum RunStep {
         /// What it says.
         manifest: Box<Manifest>,
     },
+    /// Create a Job that does the work. The attempt is written down before.
+    CreateJob {
+        /// The attempt.
+        attempt: Box<RunAttempt>,
+        /// The Job.
+        job: Box<JobRequest>,
+    },
+    /// Ask a cluster for a step that does the work: by writing down the attempt, which the cluster's own driver reads.
+    AskCluster {
+        /// The attempt.
+        attempt: Box<RunAttempt>,
+    },
+    /// Delete the run itself, which was over long ago.
+    DeleteRun {
+        /// Its uid.
+        uid: String,
+    },
+    /// Delete the Job that does the work, with its pods.
+    DeleteJob {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Uid of the run that has to own it.
+        uid: String,
+    },
 }
 
 impl RunStep {
@@ -34,6 +63,9 @@ impl RunStep {
     pub const fn event_reason(&self) -> &'static str {
         match self {
             Self::WriteManifest { .. } => "ManifestWritten",
+            Self::CreateJob { .. } | Self::AskCluster { .. } => "WorkStarted",
+            Self::DeleteJob { .. } => "WorkStopped",
+            Self::DeleteRun { .. } => "RunDeleted",
         }
     }
 }
@@ -46,26 +78,42 @@ impl fmt::Display for RunStep {
                 let files = manifest.files();
                 write!(f, "write manifest: {partitions} partitions, {files} files, at {location}")
             }
+            Self::CreateJob { attempt, job } => {
+                write!(f, "create Job '{}' (attempt {}): image {}", job.name, attempt.number, job.image)
+            }
+            Self::AskCluster { attempt } => {
+                write!(f, "ask EmrCluster '{}' for a step (attempt {})", attempt.worker, attempt.number)
+            }
+            Self::DeleteJob { name, .. } => write!(f, "delete Job '{name}'"),
+            Self::DeleteRun { .. } => f.write_str("delete the run: its `ttlAfterFinished` is over"),
         }
     }
 }
 
 /// What to do about a run.
 #[must_use]
-pub fn plan(goal: &RunGoal, world: &RunWorld) -> Plan<RunStep> {
+pub fn plan(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
     match goal {
-        Goal::Present(desired) if desired.is_settled => Plan::in_sync(None),
-        Goal::Present(desired) => progress(desired, world),
+        Goal::Present(desired) if desired.is_settled => match &desired.expiry {
+            Some(expiry) if expiry.at <= now => {
+                let step = RunStep::DeleteRun { uid: expiry.uid.clone() };
+                Plan::converge(Reason::Deleting, step.to_string(), vec![step])
+            }
+            _ => Plan::in_sync(None),
+        },
+        Goal::Present(desired) => progress(desired, world, now),
         Goal::Absent(claim) | Goal::Released(claim) if claim.is_publishing => Plan::converge(
             Reason::Deleting,
             "its table is publishing it; it goes once that is done",
             Vec::new(),
         ),
+        Goal::Absent(RunClaim { work: Some(work), .. })
+        | Goal::Released(RunClaim { work: Some(work), .. }) => attempt::stop(work, world, now),
         Goal::Absent(_) | Goal::Released(_) => Plan::in_sync(None),
     }
 }
 
-fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
+fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
     let name = &desired.table;
     let table = match &desired.target {
         Target::Table(table) => table,
@@ -91,6 +139,9 @@ fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
             );
         }
     };
+    if desired.is_cancelled && !matches!(desired.work, Work::Own(_)) {
+        return Plan::blocked(Reason::RunCancelled, "it was given up");
+    }
     let manifest = match &desired.work {
         Work::Unsaid => {
             let message = "`spec.sessionTime` or `spec.rollback` is missing";
@@ -111,8 +162,15 @@ fn progress(desired: &DesiredRun, world: &RunWorld) -> Plan<RunStep> {
                 );
                 return Plan::converge(Reason::Running, message, Vec::new());
             }
-            of_output(desired, table, output)
+            of_output(desired, table, output, &location)
         }
+        Work::Own(own) => match attempt::progress(own, table, world, now) {
+            Stage::Plan(plan) => return plan,
+            Stage::Done(location) => match &world.output {
+                Some(output) => of_output(desired, table, output, &location),
+                None => return Plan::converge(Reason::Running, format!("looking at {location}"), Vec::new()),
+            },
+        },
         Work::Rollback(run) => {
             let Some(pointers) = &world.pointers else {
                 let message = format!("looking for what points to run '{run}'");
@@ -177,6 +235,7 @@ fn manifest_of(
 ) -> Manifest {
     let (order, rolls_back) = match &desired.work {
         Work::External { order, .. } => (Some(order.clone()), None),
+        Work::Own(own) => (Some(own.order.clone()), None),
         Work::Rollback(run) => (None, Some(run.clone())),
         Work::Unsaid => (None, None),
     };
@@ -184,7 +243,12 @@ fn manifest_of(
 }
 
 /// The manifest of what lies in a run's directory, or why that cannot be published.
-fn of_output(desired: &DesiredRun, table: &TargetTable, output: &Output) -> Result<Manifest, String> {
+fn of_output(
+    desired: &DesiredRun,
+    table: &TargetTable,
+    output: &Output,
+    location: &str,
+) -> Result<Manifest, String> {
     if let Some(stray) = output.strays.first() {
         let keys: Vec<String> = table.keys.iter().map(|key| format!("{key}=…/")).collect();
         let more = output.strays.len() - 1;
@@ -195,7 +259,6 @@ fn of_output(desired: &DesiredRun, table: &TargetTable, output: &Output) -> Resu
         ));
     }
     if output.partitions.is_empty() {
-        let location = publication::output(&table.root, &desired.run);
         return Err(format!("there is no data in {location}"));
     }
     let partitions = output.partitions.iter().map(|(values, partition)| ManifestPartition {
@@ -209,6 +272,8 @@ fn of_output(desired: &DesiredRun, table: &TargetTable, output: &Output) -> Resu
     });
     let data_time = match &desired.work {
         Work::External { data_time, .. } => *data_time,
+        // It was made from what there is up to the session, and is not newer than that.
+        Work::Own(own) => Some(own.order.session_time),
         Work::Rollback(_) | Work::Unsaid => None,
     };
     let times = RunTimes { data_time, loaded_at: output.newest };

@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, keeping_times};
 use mizuumi_api::data_table::PublicationState;
-use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, ManifestStatus, RunPhase};
+use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, ManifestStatus, PastRunAttempt, RunPhase};
 use mizuumi_api::{Reason, annotation};
 
 use super::RunGoal;
-use super::desired::{DesiredRun, Target};
+use super::attempt;
+use super::desired::{DesiredRun, Target, Work};
 use super::plan::RunStep;
+use super::work::OwnWork;
 use super::world::RunWorld;
 use crate::kind::Evidence;
 use crate::plan::{Goal, Verdict};
@@ -16,6 +18,10 @@ use crate::publication;
 
 /// Longest value of the annotation that requests a reconciliation.
 const LONGEST_REQUEST: usize = 256;
+/// How many attempts that failed are told.
+const FAILED_ATTEMPTS: usize = 10;
+/// Longest text about one.
+const LONGEST_MESSAGE: usize = 512;
 
 /// What the conditions say.
 struct Told {
@@ -80,10 +86,13 @@ pub fn report(
         return status;
     }
     if let Some(DesiredRun { target: Target::Table(table), run, .. }) = desired {
-        // Once it asks, it has been written where it is.
-        if status.manifest.is_none() {
+        // Once it asks, it has been written where it is; own work writes where its attempt does.
+        if status.manifest.is_none() && own_work(goal).is_none() {
             status.output = Some(publication::output(&table.root, run));
         }
+    }
+    if let (Some(own), Evidence::Observed { world, .. }) = (own_work(goal), evidence) {
+        attempted(&mut status, own, world, now);
     }
     let told = told(object, desired, evidence, &mut status);
     if told.phase.is_over() {
@@ -105,6 +114,40 @@ pub fn report(
         .collect();
     status.conditions = keeping_times(conditions, &before.conditions);
     status
+}
+
+/// The work that Mizuumi has done, if it has any.
+fn own_work(goal: Option<&RunGoal>) -> Option<&OwnWork> {
+    match goal? {
+        Goal::Present(DesiredRun { work: Work::Own(own), .. }) => Some(own),
+        Goal::Present(_) => None,
+        Goal::Absent(claim) | Goal::Released(claim) => claim.work.as_deref(),
+    }
+}
+
+/// Tells how far the attempt is.
+fn attempted(status: &mut IngestRunStatus, own: &OwnWork, world: &RunWorld, now: Timestamp) {
+    let Some(attempt) = status.attempt.take() else { return };
+    // One that was written down in this very pass has not been looked at.
+    let is_known = own.attempt.as_ref().is_some_and(|known| known.nonce == attempt.nonce);
+    if !is_known {
+        status.attempt = Some(attempt);
+        return;
+    }
+    let (attempt, failure) = attempt::attempted(own, attempt, world, now);
+    if let Some((was_lost, message)) = failure {
+        let past = PastRunAttempt {
+            number: attempt.number,
+            was_lost,
+            ended_at: now,
+            worker: attempt.external_id.clone().unwrap_or_else(|| attempt.worker.clone()),
+            message: cut(&message, LONGEST_MESSAGE),
+        };
+        status.failed_attempts.insert(0, past);
+        status.failed_attempts.truncate(FAILED_ATTEMPTS);
+    }
+    status.output = Some(attempt.output.clone());
+    status.attempt = Some(attempt);
 }
 
 fn told(
@@ -131,7 +174,10 @@ fn told(
         }
         Evidence::Observed { world, plan, .. } => {
             match &plan.verdict {
-                Verdict::Blocked(reason @ (Reason::OutputInvalid | Reason::RunFailed), message) => {
+                Verdict::Blocked(
+                    reason @ (Reason::OutputInvalid | Reason::RunFailed | Reason::RunCancelled),
+                    message,
+                ) => {
                     return Told::failed(*reason, message);
                 }
                 Verdict::Blocked(reason, message) => return Told::stuck(phase, *reason, message),
@@ -150,6 +196,9 @@ fn told(
                             bytes: count(manifest.size()),
                         });
                     }
+                }
+                Verdict::Converging(Reason::WaitingForUpstream, message) => {
+                    return Told::going(RunPhase::Pending, Reason::WaitingForUpstream, message);
                 }
                 Verdict::Converging(reason, message) if status.manifest.is_none() => {
                     return Told::going(RunPhase::Running, *reason, message);

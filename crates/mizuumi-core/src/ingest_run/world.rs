@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::work::SeenJob;
 use crate::data_table::{PartitionValues, TableKey};
 use crate::publication::{Manifest, Pointer};
 
@@ -18,6 +19,21 @@ pub struct RunLook {
     pub pointers: Option<PointerLook>,
     /// Where the run's manifest is, or will be.
     pub manifest: Option<String>,
+    /// The Job that does its work.
+    pub job: Option<JobLook>,
+    /// Where the programs are that its work uses, if it is about to begin.
+    pub artifacts: Vec<String>,
+}
+
+/// Which Job to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobLook {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Uid of the run that has to own it.
+    pub uid: String,
 }
 
 /// Which directory to look at.
@@ -49,6 +65,10 @@ pub struct RunWorld {
     pub pointers: Option<BTreeMap<PartitionValues, Pointer>>,
     /// Its manifest and the SHA-256 of it, if there is one; or why it cannot be read.
     pub manifest: Option<Result<(Manifest, String), String>>,
+    /// The Job that does its work, if that was looked at.
+    pub job: Option<SeenJob>,
+    /// SHA-256 of the programs that its work uses, by their places; none where there is none.
+    pub artifacts: BTreeMap<String, Option<String>>,
     /// When it was looked.
     pub looked: Option<Timestamp>,
 }

@@ -1,0 +1,169 @@
+//! What an `IngestRun` says back.
+
+use jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IngestRunStatus {
+    /// The generation of the spec that this status speaks of; 0 before the controller has seen the object.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub observed_generation: i64,
+    /// `Ready`, `Succeeded`, and while True `Reconciling` or `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Where in its life the run is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<RunPhase>,
+    /// The directory that the run's data goes to, with `key=value/` below it for each partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub output: Option<String>,
+    /// The attempt to do the work that was made last. It is written down before anything is started, so that no work is done
+    /// twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<RunAttempt>,
+    /// Attempts that failed before, the latest first; at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub failed_attempts: Vec<PastRunAttempt>,
+    /// What the run asks to be published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestStatus>,
+    /// When the controller first saw that all data was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<Timestamp>,
+    /// When it was over: published, or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// How many of the partitions were not published because a later run already held them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub superseded: Option<i64>,
+    /// The value of the annotation `mizuumi.dev/requested-at` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// An attempt to do a run's work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunAttempt {
+    /// Counts the attempts of this run.
+    #[schemars(range(min = 1))]
+    pub number: i64,
+    /// What makes its work's name its own: a part of the name of the Job or the step.
+    #[schemars(length(min = 1, max = 32))]
+    pub nonce: String,
+    /// When it was written down, right before the work was asked for.
+    pub started_at: Timestamp,
+    /// What came of it.
+    pub state: RunAttemptState,
+    /// The directory that its files go to.
+    #[schemars(length(max = 2048))]
+    pub output: String,
+    /// Who does the work: name of the Job, or of the `EmrCluster`.
+    #[schemars(length(max = 253))]
+    pub worker: String,
+    /// The Job's name, or EMR's ids of the cluster and the step, `j-…/s-…`, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub external_id: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Whether the work is to be stopped, since it is given up or takes too long.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_stopping: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(is: &bool) -> bool {
+    !*is
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunAttemptState {
+    /// Not known yet, or it is being done.
+    Open,
+    /// The work is done.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// It failed through no fault of the work.
+    Lost,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PastRunAttempt {
+    /// Which.
+    #[schemars(range(min = 1))]
+    pub number: i64,
+    /// Whether it failed through no fault of the work.
+    pub was_lost: bool,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Who did the work: name of the Job, or EMR's id of the cluster and the step.
+    #[schemars(length(max = 253))]
+    pub worker: String,
+    /// Why it failed.
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
+/// Where in its life a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunPhase {
+    /// It cannot begin yet.
+    Pending,
+    /// Its work is being done.
+    Running,
+    /// All data is there; the table is asked to publish it.
+    Publishing,
+    /// The table has published it.
+    Succeeded,
+    /// Nothing more is published of it.
+    Failed,
+}
+
+impl RunPhase {
+    /// Whether nothing more happens.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+}
+
+/// The manifest of a run: what it asks to be published. Once written it never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestStatus {
+    /// Where it is.
+    #[schemars(length(max = 2048))]
+    pub location: String,
+    /// SHA-256 of it, in hexadecimal.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
+    /// How many partitions it has; 1 for a table without partition keys.
+    #[schemars(range(min = 0))]
+    pub partitions: i64,
+    /// How many files.
+    #[schemars(range(min = 0))]
+    pub files: i64,
+    /// Their size in bytes.
+    #[schemars(range(min = 0))]
+    pub bytes: i64,
+}

@@ -1,0 +1,293 @@
+//! Jobs of Kubernetes that do the work of runs: created, looked at, deleted; and runs woken when one changes.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::batch::v1::{
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+};
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, EnvVarSource, PodSpec, PodTemplateSpec, ResourceRequirements, SecretKeySelector,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::core::PartialObjectMeta;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use mizuumi_api::ingest_run::Variable;
+use mizuumi_api::{IngestRun, label};
+use mizuumi_aws::RunPort;
+use mizuumi_core::ingest_run::work::{JobRequest, SeenJob};
+use mizuumi_core::ingest_run::world::JobLook;
+use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs};
+use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port};
+use tracing::warn;
+
+use crate::error::{Error, in_time};
+use crate::name::Name;
+use crate::queue::Queue;
+use crate::watch::Scope;
+use crate::workers::chain;
+
+/// So long a Job is there after its end, for people to look at.
+const TTL_SECONDS: i32 = 86_400;
+/// The longest time that a Job of Kubernetes can be given, in seconds.
+const LONGEST_SECONDS: i64 = i32::MAX as i64;
+
+/// AWS and Kubernetes as the run driver sees them.
+pub(crate) struct WorkPort {
+    aws: RunPort,
+    client: Client,
+}
+
+impl WorkPort {
+    pub(crate) fn new(aws: RunPort, client: Client) -> Self {
+        Self { aws, client }
+    }
+
+    fn jobs(&self, namespace: &str) -> Api<Job> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    async fn look(&self, look: &JobLook) -> Result<SeenJob, Failure> {
+        let get = self.jobs(&look.namespace);
+        let job = in_time(get.get_opt(&look.name), Error::Job).await.map_err(|e| failure("jobs:get", &e))?;
+        Ok(job.map_or(SeenJob::Missing, |job| seen(&job, &look.uid)))
+    }
+
+    async fn create(&self, request: &JobRequest) -> Result<(), Failure> {
+        let jobs = self.jobs(&request.namespace);
+        let made = in_time(jobs.create(&PostParams::default(), &job(request)), Error::Job).await;
+        match made {
+            Ok(_) => Ok(()),
+            // Its name is this attempt's alone: it is the one that was asked for before. The next look tells whose it is.
+            Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_already_exists()) => {
+                Ok(())
+            }
+            Err(error) => Err(failure("jobs:create", &error)),
+        }
+    }
+
+    async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Failure> {
+        let jobs = self.jobs(namespace);
+        let job = in_time(jobs.get_opt(name), Error::Job).await.map_err(|e| failure("jobs:get", &e))?;
+        let Some(job) = job.filter(|job| is_of(job, uid)) else { return Ok(()) };
+        let of = Preconditions { uid: job.uid(), resource_version: None };
+        let params = DeleteParams::background().preconditions(of);
+        match in_time(jobs.delete(name, &params), Error::Job).await {
+            Ok(_) => Ok(()),
+            Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_not_found()) => {
+                Ok(())
+            }
+            Err(error) => Err(failure("jobs:delete", &error)),
+        }
+    }
+
+    async fn delete_run(&self, key: &RunKey, uid: &str) -> Result<(), Failure> {
+        let runs: Api<IngestRun> = Api::namespaced(self.client.clone(), &key.namespace);
+        let of = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let params = DeleteParams::background().preconditions(of);
+        match in_time(runs.delete(&key.name, &params), Error::Job).await {
+            Ok(_) => Ok(()),
+            Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_not_found()) => {
+                Ok(())
+            }
+            Err(error) => Err(failure("ingestruns:delete", &error)),
+        }
+    }
+}
+
+impl Port<Runs> for WorkPort {
+    async fn observe(&self, key: &RunKey, look: &RunLook, ask: Ask) -> Result<RunWorld, Failure> {
+        let world = self.aws.observe(key, look, ask).await?;
+        let job = match &look.job {
+            Some(job) => Some(self.look(job).await?),
+            None => None,
+        };
+        Ok(RunWorld { job, ..world })
+    }
+
+    async fn execute(&self, key: &RunKey, step: &RunStep, errand: Errand<'_>) -> Result<(), Failure> {
+        match step {
+            RunStep::CreateJob { job, .. } => {
+                if errand.still.holds().await {
+                    return self.create(job).await;
+                }
+                Err(Failure {
+                    operation: "jobs:create",
+                    class: Class::Conflict,
+                    message: "the run has changed meanwhile; nothing was created".to_owned(),
+                })
+            }
+            RunStep::DeleteJob { namespace, name, uid } => self.delete(namespace, name, uid).await,
+            RunStep::DeleteRun { uid } => self.delete_run(key, uid).await,
+            // Asking a cluster is the record that was written before.
+            RunStep::AskCluster { .. } => Ok(()),
+            RunStep::WriteManifest { .. } => self.aws.execute(key, step, errand).await,
+        }
+    }
+
+    fn expect(&self, keys: Vec<RunKey>) {
+        self.aws.expect(keys);
+    }
+
+    fn forget(&self, key: &RunKey) {
+        self.aws.forget(key);
+    }
+}
+
+/// Watches the Jobs of a scope for ever, and wakes the runs that they work for.
+pub(crate) async fn watch(scope: Scope, run_queue: Arc<Queue>) {
+    let config = watcher::Config::default().labels(label::RUN);
+    let mut events = watcher(scope.api::<PartialObjectMeta<Job>>(), config).default_backoff().boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::InitApply(job) | watcher::Event::Apply(job) | watcher::Event::Delete(job)) => {
+                if let Some(run) = run_of(&job) {
+                    run_queue.push(&run, Lane::Progress);
+                }
+            }
+            Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
+            Err(error) => warn!(error = %chain(&error), "the watch of Jobs was interrupted"),
+        }
+    }
+}
+
+fn run_of(job: &PartialObjectMeta<Job>) -> Option<Name> {
+    let run = job.labels().get(label::RUN)?;
+    Some(Name { namespace: job.namespace()?.as_str().into(), name: run.as_str().into() })
+}
+
+/// What could not be done with a Job, in the words of failures of AWS.
+fn failure(operation: &'static str, error: &Error) -> Failure {
+    let class = match error {
+        Error::Job(source) => match source.as_ref() {
+            kube::Error::Api(answer) => match answer.code {
+                401 | 403 => Class::Denied,
+                400 | 422 => Class::Invalid,
+                409 => Class::Conflict,
+                429 => Class::Throttled,
+                _ => Class::Unavailable,
+            },
+            _ => Class::Unavailable,
+        },
+        _ => Class::Unavailable,
+    };
+    Failure { operation, class, message: chain(error) }
+}
+
+fn is_of(job: &Job, uid: &str) -> bool {
+    job.owner_references().iter().any(|owner| owner.uid == uid)
+}
+
+/// A Job as it was seen.
+fn seen(job: &Job, uid: &str) -> SeenJob {
+    if !is_of(job, uid) {
+        return SeenJob::Foreign;
+    }
+    let status = job.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let is_true = |type_: &str| conditions.iter().find(|c| c.type_ == type_ && c.status == "True");
+    if is_true("Complete").is_some() {
+        return SeenJob::Complete;
+    }
+    if let Some(failed) = is_true("Failed") {
+        let reason = failed.reason.as_deref().unwrap_or("Failed");
+        let message = failed.message.as_deref().unwrap_or_default();
+        // The only rule of the policy: the pod was taken away from it.
+        let was_lost = reason == "PodFailurePolicy";
+        return SeenJob::Failed { message: format!("{reason}: {message}"), was_lost };
+    }
+    let count = |count: Option<i32>| count.unwrap_or_default();
+    let message = match (count(status.active), count(status.ready)) {
+        _ if job.metadata.deletion_timestamp.is_some() => "it is being deleted".to_owned(),
+        (0, _) => "it has no pod yet".to_owned(),
+        (_, 0) => "its pod is not running yet".to_owned(),
+        _ => "its pod runs".to_owned(),
+    };
+    SeenJob::Active { message }
+}
+
+/// The Job that was asked for. One pod, once: whether it is done again is the run's to say, in a directory of its own.
+fn job(request: &JobRequest) -> Job {
+    let labels = [(label::RUN.to_owned(), request.run.clone())];
+    let owner = OwnerReference {
+        api_version: IngestRun::api_version(&()).into_owned(),
+        kind: IngestRun::kind(&()).into_owned(),
+        name: request.run.clone(),
+        uid: request.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    };
+    let taken_away = PodFailurePolicyRule {
+        action: "FailJob".to_owned(),
+        on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+            type_: "DisruptionTarget".to_owned(),
+            status: Some("True".to_owned()),
+        }]),
+        ..PodFailurePolicyRule::default()
+    };
+    let quantities = || {
+        let all = request.resources.iter();
+        Some(all.map(|(name, quantity)| (name.clone(), Quantity(quantity.clone()))).collect())
+    };
+    let container = Container {
+        name: "work".to_owned(),
+        image: Some(request.image.clone()),
+        command: Some(request.command.clone()).filter(|command| !command.is_empty()),
+        args: Some(request.args.clone()).filter(|args| !args.is_empty()),
+        env: Some(request.env.iter().map(variable).collect()),
+        resources: (!request.resources.is_empty()).then(|| ResourceRequirements {
+            limits: quantities(),
+            requests: quantities(),
+            ..ResourceRequirements::default()
+        }),
+        ..Container::default()
+    };
+    let pod = PodSpec {
+        containers: vec![container],
+        restart_policy: Some("Never".to_owned()),
+        service_account_name: Some(request.service_account.clone()),
+        automount_service_account_token: Some(false),
+        ..PodSpec::default()
+    };
+    Job {
+        metadata: ObjectMeta {
+            name: Some(request.name.clone()),
+            namespace: Some(request.namespace.clone()),
+            labels: Some(labels.clone().into()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            parallelism: Some(1),
+            completions: Some(1),
+            backoff_limit: Some(0),
+            active_deadline_seconds: Some(request.timeout.as_secs().min(LONGEST_SECONDS)),
+            ttl_seconds_after_finished: Some(TTL_SECONDS),
+            pod_failure_policy: Some(PodFailurePolicy { rules: vec![taken_away] }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels.into()), ..ObjectMeta::default() }),
+                spec: Some(pod),
+            },
+            ..JobSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn variable(variable: &Variable) -> EnvVar {
+    EnvVar {
+        name: variable.name.clone(),
+        value: variable.value.clone(),
+        value_from: variable.secret_key_ref.as_ref().map(|secret| EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: secret.name.clone(),
+                key: secret.key.clone(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+    }
+}

@@ -1,0 +1,220 @@
+//! Runs and the clusters that do their work: who asks which cluster for a step, and what each cluster answers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::{Api, Client, ResourceExt};
+use mizuumi_api::data_table::ManagementPolicy;
+use mizuumi_api::emr_cluster::{Lifecycle, RunStepStatus};
+use mizuumi_api::ingest_run::{EmrStep, RunPhase};
+use mizuumi_api::{EmrCluster, IngestRun};
+use mizuumi_core::Lane;
+use mizuumi_core::emr_cluster::AskedStep;
+use mizuumi_core::ingest_run::{Worker, work};
+
+use crate::error::{Error, in_time};
+use crate::name::Name;
+use crate::queue::Queue;
+
+/// Runs and the clusters that do their work.
+pub(crate) struct RunSteps {
+    client: Client,
+    region: String,
+    run_queue: Arc<Queue>,
+    cluster_queue: Arc<Queue>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clusters: BTreeMap<Name, Cluster>,
+    /// What each run asks for, by the run.
+    asks: HashMap<Name, AskedStep>,
+    /// Runs whose work is a step and that are not over.
+    waiting: BTreeSet<Name>,
+    /// Namespaces of which the runs have been listed; none: all.
+    listed: HashSet<Option<Arc<str>>>,
+}
+
+/// What a run needs to know of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Cluster {
+    labels: BTreeMap<String, String>,
+    refuses: Option<String>,
+    answers: Vec<RunStepStatus>,
+}
+
+impl RunSteps {
+    pub(crate) fn new(
+        client: Client,
+        region: String,
+        run_queue: Arc<Queue>,
+        cluster_queue: Arc<Queue>,
+    ) -> Self {
+        Self { client, region, run_queue, cluster_queue, state: Mutex::default() }
+    }
+
+    /// The watch has brought a cluster, or says that it is gone: its runs look at it again.
+    pub(crate) fn cluster_brought(&self, name: &Name, cluster: Option<&EmrCluster>) {
+        let now = cluster.map(|cluster| Cluster {
+            labels: cluster.labels().clone(),
+            refuses: refuses(cluster),
+            answers: cluster.status.as_ref().map(|status| status.runs.clone()).unwrap_or_default(),
+        });
+        let mut state = self.state();
+        let before = match &now {
+            Some(cluster) => state.clusters.insert(name.clone(), cluster.clone()),
+            None => state.clusters.remove(name),
+        };
+        let is_same_offer = match (&before, &now) {
+            (Some(before), Some(now)) => before.labels == now.labels && before.refuses == now.refuses,
+            _ => false,
+        };
+        let woken: Vec<Name> = if is_same_offer {
+            let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
+            let changed = now.answers.iter().filter(|answer| !before.answers.contains(answer));
+            changed.map(|answer| Name { name: answer.run.as_str().into(), ..name.clone() }).collect()
+        } else {
+            state.waiting.iter().filter(|run| run.namespace == name.namespace).cloned().collect()
+        };
+        drop(state);
+        for run in woken {
+            self.run_queue.push(&run, Lane::Progress);
+        }
+    }
+
+    /// The watch has brought a run, or says that it is gone: the cluster that it asks looks at it.
+    pub(crate) fn run_brought(&self, name: &Name, run: Option<&IngestRun>) {
+        let ask = run.and_then(|run| work::asked_step(run, &self.region));
+        let is_waiting = run.is_some_and(|run| {
+            let phase = run.status.as_ref().and_then(|status| status.phase);
+            run.spec.emr_step.is_some() && !phase.is_some_and(RunPhase::is_over)
+        });
+        let mut state = self.state();
+        if is_waiting {
+            state.waiting.insert(name.clone());
+        } else {
+            state.waiting.remove(name);
+        }
+        let before = match &ask {
+            Some(ask) => state.asks.insert(name.clone(), ask.clone()),
+            None => state.asks.remove(name),
+        };
+        drop(state);
+        if before != ask {
+            let clusters: BTreeSet<String> = before.into_iter().chain(ask).map(|ask| ask.cluster).collect();
+            for cluster in clusters {
+                let cluster = Name { name: cluster.as_str().into(), ..name.clone() };
+                self.cluster_queue.push(&cluster, Lane::Change);
+            }
+        }
+    }
+
+    /// The runs of a namespace have been listed, or of all of them: what its clusters are asked for is known.
+    pub(crate) fn runs_listed(&self, namespace: Option<&Arc<str>>) {
+        let mut state = self.state();
+        if !state.listed.insert(namespace.cloned()) {
+            return;
+        }
+        let of_scope = |name: &&Name| namespace.is_none_or(|namespace| *namespace == name.namespace);
+        let clusters: Vec<Name> = state.clusters.keys().filter(of_scope).cloned().collect();
+        drop(state);
+        for cluster in clusters {
+            self.cluster_queue.push(&cluster, Lane::Progress);
+        }
+    }
+
+    /// The clusters that could do a run's work; once one was asked, that one.
+    pub(crate) fn workers(&self, run: &IngestRun) -> Vec<Worker> {
+        let Some(step) = &run.spec.emr_step else { return Vec::new() };
+        let attempt = run.status.as_ref().and_then(|status| status.attempt.as_ref());
+        let open = attempt.filter(|attempt| attempt.ended_at.is_none());
+        let name = Name::of(run);
+        let state = self.state();
+        let mut of_cluster: HashMap<&str, usize> = HashMap::new();
+        for (_, ask) in state.asks.iter().filter(|(run, _)| run.namespace == name.namespace) {
+            *of_cluster.entry(&ask.cluster).or_default() += 1;
+        }
+        let could = state.clusters.iter().filter(|(cluster, seen)| {
+            cluster.namespace == name.namespace
+                && match open {
+                    Some(attempt) => *cluster.name == *attempt.worker,
+                    None => is_meant(step, cluster, seen),
+                }
+        });
+        could
+            .map(|(cluster, seen)| Worker {
+                name: cluster.name.to_string(),
+                runs: of_cluster.get(&*cluster.name).copied().unwrap_or_default(),
+                refuses: seen.refuses.clone(),
+                answer: open
+                    .and_then(|open| seen.answers.iter().find(|answer| answer.nonce == open.nonce))
+                    .cloned(),
+            })
+            .collect()
+    }
+
+    /// The steps that runs ask a cluster for. What the cluster has not written down yet is read anew, since the watch may show a
+    /// past in which a run still asked.
+    pub(crate) async fn asked(&self, cluster: &EmrCluster) -> Result<Option<Vec<AskedStep>>, Error> {
+        let name = Name::of(cluster);
+        let asking: Vec<(Name, AskedStep)> = {
+            let state = self.state();
+            if !state.listed.contains(&None) && !state.listed.contains(&Some(name.namespace.clone())) {
+                return Ok(None);
+            }
+            let is_asked =
+                |run: &Name, ask: &AskedStep| run.namespace == name.namespace && *ask.cluster == *name.name;
+            let asking = state.asks.iter().filter(|(run, ask)| is_asked(run, ask));
+            asking.map(|(run, ask)| (run.clone(), ask.clone())).collect()
+        };
+        let known: HashSet<&str> = cluster
+            .status
+            .iter()
+            .flat_map(|status| &status.runs)
+            .map(|answer| answer.nonce.as_str())
+            .collect();
+        let runs: Api<IngestRun> = Api::namespaced(self.client.clone(), &name.namespace);
+        let mut all = Vec::new();
+        for (run, asked) in asking {
+            if known.contains(asked.nonce.as_str()) {
+                all.push(asked);
+                continue;
+            }
+            let object = in_time(runs.get_opt(&run.name), Error::ReadObject).await?;
+            let asked = object.and_then(|object| work::asked_step(&object, &self.region));
+            all.extend(asked.filter(|asked| *asked.cluster == *name.name));
+        }
+        all.sort_by(|one, other| one.call.name.cmp(&other.call.name));
+        Ok(Some(all))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing here can panic half way, so a poisoned lock guards whole data.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a run means this cluster.
+fn is_meant(step: &EmrStep, name: &Name, cluster: &Cluster) -> bool {
+    match (&step.cluster, &step.cluster_selector) {
+        (Some(of), _) => *name.name == **of,
+        (None, Some(labels)) => labels.iter().all(|(key, value)| cluster.labels.get(key) == Some(value)),
+        (None, None) => false,
+    }
+}
+
+/// Why a cluster takes no steps of runs, if it takes none.
+fn refuses(cluster: &EmrCluster) -> Option<String> {
+    let spec = &cluster.spec;
+    if cluster.metadata.deletion_timestamp.is_some() {
+        return Some("it is being deleted".to_owned());
+    }
+    if spec.lifecycle == Lifecycle::Batch {
+        return Some(
+            "its `spec.lifecycle` is 'Batch', so it does its own steps and ends with them".to_owned(),
+        );
+    }
+    (spec.management_policy != ManagementPolicy::Full)
+        .then(|| "its `spec.managementPolicy` is not 'Full', so nothing is written for it".to_owned())
+}

@@ -1,0 +1,279 @@
+//! When a run's work begins, whether it is done again, and what is stopped: one attempt after the other, never two.
+
+use jiff::{SignedDuration, Timestamp};
+use mizuumi_api::Reason;
+use mizuumi_api::ingest_run::{RunAttempt, RunAttemptState};
+
+use super::desired::TargetTable;
+use super::plan::RunStep;
+use super::work::{self, JobRequest, OwnWork, Progress, Task, Worker};
+use super::world::RunWorld;
+use crate::plan::Plan;
+use crate::problem::Problem;
+
+/// So often work is done again that failed through no fault of its own.
+const LOST_AT_MOST: i64 = 5;
+/// The pause after an attempt that failed; doubled with each that follows.
+const PAUSE: SignedDuration = SignedDuration::from_secs(30);
+/// The longest pause.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+/// Between two looks at work that is under way, should nobody tell of it.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// How far the work is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// This is to be done, or waited for.
+    Plan(Plan<RunStep>),
+    /// It is done, and lies there.
+    Done(String),
+}
+
+/// What to do about a run's work.
+pub(super) fn progress(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Stage {
+    match &own.attempt {
+        Some(attempt) if attempt.state == RunAttemptState::Succeeded => Stage::Done(attempt.output.clone()),
+        Some(attempt) if attempt.state == RunAttemptState::Open => {
+            Stage::Plan(under_way(own, table, attempt, world, now))
+        }
+        _ if own.is_cancelled => Stage::Plan(Plan::blocked(Reason::RunCancelled, "it was given up")),
+        Some(_) => Stage::Plan(again(own, table, world, now)),
+        None => Stage::Plan(first(own, table, world, now)),
+    }
+}
+
+/// What to do while an attempt is under way.
+fn under_way(
+    own: &OwnWork,
+    table: &TargetTable,
+    attempt: &RunAttempt,
+    world: &RunWorld,
+    now: Timestamp,
+) -> Plan<RunStep> {
+    let too_late = attempt.started_at.checked_add(own.timeout).unwrap_or(Timestamp::MAX);
+    let stops = own.is_cancelled || attempt.is_stopping || too_late <= now;
+    let again = now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+    let waits = |reason, message: String| Plan {
+        wake_at: Some(if stops { again } else { again.min(too_late) }),
+        ..Plan::converge(reason, message, Vec::new())
+    };
+    match own.progress(attempt, world.job.as_ref()) {
+        // The report writes down how it ended; the next pass goes on from there.
+        Progress::Done => Plan {
+            wake_at: Some(now),
+            ..Plan::converge(Reason::Running, "its work is done; looking at its data", Vec::new())
+        },
+        Progress::Failed { message, .. } => {
+            Plan { wake_at: Some(now), ..Plan::converge(Reason::Running, message, Vec::new()) }
+        }
+        Progress::NotBegun if stops => waits(Reason::Stopping, "it is given up".to_owned()),
+        Progress::NotBegun => match &own.task {
+            Task::Job(_) => match begin(own, table, attempt.clone()) {
+                Ok(step) => Plan {
+                    wake_at: Some(again),
+                    ..Plan::converge(Reason::Running, step.to_string(), vec![step])
+                },
+                Err((reason, message)) => Plan::blocked(reason, message),
+            },
+            Task::Step(_) => {
+                waits(Reason::Running, format!("EmrCluster '{}' is asked for a step", attempt.worker))
+            }
+        },
+        Progress::Going(message) if stops => {
+            let why = if own.is_cancelled { "it is given up" } else { "it takes too long" };
+            let plan = waits(Reason::Stopping, format!("{message}; it is stopped: {why}"));
+            match &own.task {
+                Task::Job(_) if world.job.is_some() => {
+                    let step = RunStep::DeleteJob {
+                        namespace: own.namespace.clone(),
+                        name: attempt.worker.clone(),
+                        uid: own.uid.clone(),
+                    };
+                    Plan { steps: vec![step], ..plan }
+                }
+                Task::Job(_) | Task::Step(_) => plan,
+            }
+        }
+        Progress::Going(message) => waits(Reason::Running, message),
+    }
+}
+
+/// How often the last attempts failed through no fault of their own, one after the other.
+fn lost_in_a_row(own: &OwnWork) -> i64 {
+    let lost = own.failed.iter().take_while(|past| past.was_lost).count();
+    i64::try_from(lost).unwrap_or(i64::MAX)
+}
+
+/// Whether work is done again that failed, and when.
+fn again(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
+    let Some(last) = own.failed.first() else { return first(own, table, world, now) };
+    // Those that are not told any more count as well.
+    let attempts = own.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let lost = i64::try_from(own.failed.iter().filter(|past| past.was_lost).count()).unwrap_or(i64::MAX);
+    let failed = attempts.saturating_sub(lost);
+    let is_exhausted = if last.was_lost { lost_in_a_row(own) > LOST_AT_MOST } else { failed > own.retries };
+    if is_exhausted {
+        let message = match attempts {
+            1 => last.message.clone(),
+            _ => format!("{} (attempt {attempts}, the last)", last.message),
+        };
+        return Plan::blocked(Reason::RunFailed, format!("its work failed: {message}"));
+    }
+    let doublings = u32::try_from(own.failed.len().saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+    let pause = (PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
+    let at = last.ended_at.checked_add(pause).unwrap_or(Timestamp::MAX);
+    if now < at {
+        let message = format!(
+            "attempt {} failed: {}; attempt {} begins at {at}",
+            last.number,
+            last.message,
+            attempts + 1
+        );
+        return Plan { wake_at: Some(at), ..Plan::converge(Reason::Retrying, message, Vec::new()) };
+    }
+    start(own, table, world, now)
+}
+
+/// Whether the work can begin.
+fn first(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
+    let waits = own.waits();
+    if !waits.is_empty() {
+        let message = format!("waiting for {}", waits.join("; for "));
+        return Plan::converge(Reason::WaitingForUpstream, message, Vec::new());
+    }
+    start(own, table, world, now)
+}
+
+/// Begins an attempt.
+fn start(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
+    if let Some((reason, message)) = own.artifacts_refuse(&world.artifacts) {
+        return Plan::blocked(reason, message);
+    }
+    let attempt = match &own.task {
+        Task::Job(_) => own.next_attempt(table, None, now),
+        Task::Step(_) => match choose(own) {
+            Ok(worker) => own.next_attempt(table, Some(&worker.name), now),
+            Err(message) => return Plan::blocked(Reason::ClusterNotFound, message),
+        },
+    };
+    match begin(own, table, attempt) {
+        Ok(step) => Plan::converge(Reason::Running, step.to_string(), vec![step]),
+        Err((reason, message)) => Plan::blocked(reason, message),
+    }
+}
+
+/// The cluster that takes the step: of those that would, the one with the fewest runs.
+fn choose(own: &OwnWork) -> Result<&Worker, String> {
+    let takes = own.workers.iter().filter(|worker| worker.refuses.is_none());
+    takes.min_by_key(|worker| (worker.runs, worker.name.clone())).ok_or_else(|| {
+        let refusals: Vec<String> = own
+            .workers
+            .iter()
+            .filter_map(|worker| Some(format!("EmrCluster '{}' takes no steps: {}", worker.name, worker.refuses.as_ref()?)))
+            .collect();
+        if refusals.is_empty() {
+            "there is no EmrCluster of that name, or with those labels, in this namespace; apply it, and the run goes on by \
+             itself"
+                .to_owned()
+        } else {
+            refusals.join("; ")
+        }
+    })
+}
+
+fn in_words(problems: &[Problem]) -> (Reason, String) {
+    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    (Reason::SpecInvalid, all.join("; "))
+}
+
+/// The step that begins an attempt.
+fn begin(own: &OwnWork, table: &TargetTable, attempt: RunAttempt) -> Result<RunStep, (Reason, String)> {
+    match &own.task {
+        Task::Job(_) => {
+            let job = request(own, table, &attempt)?;
+            Ok(RunStep::CreateJob { attempt: Box::new(attempt), job: Box::new(job) })
+        }
+        Task::Step(step) => {
+            work::step_call(&own.object, step, &attempt, &own.region)
+                .map_err(|problems| in_words(&problems))?;
+            Ok(RunStep::AskCluster { attempt: Box::new(attempt) })
+        }
+    }
+}
+
+/// The Job of an attempt, if the installation lets it be.
+fn request(own: &OwnWork, table: &TargetTable, attempt: &RunAttempt) -> Result<JobRequest, (Reason, String)> {
+    let profile = &table.key.profile;
+    let not_allowed = |message: String| (Reason::NotAllowed, message);
+    let jobs = own.jobs.get(profile).ok_or_else(|| {
+        not_allowed(format!(
+            "profile '{profile}' of its table has no `jobs` in the installation's configuration, so nothing says which \
+             ServiceAccount and images Jobs may have; ask the platform team"
+        ))
+    })?;
+    let Some(job) = &own.object.spec.kubernetes_job else {
+        return Err((Reason::SpecInvalid, "`spec.kubernetesJob` is missing".to_owned()));
+    };
+    let is_allowed = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(start) => job.image.starts_with(start),
+        None => job.image == *pattern,
+    };
+    if !jobs.images.iter().any(is_allowed) {
+        return Err(not_allowed(format!(
+            "spec.kubernetesJob.image: '{}' is not among the images that profile '{profile}' allows: {}",
+            job.image,
+            jobs.images.join(", ")
+        )));
+    }
+    work::job_request(&own.object, job, attempt, jobs, own.timeout).map_err(|problems| in_words(&problems))
+}
+
+/// The attempt as it is known by now, and if it failed, what is told of that.
+pub(super) fn attempted(
+    own: &OwnWork,
+    attempt: RunAttempt,
+    world: &RunWorld,
+    now: Timestamp,
+) -> (RunAttempt, Option<(bool, String)>) {
+    if attempt.state != RunAttemptState::Open {
+        return (attempt, None);
+    }
+    let external_id = own.external_id(&attempt, world.job.as_ref()).or_else(|| attempt.external_id.clone());
+    let too_late = attempt.started_at.checked_add(own.timeout).unwrap_or(Timestamp::MAX);
+    let is_stopping = attempt.is_stopping || own.is_cancelled || too_late <= now;
+    let known = RunAttempt { external_id, is_stopping, ..attempt };
+    let over = |state| RunAttempt { state, ended_at: Some(now), ..known.clone() };
+    match own.progress(&known, world.job.as_ref()) {
+        Progress::Done => (over(RunAttemptState::Succeeded), None),
+        Progress::Failed { message, was_lost } => {
+            let state = if was_lost { RunAttemptState::Lost } else { RunAttemptState::Failed };
+            (over(state), Some((was_lost, message)))
+        }
+        // Nobody has begun, and now nobody will: over a status that says so nobody creates a Job.
+        Progress::NotBegun
+            if known.is_stopping && attempt.is_stopping && matches!(own.task, Task::Job(_)) =>
+        {
+            (over(RunAttemptState::Failed), Some((false, "it was given up before it began".to_owned())))
+        }
+        Progress::NotBegun | Progress::Going(_) => (known, None),
+    }
+}
+
+/// What to do about a step that may be under way while its run is being deleted: it is stopped, which the report asks for.
+pub(super) fn stop(own: &OwnWork, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
+    let Some(attempt) = own.open() else { return Plan::in_sync(None) };
+    match own.progress(attempt, world.job.as_ref()) {
+        Progress::Done | Progress::Failed { .. } => Plan::in_sync(None),
+        Progress::NotBegun | Progress::Going(_) => Plan {
+            wake_at: Some(now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX)),
+            ..Plan::converge(
+                Reason::Deleting,
+                format!(
+                    "its step on EmrCluster '{}' is stopped; the run goes once it has ended",
+                    attempt.worker
+                ),
+                Vec::new(),
+            )
+        },
+    }
+}

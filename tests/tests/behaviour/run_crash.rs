@@ -1,0 +1,200 @@
+//! The controller dies at each request of a run's life, or does not hear of it; each attempt's work is begun once, always.
+
+use std::sync::Arc;
+
+use anyhow::ensure;
+use futures::{FutureExt as _, StreamExt as _, stream};
+use mizuumi_api::Installation;
+use mizuumi_api::ingest_run::RunPhase;
+use mizuumi_api::installation::{JobsProfile, Profile};
+use mizuumi_tests::{Ask, Container, Controller, Exit, Launch, Proxy, Team, Way, with_clusters};
+use serde_json::{Value, json};
+
+/// Points of death tried at once.
+const AT_ONCE: usize = 4;
+
+/// Who does the work.
+#[derive(Clone, Copy, Debug)]
+enum Engine {
+    /// A Job of Kubernetes.
+    Job,
+    /// A step of a cluster that runs already.
+    Step,
+}
+
+/// How the controller dies.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    /// Before a request to the apiserver has an effect.
+    BeforeAsking(usize),
+    /// After its effect, without having heard of it.
+    AfterAsking(usize),
+    /// Before a call to AWS has an effect.
+    Before(usize),
+    /// After the effect of the first call of that operation, without having heard of it.
+    After(&'static str),
+    /// In it, and its effect comes while the next controller is at work already.
+    Late(&'static str),
+}
+
+fn settings(installation: &mut Installation) {
+    with_clusters(installation);
+    let jobs = JobsProfile { service_account: "ingest".to_owned(), images: vec!["ingest".to_owned()] };
+    let profile = installation.profiles.remove("default").unwrap_or_default();
+    installation.profiles.insert("default".to_owned(), Profile { jobs: Some(jobs), ..profile });
+}
+
+impl Engine {
+    fn spec(self) -> Value {
+        let work = match self {
+            Self::Job => json!({ "engine": "KubernetesJob", "kubernetesJob": { "image": "ingest" } }),
+            Self::Step => json!({
+                "engine": "EmrStep",
+                "emrStep": { "cluster": "shared", "step": { "name": "load", "command": ["load", "${output}"] } },
+            }),
+        };
+        let mut spec = json!({ "table": "orders", "sessionTime": "2026-11-02T00:00:00Z" });
+        json_patch::merge(&mut spec, &work);
+        spec
+    }
+
+    async fn prepare(self, team: &Team) {
+        let published = json!({
+            "partitionKeys": [{ "name": "day", "type": "string" }],
+            "partitions": { "mode": "Published" },
+        });
+        team.create_ready("orders", published).await;
+        team.write_output("orders", "one", &["a1/day=1/", "a2/day=1/"]).await;
+        if matches!(self, Self::Step) {
+            team.class(json!({})).await;
+            team.create_cluster("shared", json!({ "lifecycle": "WhenNeeded" })).await;
+            team.need("shared", true).await;
+            team.cluster_reason("shared", "Running").await;
+        }
+    }
+
+    /// How often work was begun.
+    async fn begun(self, team: &Team) -> usize {
+        match self {
+            Self::Job => team.jobs_of("one").await.len(),
+            Self::Step => {
+                let clusters = team.aws.emr.list_clusters().send().await.expect("the clusters");
+                let mut steps = 0;
+                // One that has been idle for long enough has ended, and another was started.
+                for id in clusters.clusters().iter().filter_map(|cluster| cluster.id()) {
+                    let list = team.aws.emr.list_steps().cluster_id(id).send().await.expect("the steps");
+                    steps += list.steps().len();
+                }
+                steps
+            }
+        }
+    }
+}
+
+/// A team whose controller is reached only by a proxy; its pods end well at once.
+async fn team_of(engine: Engine) -> (Team, Proxy, Controller, mizuumi_tests::Kubelet) {
+    let team = Team::new("run-crash").await;
+    let proxy = Proxy::of_apiserver(&team).await;
+    let launch = Launch::through(&proxy.kubeconfig(&team, "proxied"));
+    let controller = Controller::launch(&team, launch, settings).await;
+    let kubelet = team.kubelet(Arc::new(|_: Container| async { Exit::Code(0) }.boxed()));
+    engine.prepare(&team).await;
+    (team, proxy, controller, kubelet)
+}
+
+/// How many calls, and how many requests to the apiserver, a run takes undisturbed.
+async fn reference(engine: Engine) -> (usize, usize) {
+    let (team, proxy, _controller, _kubelet) = team_of(engine).await;
+    let (since, asked) = (team.admin.seq().await, proxy.asked().len());
+    team.create_run("one", engine.spec()).await;
+    team.run_phase("one", RunPhase::Succeeded).await;
+    let calls = team.admin.calls(since).await.len();
+    let asked = proxy.asked().split_off(asked).iter().filter(|ask| ask.is_single()).count();
+    (calls, asked)
+}
+
+async fn is_over(team: &Team) -> bool {
+    let run = team.runs().get_opt("one").await.ok().flatten();
+    run.and_then(|run| run.status?.phase).is_some_and(RunPhase::is_over)
+}
+
+async fn with_death(engine: Engine, death: Death) {
+    let (team, proxy, mut controller, _kubelet) = team_of(engine).await;
+    match death {
+        Death::Before(call) => team.admin.fault(json!({ "action": "hang", "from": call })).await,
+        Death::After(operation) => {
+            team.admin.fault(json!({ "action": "drop-after", "operation": operation, "times": 1 })).await;
+        }
+        Death::Late(operation) => {
+            let late = json!({ "action": "delay", "delayMs": 1000, "operation": operation, "times": 1 });
+            team.admin.fault(late).await;
+        }
+        Death::BeforeAsking(request) => proxy.rule(Ask::is_single).from(request).go(Way::Hang),
+        Death::AfterAsking(request) => proxy.rule(Ask::is_single).from(request).go(Way::HangAfter),
+    }
+    team.create_run("one", engine.spec()).await;
+    team.eventually("one", &format!("{death:?}"), async || {
+        let struck = team.admin.struck().await + proxy.struck();
+        // Looks that happen to be shared make a life shorter than the reference: then the end is the point.
+        ensure!(struck >= 1 || is_over(&team).await, "it has not come to that");
+        Ok(())
+    })
+    .await;
+    controller.kill();
+    team.admin.heal().await;
+    proxy.heal();
+    controller.restart();
+    let run = team.run_phase("one", RunPhase::Succeeded).await;
+    let status = run.status.expect("a status");
+    // What EMR was never asked for is another attempt; a Job is known by its name, so it is never lost.
+    let most = if matches!(engine, Engine::Step) { 2 } else { 1 };
+    let attempts = status.attempt.map(|attempt| attempt.number);
+    assert!(attempts.is_some_and(|number| number <= most), "{engine:?}, {death:?}: {attempts:?}");
+    assert_eq!(engine.begun(&team).await, 1, "{engine:?}, {death:?}");
+    assert_eq!(team.aws.partitions("orders").await.len(), 1, "{engine:?}, {death:?}");
+}
+
+async fn dies(engine: Engine, deaths: Vec<Death>) {
+    stream::iter(deaths).for_each_concurrent(AT_ONCE, |death| with_death(engine, death)).await;
+}
+
+#[tokio::test]
+async fn a_controller_may_die_at_every_request_of_a_run_that_a_job_works_for() {
+    let (_, requests) = reference(Engine::Job).await;
+    assert!(requests >= 5, "{requests} requests");
+    let deaths = (1..=requests).flat_map(|n| [Death::BeforeAsking(n), Death::AfterAsking(n)]);
+    dies(Engine::Job, deaths.collect()).await;
+}
+
+#[tokio::test]
+async fn a_controller_may_die_at_every_request_of_a_run_that_a_step_works_for() {
+    let (calls, requests) = reference(Engine::Step).await;
+    assert!(calls >= 5 && requests >= 5, "{calls} calls, {requests} requests");
+    let asking = (1..=requests).flat_map(|n| [Death::BeforeAsking(n), Death::AfterAsking(n)]);
+    // The last calls are looks whose number depends on how long the step takes.
+    let calling = (1..calls.saturating_sub(3)).map(Death::Before);
+    let after = [Death::After("AddJobFlowSteps"), Death::Late("AddJobFlowSteps")];
+    dies(Engine::Step, asking.chain(calling).chain(after).collect()).await;
+}
+
+#[tokio::test]
+async fn two_controllers_begin_the_work_of_an_attempt_once() {
+    let team = Team::new("run-rivals").await;
+    let _one = Controller::with(&team, settings).await;
+    let _other = Controller::launch(&team, Launch::default().named("other"), settings).await;
+    let _kubelet = team.kubelet(Arc::new(|_: Container| async { Exit::Code(0) }.boxed()));
+    for engine in [Engine::Step, Engine::Job] {
+        if matches!(engine, Engine::Step) {
+            engine.prepare(&team).await;
+        }
+        team.create_run("one", engine.spec()).await;
+        team.run_phase("one", RunPhase::Succeeded).await;
+        assert_eq!(engine.begun(&team).await, 1, "{engine:?}");
+        team.runs().delete("one", &kube::api::DeleteParams::default()).await.expect("it is deleted");
+        team.eventually("one", "the run is gone", async || {
+            ensure!(team.runs().get_opt("one").await?.is_none(), "it is there");
+            Ok(())
+        })
+        .await;
+    }
+}
