@@ -168,6 +168,7 @@ def run(judge):
     wait_for_partitions(lake, judge, 1)
     publication(judge, published, "r1", 1)
     judge.read("at first")
+    others_by_name(judge)
 
     evolve(judge)
     for name in others:
@@ -183,6 +184,38 @@ def run(judge):
     succeeded(lake)
     judge.expected.update(before)
     judge.read("after its rollback", published)
+
+
+# What has no data of its own, and the table whose data it shows.
+BY_NAME = {"view": "parquet-published", "link": "orc-none"}
+
+
+def others_by_name(judge):
+    """A view and a resource link, which only Trino reads: Spark has no Glue to ask, only copies of definitions."""
+    lake, of = judge.lake, {name: table.replace("-", "_") for name, table in BY_NAME.items()}
+    shown = {**judge.columns[BY_NAME["view"]], "day": ("string",)}
+    names = ", ".join(f'"{column}"' for column in shown)
+    lake.apply("DataTable", {
+        "view": {
+            "database": DATABASE, "engines": ["Athena"],
+            "view": {"sql": f'SELECT {names} FROM {DATABASE}.{of["view"]}'},
+            "schema": {"from": "Declared", "columns": data.schema(shown)},
+        },
+        "link": {"database": DATABASE, "linkTo": {"database": DATABASE, "table": of["link"]}},
+    })  # fmt: skip
+    lake.settled()
+    trino = next(engine for engine in judge.engines if engine.name == "Trino")
+    for name, table in BY_NAME.items():
+        judge.columns[name] = shown if name == "view" else judge.columns[table]
+        judge.expected[name] = judge.expected[table]
+        definition, glue_partitions = lake.table(name)
+        failure = judge.compare(trino, name, definition, glue_partitions)
+        reads, what = failure or ("reads", None)
+        judge.verdicts.append(Verdict(name, "none", "at first", trino.name, reads, what, False, ""))
+    lake.kubectl("delete", "datatables", *BY_NAME)
+    for name in BY_NAME:
+        del judge.columns[name], judge.expected[name]
+    print("judge: a view and a link: done", flush=True)
 
 
 def publication(judge, names, run_name, session):
@@ -250,11 +283,11 @@ def result(verdicts):
 
     def order(row):
         (format_, engine, *_), modes = row
-        return FORMATS.index(format_), engine, min(map(MODES.index, modes))
+        return [*FORMATS, *BY_NAME].index(format_), engine, min(map(MODES.index, modes))
 
     lines = [["format", "engine", "partitions", "verdict", "Compatible", "at", "what"]]
     for (format_, engine, reads, said, what, when), modes in sorted(rows.items(), key=order):
-        which = "all" if len(modes) == len(MODES) else ", ".join(sorted(modes, key=MODES.index))
+        which = "all" if len(modes) == len(MODES) or format_ in BY_NAME else ", ".join(sorted(modes, key=MODES.index))
         lines.append([format_, engine, which, reads, said, when, what.replace("|", "\\|")])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
     lines.insert(1, ["-" * width for width in widths] + ["---"])

@@ -11,7 +11,7 @@ import boto3
 BUCKET, DATABASE = "lake", "judge"
 CONFIG = """installation: judge
 aws: {region: us-east-1}
-allow: {databases: [judge], s3Prefixes: ["s3://lake/"]}
+allow: {databases: [judge], s3Prefixes: ["s3://lake/"], links: [{database: judge}]}
 intervals: {sweepSeconds: 5, dataSeconds: 2}
 """
 
