@@ -416,6 +416,7 @@ impl Team {
             let _ = writeln!(text, "--- {name}\n{}", serde_saphyr::to_string(&table).unwrap_or_default());
         }
         text.extend(self.explain_run(name).await);
+        text.extend(self.explain_job(name).await);
         text.extend(self.explain_cluster(name).await);
         for (reason, note) in self.events(name).await {
             let _ = writeln!(text, "--- event {reason}: {note}");

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::{CustomResource, KubeSchema};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{CustomResource, KubeSchema, Resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::duration::ShortDuration;
 use crate::ingest_run::engine;
-use crate::ingest_run::{Artifact, EmrStep, KubernetesJob, RunEngine, RunPhase, Upstream};
+use crate::ingest_run::{Artifact, EmrStep, IngestRun, KubernetesJob, RunEngine, RunPhase, Upstream};
+use crate::label;
 
 /// Work that comes again and again: it makes an `IngestRun` for each session.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -46,8 +48,8 @@ pub struct IngestJobSpec {
     /// What happens when a session comes while a run of an earlier one is under way.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
-    /// A session that is missed, because the controller was down or the job suspended, is made up for so long; without it, a day.
-    /// At most 100 are made up for at once, the latest ones.
+    /// A session that cannot begin at its time, because an earlier one is under way, the job is suspended or nobody was there, may
+    /// begin for so long; without it, for a day. Of those that wait, the latest 100 do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_deadline: Option<ShortDuration>,
     /// Make no runs by the schedule for a while. Those under way go on.
@@ -65,11 +67,27 @@ pub struct IngestJobSpec {
     pub run: RunTemplate,
 }
 
+impl IngestJob {
+    /// Makes a run this job's: it bears the job's label, and goes with it.
+    pub fn own(&self, run: &mut IngestRun) {
+        run.metadata.namespace.clone_from(&self.metadata.namespace);
+        let name = self.metadata.name.clone().unwrap_or_default();
+        run.metadata.labels.get_or_insert_default().insert(label::JOB.to_owned(), name);
+        let owner = self.controller_owner_ref(&()).map(|owner| OwnerReference {
+            // Whoever waits for the job's end waits for that of its runs.
+            block_owner_deletion: Some(true),
+            ..owner
+        });
+        run.metadata.owner_references = owner.map(|owner| vec![owner]);
+    }
+}
+
 /// When runs are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobSchedule {
-    /// A cron expression of five fields, such as `0 2 * * *`. Each time it names is the session time of a run.
+    /// A cron expression of five fields, such as `0 2 * * *`. Each time it names is the session time of a run. One time of day comes
+    /// once a day, also where clocks change.
     #[schemars(length(min = 9, max = 128))]
     pub cron: String,
     /// IANA time zone of it, such as `Asia/Tokyo`; without it, UTC.
@@ -86,9 +104,9 @@ pub enum ConcurrencyPolicy {
     Queue,
     /// Both run.
     Allow,
-    /// It is left out.
+    /// It is left out. Of sessions that come at once, since nobody was there, the latest runs.
     Forbid,
-    /// That one is cancelled.
+    /// That one is cancelled, and it begins once that has ended. Of sessions that come at once the latest runs.
     Replace,
 }
 
@@ -138,6 +156,9 @@ pub struct RunTemplate {
     /// So long an attempt may take; it has failed then, and is stopped. Without it, a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<ShortDuration>,
+    /// So long after its end a run is deleted; without it, the limits of the job's history alone say when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_after_finished: Option<ShortDuration>,
 }
 
 /// What an `IngestJob` says back.
@@ -153,6 +174,9 @@ pub struct IngestJobStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// The schedule by which sessions come, and since when. One that is changed begins with its first session after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleStatus>,
     /// The latest session that the schedule has dealt with. It is written down before the run is made, and never moves back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scheduled_time: Option<Timestamp>,
@@ -181,6 +205,21 @@ pub struct IngestJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+/// A schedule, and since when it has been that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleStatus {
+    /// The cron expression.
+    #[schemars(length(max = 128))]
+    pub cron: String,
+    /// The time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub time_zone: Option<String>,
+    /// Sessions come after this moment.
+    pub since: Timestamp,
 }
 
 /// A run that has ended.

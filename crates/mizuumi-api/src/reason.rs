@@ -81,9 +81,10 @@ reasons! {
     CrawlFailed,
     /// The external object keeps being changed by somebody else as fast as it is put back. Find the other writer.
     Fighting,
-    /// AWS says no. Check the role of the profile; it is tried again slowly.
+    /// AWS says no. Check the role of the profile; it is tried again slowly. For a job it is Kubernetes that says no: check the
+    /// controller's role.
     Denied,
-    /// AWS does not accept the request. The message has its words; change the spec.
+    /// AWS, or for a job Kubernetes, does not accept the request. The message has its words; change the spec.
     Invalid,
     /// AWS asks to slow down. It is tried again by itself.
     Throttled,
@@ -170,11 +171,15 @@ reasons! {
     OutputInvalid,
     /// The run was rolled back before it was published wholly.
     RolledBack,
-    /// There is no such `DataTable` in the run's namespace. Apply it, and the run goes on by itself.
+    /// There is no such `DataTable` in the namespace of the run or job. Apply it, and it goes on by itself.
     TableNotFound,
     /// Runs cannot be published into this `DataTable`: its spec does not hold, its partitions are not of mode
     /// `Published`, or its `managementPolicy` is not `Full`.
     TableNotPublished,
+    /// The job's schedule and its table hold; the message says when the next session is, and how many wait.
+    Scheduled,
+    /// The job has no schedule: its runs are made by hand, with `mizuumi run`.
+    ByHand,
     /// An annotation or a Glue parameter that should tell freshness cannot be read; the message says how to write it.
     ReportInvalid,
 }

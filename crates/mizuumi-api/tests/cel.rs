@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestRun};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -43,6 +43,7 @@ impl Case {
             Some("DataTable") => refusals!(DataTable),
             Some("EmrCluster") => refusals!(EmrCluster),
             Some("EmrClusterClass") => refusals!(EmrClusterClass),
+            Some("IngestJob") => refusals!(IngestJob),
             Some("IngestRun") => refusals!(IngestRun),
             other => panic!("no kind of ours: {other:?}"),
         };

@@ -3,6 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
+use mizuumi_core::{Class, Failure};
+
+use crate::workers::chain;
+
 /// An error of the loop. Everything but `Start…` and `OlderDefinition` is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,6 +63,9 @@ pub enum Error {
     /// A Job of Kubernetes, or a run, could not be looked at, created or deleted.
     #[error("the Kubernetes API refuses")]
     Job(#[source] Box<kube::Error>),
+    /// A run could not be changed or deleted.
+    #[error("the run could not be changed")]
+    ChangeRun(#[source] Box<kube::Error>),
     /// The status could not be written.
     #[error("the status could not be written")]
     WriteStatus(#[source] Box<kube::Error>),
@@ -76,8 +83,46 @@ pub enum Error {
 impl Error {
     /// Whether the API server says that the object is another one by now.
     pub(crate) fn is_conflict(&self) -> bool {
-        let Self::WriteStatus(source) = self else { return false };
-        matches!(source.as_ref(), kube::Error::Api(answer) if answer.code == 409)
+        matches!(self, Self::WriteStatus(_)) && self.code() == Some(409)
+    }
+
+    /// Whether the API server says that a run of that name is there already.
+    pub(crate) fn is_already_there(&self) -> bool {
+        matches!(self, Self::CreateRun(_)) && self.code() == Some(409)
+    }
+
+    /// Whether the API server says that a run is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::ChangeRun(_)) && self.code() == Some(404)
+    }
+
+    /// The error as a failure of an operation: what to do about it is the same as with AWS.
+    pub(crate) fn failure(&self, operation: &'static str) -> Failure {
+        let class = match self.code() {
+            Some(401 | 403) => Class::Denied,
+            // Of a run that is to be made it means that another one has its name.
+            Some(409) if !matches!(self, Self::CreateRun(_)) => Class::Conflict,
+            Some(400 | 409 | 422) => Class::Invalid,
+            Some(429) => Class::Throttled,
+            Some(503) => Class::Unavailable,
+            _ => Class::Unknown,
+        };
+        Failure { operation, class, message: chain(self) }
+    }
+
+    /// The code by which the API server says no.
+    fn code(&self) -> Option<u16> {
+        let (Self::ReadObject(source)
+        | Self::CreateRun(source)
+        | Self::ChangeRun(source)
+        | Self::WriteStatus(source)) = self
+        else {
+            return None;
+        };
+        match source.as_ref() {
+            kube::Error::Api(answer) => Some(answer.code),
+            _ => None,
+        }
     }
 }
 

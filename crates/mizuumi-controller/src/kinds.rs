@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kube::Client;
 use mizuumi_api::data_table::{DataTable, DataTableStatus};
 use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
+use mizuumi_api::ingest_job::{IngestJob, IngestJobStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus};
 use mizuumi_api::{Installation, installation};
 use mizuumi_aws::catalog::Catalog;
@@ -12,6 +13,7 @@ use mizuumi_aws::{Clients, ClusterPort, RunPort, TablePort};
 use mizuumi_core::Kind;
 use mizuumi_core::data_table::Tables;
 use mizuumi_core::emr_cluster::Clusters;
+use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_run::Runs;
 
 use crate::backoff::Backoff;
@@ -20,6 +22,7 @@ use crate::deletions::Deletions;
 use crate::driver::{Context, Driven};
 use crate::events::Events;
 use crate::index::Index;
+use crate::ingest_jobs::{IngestJobPort, IngestJobs};
 use crate::jobs::WorkPort;
 use crate::metrics::Metrics;
 use crate::pieces::Pieces;
@@ -53,6 +56,18 @@ impl Driven for EmrCluster {
     }
 }
 
+impl Driven for IngestJob {
+    type Told = IngestJobStatus;
+
+    fn observed_generation(status: &IngestJobStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &IngestJobStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
 impl Driven for IngestRun {
     type Told = IngestRunStatus;
 
@@ -72,6 +87,8 @@ pub(crate) struct Kinds {
     pub(crate) table_queue: Arc<Queue>,
     pub(crate) runs: Arc<Context<Runs, WorkPort>>,
     pub(crate) run_queue: Arc<Queue>,
+    pub(crate) jobs: Arc<Context<Jobs, IngestJobPort>>,
+    pub(crate) job_queue: Arc<Queue>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) config_maps: Arc<ConfigMaps>,
     pub(crate) clusters: Arc<Context<Clusters, ClusterPort>>,
@@ -108,6 +125,9 @@ impl Kinds {
             run_queue.clone(),
             cluster_queue.clone(),
         ));
+        let job_queue = Arc::new(Queue::new(concurrency));
+        let jobs = Arc::new(IngestJobs::new(installation.clone(), store.clone(), job_queue.clone()));
+        let job_port = IngestJobPort::new(client.clone(), jobs.clone());
         let publications = Arc::new(Publications::new(
             installation.clone(),
             store.clone(),
@@ -115,6 +135,7 @@ impl Kinds {
             run_queue.clone(),
             config_maps.clone(),
             run_steps.clone(),
+            jobs.clone(),
         ));
         let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone(), run_steps));
         let ports =
@@ -127,6 +148,8 @@ impl Kinds {
             runs: shared.context(ports.1, Arc::new(Store::new()), publications.clone(), &unlimited),
             run_queue,
             publications,
+            jobs: shared.context(job_port, Arc::new(Store::new()), jobs, &unlimited),
+            job_queue,
             config_maps,
             clusters: shared.context(
                 ClusterPort::new(clients.clone()),
@@ -143,6 +166,7 @@ impl Kinds {
     pub(crate) fn measure(&self) {
         measure(&self.tables, &self.table_queue);
         measure(&self.runs, &self.run_queue);
+        measure(&self.jobs, &self.job_queue);
         measure(&self.clusters, &self.cluster_queue);
     }
 }

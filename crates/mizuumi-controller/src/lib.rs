@@ -3,6 +3,7 @@
 //! The only crate that makes a Kubernetes client. One generic driver serves every kind.
 
 mod backoff;
+pub mod by_hand;
 mod clock;
 mod cluster_sweep;
 mod config_maps;
@@ -13,6 +14,7 @@ mod error;
 mod events;
 mod gate;
 mod index;
+mod ingest_jobs;
 mod jobs;
 mod kinds;
 pub mod lookup;
@@ -21,7 +23,6 @@ mod name;
 mod pieces;
 mod queue;
 mod relations;
-pub mod rollback;
 mod run;
 mod run_steps;
 mod status;

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::config_maps::{ConfigMaps, Said, User};
 use crate::error::Error;
+use crate::ingest_jobs::IngestJobs;
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::run_steps::RunSteps;
@@ -37,6 +38,9 @@ pub(crate) trait Relations<K: Kind>: Send + Sync + 'static {
 
     /// Wakes others.
     fn wake(&self, names: Vec<Name>);
+
+    /// A resource is in the store as the watch has brought it, or is gone from there.
+    fn stored(&self, _name: &Name) {}
 }
 
 /// Runs and the tables that they are for.
@@ -47,6 +51,7 @@ pub(crate) struct Publications {
     run_queue: Arc<Queue>,
     config_maps: Arc<ConfigMaps>,
     run_steps: Arc<RunSteps>,
+    jobs: Arc<IngestJobs>,
     state: Mutex<State>,
     new_upstreams: Notify,
 }
@@ -162,6 +167,7 @@ impl Publications {
         run_queue: Arc<Queue>,
         config_maps: Arc<ConfigMaps>,
         run_steps: Arc<RunSteps>,
+        jobs: Arc<IngestJobs>,
     ) -> Self {
         Self {
             installation,
@@ -170,6 +176,7 @@ impl Publications {
             run_queue,
             config_maps,
             run_steps,
+            jobs,
             state: Mutex::default(),
             new_upstreams: Notify::new(),
         }
@@ -282,6 +289,10 @@ impl Relations<Tables> for Publications {
             self.run_queue.push(&run, Lane::Progress);
         }
     }
+
+    fn stored(&self, table: &Name) {
+        self.jobs.table_stored(table);
+    }
 }
 
 impl Relations<Runs> for Publications {
@@ -297,6 +308,7 @@ impl Relations<Runs> for Publications {
 
     fn brought(&self, name: &Name, run: Option<&IngestRun>) -> Vec<Name> {
         self.run_steps.run_brought(name, run);
+        self.jobs.run_brought(name, run);
         let mut state = self.state();
         state.waits(name, run);
         if state.has_new_upstreams() {

@@ -10,7 +10,7 @@ use futures::future;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::{Client, Resource};
-use mizuumi_api::{DataTable, EmrCluster, IngestRun, Installation};
+use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, Installation};
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_core::Lane;
@@ -61,9 +61,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let concurrency = usize::from(installation.kubernetes.concurrency);
     let scopes = scopes(&client, &installation);
     for scope in &scopes {
-        can_list::<DataTable>(scope, "DataTable").await?;
-        can_list::<IngestRun>(scope, "IngestRun").await?;
-        can_list::<EmrCluster>(scope, "EmrCluster").await?;
+        can_list_all(scope).await?;
     }
     let outdated = definitions::check(&client).await?;
     let streams = streams_lists(&client).await;
@@ -71,9 +69,10 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let publishing = tokio::spawn(publishing);
     let kinds = Kinds::new(&client, &installation, &catalog, &clients, &events, &metrics);
     drop(events);
-    let unlisted = Arc::new(AtomicUsize::new(3 * scopes.len()));
+    let unlisted = Arc::new(AtomicUsize::new(4 * scopes.len()));
     // Runs rest on tables and clusters: one whose table has not been listed yet would say that there is none.
     let before_runs = Arc::new(AtomicUsize::new(2 * scopes.len()));
+    let runs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
     if let Some(listener) = listener {
         let kinds = kinds.clone();
         let measure = Box::new(move || {
@@ -102,10 +101,12 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
             tokio::time::sleep(LISTED).await;
         }
         future::join_all(scopes.iter().map(|scope| {
-            watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), vec![unlisted.clone()])
+            let unlisted = vec![unlisted.clone(), runs_unlisted.clone()];
+            watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), unlisted)
         }))
         .await
     };
+    let seeing_to_jobs = see_to_jobs(&scopes, streams, &kinds, &unlisted, &runs_unlisted);
     let watching_config_maps =
         future::join_all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
     let watching_jobs =
@@ -122,11 +123,14 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let working_on_tables = workers::work(tables.clone(), table_queue.clone(), concurrency);
     let working_on_runs = workers::work(runs.clone(), run_queue.clone(), concurrency);
     let working_on_clusters = workers::work(clusters.clone(), cluster_queue.clone(), concurrency);
-    let mut working = tokio::spawn(future::join3(working_on_tables, working_on_runs, working_on_clusters));
+    let working_on_jobs = workers::work(kinds.jobs.clone(), kinds.job_queue.clone(), concurrency);
+    let mut working =
+        tokio::spawn(future::join4(working_on_tables, working_on_runs, working_on_jobs, working_on_clusters));
     info!(installation = installation.installation, region = installation.aws.region, "ready");
     tokio::select! {
         _ = watching_tables => {}
         _ = watching_runs => {}
+        () = seeing_to_jobs => {}
         _ = watching_config_maps => {}
         _ = watching_jobs => {}
         () = seeing_to_clusters => {}
@@ -142,6 +146,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     unlisted.store(usize::MAX, Ordering::Relaxed);
     table_queue.close();
     run_queue.close();
+    kinds.job_queue.close();
     cluster_queue.close();
     if tokio::time::timeout(DRAIN, &mut working).await.is_err() {
         warn!("some passes did not end in time; what they were doing is looked at after the next start");
@@ -152,6 +157,25 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     tokio::time::timeout(Duration::from_secs(2), publishing).await.ok();
     info!("stopped");
     Ok(())
+}
+
+/// Watches jobs for ever.
+async fn see_to_jobs(
+    scopes: &[Scope],
+    streams: bool,
+    kinds: &Kinds,
+    unlisted: &Arc<AtomicUsize>,
+    runs_unlisted: &AtomicUsize,
+) {
+    // A job whose runs have not been listed yet would say that it has none.
+    while runs_unlisted.load(Ordering::Relaxed) > 0 {
+        tokio::time::sleep(LISTED).await;
+    }
+    future::join_all(scopes.iter().map(|scope| {
+        let (jobs, queue) = (kinds.jobs.clone(), kinds.job_queue.clone());
+        watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone()])
+    }))
+    .await;
 }
 
 /// Watches classes and clusters, and looks at EMR, for ever.
@@ -179,6 +203,14 @@ async fn see_to_clusters(
         }
     });
     future::join3(pieces.watch(client.clone()), watching, sweeping).await;
+}
+
+/// Whether the resources of every kind are installed, and may be listed.
+async fn can_list_all(scope: &Scope) -> Result<(), Error> {
+    can_list::<DataTable>(scope, "DataTable").await?;
+    can_list::<IngestRun>(scope, "IngestRun").await?;
+    can_list::<IngestJob>(scope, "IngestJob").await?;
+    can_list::<EmrCluster>(scope, "EmrCluster").await
 }
 
 /// Whether a kind's resources are installed, and may be listed.

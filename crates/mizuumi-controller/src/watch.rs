@@ -121,6 +121,7 @@ where
     let woken = object.0.as_ref().ok().map(|object| relations.brought(&Name::of(object), Some(object)));
     let kept = context.store.keep(object, list);
     relations.wake(woken.unwrap_or_default());
+    relations.stored(&kept.0);
     kept
 }
 
@@ -134,6 +135,7 @@ where
     queue.forget(name);
     driver::forget(context, name);
     context.relations.wake(context.relations.brought(name, None));
+    context.relations.stored(name);
 }
 
 /// A list that is under way.

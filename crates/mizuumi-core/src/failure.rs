@@ -4,6 +4,9 @@ use std::fmt;
 
 use mizuumi_api::Reason;
 
+/// What the operations begin with that go to Kubernetes.
+pub const KUBERNETES: &str = "kubernetes:";
+
 /// What to do next depends on this alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -62,11 +65,12 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let then = match self.class {
+            Class::Denied if self.operation.starts_with(KUBERNETES) => "allow it to the controller's role",
             Class::Denied => "allow it to the role of this profile",
             Class::Invalid => "change the spec",
             Class::Conflict => "it is looked at again at once",
             Class::Throttled | Class::Unavailable => "it is tried again by itself",
-            Class::Unknown => "AWS is looked at before anything else is done",
+            Class::Unknown => "it is looked what came of it before anything else is done",
         };
         write!(f, "{} failed: {}; {then}", self.operation, self.message.trim_end_matches('.'))
     }

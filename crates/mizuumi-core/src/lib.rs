@@ -4,12 +4,14 @@
 //! in as `now`, the world comes in as what was observed, and what has to be done goes out as data.
 
 pub mod approval;
+pub mod cron;
 pub mod data_table;
 pub mod emr_cluster;
 pub mod failure;
 pub mod freshness;
 pub mod hive_path;
 pub mod hive_type;
+pub mod ingest_job;
 pub mod ingest_run;
 pub mod kind;
 pub mod owner;

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mizuumi_api::ingest_run::RunEngine;
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestRun, Installation};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::files::FilesHealth;
 use mizuumi_core::data_table::world::{FilesLook, SeenFiles, SeenSchema};
 use mizuumi_core::data_table::{TableAround, TableStep, TableWorld, Tables};
 use mizuumi_core::emr_cluster::{ClusterStep, ClusterWorld, Clusters, Pieces};
+use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_run::{Covered, RunAround, RunStep, RunWorld, Runs, Target, Worker};
-use mizuumi_core::{Kind, Verdict};
+use mizuumi_core::{Goal, Kind, Verdict};
 use serde_json::Value;
 
 fn examples() -> PathBuf {
@@ -81,6 +82,14 @@ fn every_example_holds_and_plans_to_create_its_table() {
                 serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             run.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             begins(run, &file);
+            continue;
+        }
+        if object["kind"] == "IngestJob" {
+            let job: IngestJob =
+                serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            job.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            let goal = Jobs::goal(&job, &installation(&file));
+            assert!(matches!(goal, Ok(Goal::Present(_))), "{}: {goal:?}", file.display());
             continue;
         }
         let table: DataTable =

@@ -11,8 +11,9 @@ use mizuumi_api::Installation;
 use tracing_subscriber::EnvFilter;
 
 use crate::rollback::{self, RollbackArgs};
+use crate::run::{RerunArgs, RunArgs};
 use crate::settings::{self, SettingsArgs};
-use crate::{crds, plan};
+use crate::{crds, plan, run};
 
 /// GitOps for a data lake on AWS.
 #[derive(Debug, Parser)]
@@ -26,6 +27,7 @@ const EXAMPLES: &str = "Examples:
   mizuumi crds | kubectl apply --server-side -f -     install the custom resources
   mizuumi controller --config mizuumi.yaml            run the controllers
   mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS
+  mizuumi run delays --wait                           run a job by hand, and follow it
   mizuumi rollback delays                             take back what was published last into a table
   mizuumi settings adhoc                              show an EMR cluster's settings, and where each comes from";
 
@@ -37,6 +39,10 @@ enum Command {
     Crds(CrdsArgs),
     /// Show what applying manifests would change in AWS. Only reads.
     Plan(PlanArgs),
+    /// Make a run of a job by hand.
+    Run(RunArgs),
+    /// Make a run once more, as the next revision of its session.
+    Rerun(RerunArgs),
     /// Take back what a run published into a table.
     Rollback(RollbackArgs),
     /// Show the settings that an EMR cluster's pieces come to, and where each comes from. Only reads.
@@ -124,6 +130,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let installation = configuration(&args.config)?;
             log(false, "warn");
             runtime()?.block_on(plan::run(&args, &installation))
+        }
+        Command::Run(args) => {
+            log(false, "warn");
+            runtime()?.block_on(run::run(&args))
+        }
+        Command::Rerun(args) => {
+            log(false, "warn");
+            runtime()?.block_on(run::rerun(&args))
         }
         Command::Rollback(args) => {
             log(false, "warn");

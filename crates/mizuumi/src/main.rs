@@ -2,9 +2,11 @@
 
 mod cli;
 mod crds;
+mod made;
 mod manifests;
 mod plan;
 mod rollback;
+mod run;
 mod settings;
 
 use std::process::ExitCode;

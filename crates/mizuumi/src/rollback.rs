@@ -1,20 +1,13 @@
 //! `mizuumi rollback`: what a run published is taken back, and that is waited for.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
-use jiff::SignedDuration;
-use mizuumi_controller::rollback::{Cluster, End};
+use mizuumi_controller::by_hand::Cluster;
 use mizuumi_core::ingest_run::rollback::{Rollback, Which};
-use serde_json::Value;
 
-/// It was made, and failed.
-const FAILED: u8 = 2;
-/// It was made, and is not over yet.
-const NOT_YET: u8 = 3;
+use crate::made::{self, DryRun, Output, duration, say};
 
 /// What `rollback` is given.
 #[derive(Debug, clap::Args)]
@@ -62,26 +55,6 @@ pub(crate) struct RollbackArgs {
     output: Option<Output>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DryRun {
-    None,
-    Client,
-    Server,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Yaml,
-    Json,
-    Name,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let length: SignedDuration =
-        text.parse().map_err(|_| format!("must be a duration such as 30s, 10m or 1h; it is '{text}'"))?;
-    Duration::try_from(length).map_err(|_| "must not be negative".to_owned())
-}
-
 /// Makes the run that takes another back, and waits for it.
 pub(crate) async fn run(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(args.context.as_deref(), args.namespace.as_deref()).await?;
@@ -102,32 +75,12 @@ pub(crate) async fn run(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
         let made = cluster.create(&manifest, args.dry_run == DryRun::Server).await;
         made.with_context(|| format!("IngestRun '{}'", rollback.name))?;
     }
-    print(&manifest, &rollback, args)?;
+    let what = if rollback.is_under_way { "unchanged" } else { "created" };
+    made::print(&manifest, what, args.dry_run, args.output)?;
     if args.dry_run != DryRun::None || !args.wait {
         return Ok(ExitCode::SUCCESS);
     }
-    let name = &rollback.name;
-    Ok(match cluster.follow(name, args.timeout, say).await {
-        End::Succeeded(message) => {
-            say(&message);
-            ExitCode::SUCCESS
-        }
-        End::Failed(message) => {
-            say(&format!("error: IngestRun '{name}' failed: {message}"));
-            ExitCode::from(FAILED)
-        }
-        End::Gone => {
-            say(&format!("error: IngestRun '{name}' was deleted before it was over"));
-            ExitCode::from(FAILED)
-        }
-        End::NotYet(message) => {
-            say(&format!(
-                "error: IngestRun '{name}' is not over yet, and goes on: {message}\nsee: kubectl describe irun {name} -n {}",
-                cluster.namespace
-            ));
-            ExitCode::from(NOT_YET)
-        }
-    })
+    Ok(made::follow(&cluster, &rollback.name, args.timeout).await)
 }
 
 fn announcement(rollback: &Rollback, table: &str, dry_run: DryRun) -> String {
@@ -150,30 +103,4 @@ fn announcement(rollback: &Rollback, table: &str, dry_run: DryRun) -> String {
             )
         }
     }
-}
-
-/// What was made goes to standard output, for programs.
-fn print(manifest: &Value, rollback: &Rollback, args: &RollbackArgs) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    let name = format!("ingestrun.mizuumi.dev/{}", rollback.name);
-    match args.output {
-        Some(Output::Yaml) => out.write_all(serde_saphyr::to_string(manifest)?.as_bytes())?,
-        Some(Output::Json) => writeln!(out, "{}", serde_json::to_string_pretty(manifest)?)?,
-        Some(Output::Name) => writeln!(out, "{name}")?,
-        None => {
-            let dry = match args.dry_run {
-                DryRun::None => "",
-                DryRun::Client => " (dry run)",
-                DryRun::Server => " (server dry run)",
-            };
-            let what = if rollback.is_under_way { "unchanged" } else { "created" };
-            writeln!(out, "{name} {what}{dry}")?;
-        }
-    }
-    Ok(())
-}
-
-/// What is for a person goes to standard error.
-fn say(line: &str) {
-    writeln!(io::stderr(), "{line}").ok();
 }

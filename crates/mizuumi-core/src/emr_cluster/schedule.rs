@@ -1,11 +1,10 @@
 //! The window in which a cluster runs.
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mizuumi_api::emr_cluster as api;
 
+use crate::cron::{self, Cron};
 use crate::problem::Problem;
 
 /// A window of time that comes again and again.
@@ -13,7 +12,6 @@ use crate::problem::Problem;
 pub struct Window {
     start: Cron,
     stop: Cron,
-    zone: TimeZone,
 }
 
 impl Window {
@@ -23,31 +21,15 @@ impl Window {
     /// Every problem, each with its path.
     pub fn new(schedule: &api::Schedule) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let name = schedule.time_zone.as_deref().unwrap_or("UTC");
-        let zone = TimeZone::get(name).unwrap_or_else(|_| {
-            problems.push(Problem::invalid(
-                "spec.schedule.timeZone",
-                format!("must be an IANA time zone such as 'Asia/Tokyo'; '{name}' is not known"),
-            ));
-            TimeZone::UTC
-        });
+        let zone = cron::zone("spec.schedule.timeZone", schedule.time_zone.as_deref());
+        let zone = zone.map_err(|problem| problems.push(problem)).unwrap_or(TimeZone::UTC);
         let mut cron = |path: &str, text: &str| {
-            CronParser::builder()
-                .seconds(Seconds::Disallowed)
-                .build()
-                .parse(text)
-                .map_err(|error| {
-                    let message = format!(
-                        "must be a cron expression of five fields such as '0 7 * * 1-5'; '{text}' is not: {error}"
-                    );
-                    problems.push(Problem::invalid(path, message));
-                })
-                .ok()
+            Cron::new(path, text, zone.clone()).map_err(|problem| problems.push(problem)).ok()
         };
         let start = cron("spec.schedule.start", &schedule.start);
         let stop = cron("spec.schedule.stop", &schedule.stop);
         match (start, stop) {
-            (Some(start), Some(stop)) if problems.is_empty() => Ok(Self { start, stop, zone }),
+            (Some(start), Some(stop)) if problems.is_empty() => Ok(Self { start, stop }),
             _ => Err(problems),
         }
     }
@@ -55,22 +37,14 @@ impl Window {
     /// When the window that `now` lies in was opened; none while it is closed. Where both come at one moment, it is closed.
     #[must_use]
     pub fn opened(&self, now: Timestamp) -> Option<Timestamp> {
-        let last = |cron: &Cron| {
-            let now = now.to_zoned(self.zone.clone());
-            cron.find_previous_occurrence(&now, true).ok().map(|zoned| zoned.timestamp())
-        };
-        let opened = last(&self.start)?;
-        last(&self.stop).is_none_or(|closed| closed < opened).then_some(opened)
+        let opened = self.start.last(now)?;
+        self.stop.last(now).is_none_or(|closed| closed < opened).then_some(opened)
     }
 
     /// When the window opens or closes next.
     #[must_use]
     pub fn turns_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let next = |cron: &Cron| {
-            let now = now.to_zoned(self.zone.clone());
-            cron.find_next_occurrence(&now, false).ok().map(|zoned| zoned.timestamp())
-        };
-        if self.opened(now).is_some() { next(&self.stop) } else { next(&self.start) }
+        if self.opened(now).is_some() { self.stop.next(now) } else { self.start.next(now) }
     }
 }
 

@@ -1,24 +1,30 @@
-//! Taking a run back on behalf of a person: looks at the runs of a table, makes the run that does it, and follows it.
+//! Runs on behalf of a person: looks at what there is, makes a run of a job, one once more or one that takes another back, and
+//! follows it.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::ingest_run::RunPhase;
-use mizuumi_api::{DataTable, IngestRun};
+use mizuumi_api::{DataTable, IngestJob, IngestRun};
+use mizuumi_core::ingest_job::by_hand;
 use mizuumi_core::ingest_run::rollback::{self, Rollback, Which};
 use serde_json::Value;
 
+use crate::clock;
 use crate::error::{Error, in_time};
 use crate::lookup::connect;
 
 /// A namespace of a cluster, as a person works in it.
 pub struct Cluster {
     tables: Api<DataTable>,
+    jobs: Api<IngestJob>,
     runs: Api<IngestRun>,
     /// The namespace.
     pub namespace: String,
@@ -46,6 +52,7 @@ impl Cluster {
         let (client, namespace) = connect(context, namespace).await?;
         Ok(Self {
             tables: Api::namespaced(client.clone(), &namespace),
+            jobs: Api::namespaced(client.clone(), &namespace),
             runs: Api::namespaced(client, &namespace),
             namespace,
         })
@@ -59,9 +66,40 @@ impl Cluster {
         let Some(found) = in_time(self.tables.get_opt(table), Error::ReadObject).await? else {
             return Ok(Err(format!("there is no DataTable '{table}' in namespace '{}'", self.namespace)));
         };
+        Ok(rollback::choose(&found, &self.runs_of(table).await?, which))
+    }
+
+    /// The run of a job for a session, or for its latest one; in words if there can be none.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked.
+    pub async fn run_of_job(
+        &self,
+        job: &str,
+        at: Option<Timestamp>,
+        set: BTreeMap<String, String>,
+    ) -> Result<Result<IngestRun, String>, Error> {
+        let Some(found) = in_time(self.jobs.get_opt(job), Error::ReadObject).await? else {
+            return Ok(Err(format!("there is no IngestJob '{job}' in namespace '{}'", self.namespace)));
+        };
+        let runs = self.runs_of(&found.spec.run.table).await?;
+        Ok(by_hand::run(&found, &runs, at, set, clock::now()))
+    }
+
+    /// A run once more, as its next revision; in words if there can be none.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked.
+    pub async fn rerun(&self, run: &str) -> Result<Result<IngestRun, String>, Error> {
+        let Some(found) = in_time(self.runs.get_opt(run), Error::ReadObject).await? else {
+            return Ok(Err(format!("there is no IngestRun '{run}' in namespace '{}'", self.namespace)));
+        };
+        Ok(by_hand::rerun(&found, &self.runs_of(&found.spec.table).await?))
+    }
+
+    async fn runs_of(&self, table: &str) -> Result<Vec<IngestRun>, Error> {
         let of_table = ListParams::default().fields(&format!("spec.table={table}"));
-        let runs = in_time(self.runs.list(&of_table), Error::ReadObject).await?;
-        Ok(rollback::choose(&found, &runs.items, which))
+        Ok(in_time(self.runs.list(&of_table), Error::ReadObject).await?.items)
     }
 
     /// Makes a run, or only has it checked.
