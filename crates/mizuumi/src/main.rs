@@ -5,6 +5,7 @@ mod crds;
 mod made;
 mod manifests;
 mod plan;
+mod plan_jobs;
 mod rollback;
 mod run;
 mod settings;

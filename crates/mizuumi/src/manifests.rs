@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jsonschema::Validator;
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob};
 use serde_json::{Value, json};
 
 /// Kinds that are read.
-const KINDS: [&str; 3] = ["DataTable", "EmrCluster", "EmrClusterClass"];
+const KINDS: [&str; 4] = ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob"];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(crate) struct Manifests {
     pub(crate) clusters: Vec<EmrCluster>,
     /// Their classes that hold.
     pub(crate) classes: Vec<EmrClusterClass>,
+    /// Jobs that hold.
+    pub(crate) jobs: Vec<IngestJob>,
     /// What is wrong, each with file, object and path.
     pub(crate) problems: Vec<String>,
     /// What ConfigMaps say by their keys, by namespace and name.
@@ -65,7 +67,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, file: &str, mut document: Valu
     let group = concat!("mizuumi.dev", "/");
     let is_of_group = document["apiVersion"].as_str().is_some_and(|version| version.starts_with(group));
     let schema = schemas.0.get(&kind).filter(|_| is_of_group);
-    if schema.is_none() || kind != "DataTable" {
+    if schema.is_none() || !matches!(kind.as_str(), "DataTable" | "IngestJob") {
         found.others += 1;
     }
     let Some(schema) = schema else {
@@ -111,6 +113,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, file: &str, mut document: Valu
     match kind.as_str() {
         "EmrCluster" => keep!(EmrCluster, clusters),
         "EmrClusterClass" => keep!(EmrClusterClass, classes),
+        "IngestJob" => keep!(IngestJob, jobs),
         _ => keep!(DataTable, tables),
     }
 }

@@ -15,7 +15,7 @@ use mizuumi_core::data_table::{Mode, TableAround, TableStep, Tables};
 use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Problem, Reading, Verdict};
 
 use crate::cli::PlanArgs;
-use crate::manifests;
+use crate::{manifests, plan_jobs};
 
 /// What became of one manifest.
 enum Planned {
@@ -49,6 +49,7 @@ pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow:
     for (table, planned) in found.tables.iter().zip(&planned) {
         print(&mut out, table, planned, &mut counts)?;
     }
+    counts.errors += plan_jobs::print(&mut out, &found, installation, mizuumi_controller::now())?;
     for problem in &found.problems {
         writeln!(out, "  ! {problem}\n")?;
     }
@@ -202,8 +203,9 @@ fn print_plan(
 
 fn summary(out: &mut impl Write, found: &manifests::Manifests, counts: &Counts) -> io::Result<()> {
     let Counts { create, change, blocked, waiting, errors, warnings } = counts;
-    if found.tables.is_empty() && found.problems.is_empty() {
-        return writeln!(out, "No DataTable among the manifests ({} of other kinds).", found.others);
+    if found.tables.is_empty() && found.problems.is_empty() && counts.errors == 0 {
+        let others = found.others + found.jobs.len();
+        return writeln!(out, "No DataTable among the manifests ({others} of other kinds).");
     }
     if create + change + blocked + waiting + errors == 0 {
         return writeln!(out, "No changes. AWS matches the manifests ({} looked at).", found.tables.len());

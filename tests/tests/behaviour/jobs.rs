@@ -202,3 +202,30 @@ async fn a_job_that_cannot_be_says_why_and_a_table_that_cannot_take_its_runs_too
     let job = team.job_reason("broken", "ByHand").await;
     assert_eq!(team.kstatus(&job).0, "Current");
 }
+
+#[tokio::test]
+async fn a_plan_checks_jobs_and_tells_the_sessions_to_come() {
+    let team = Team::new("plan-jobs").await;
+    let daily = json!({ "schedule": { "cron": "0 2 * * *", "timeZone": "Asia/Tokyo" } });
+    let manifests = [team.job_manifest("daily", daily.clone()), team.manifest("orders", published())];
+    let planned = team.plan(&manifests, &[]).await;
+    assert_eq!(planned.code, 0, "{planned:?}");
+    let head = format!("  # IngestJob {}/daily holds\n  . the next sessions: ", team.namespace);
+    assert!(planned.out.contains(&head) && planned.out.contains("T17:00:00Z"), "{}", planned.out);
+
+    let manifests = [
+        team.job_manifest("daily", daily),
+        team.job_manifest("broken", json!({ "schedule": { "cron": "0 25 * * *" } })),
+        team.job_manifest("unknown", json!({ "run": { "tabel": "orders" } })),
+        team.manifest("orders", json!({})),
+    ];
+    let planned = team.plan(&manifests, &[]).await;
+    assert_eq!(planned.code, 1, "{planned:?}");
+    for part in [
+        "/broken makes no runs as the manifest says\n  ! spec.schedule.cron: must be a cron expression",
+        "/daily makes no runs as the manifest says\n  ! spec.run.table: no run can be published into DataTable 'orders'",
+        "IngestJob 'unknown': spec.run",
+    ] {
+        assert!(planned.out.contains(part), "no {part:?} in\n{}", planned.out);
+    }
+}
