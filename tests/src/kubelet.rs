@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -19,6 +18,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::team::Team;
+use crate::wait::now;
 
 /// Between two looks for new pods.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -90,7 +90,7 @@ async fn run(client: Client, namespace: String, work: Work) {
 
 async fn run_pod(pods: Api<Pod>, pod: Pod, work: Work) {
     let name = pod.name_any();
-    let started = Timestamp::now().to_string();
+    let started = now().to_string();
     let tell = async |status: serde_json::Value| {
         let patch = Patch::Merge(json!({ "status": status }));
         // It may be gone.
@@ -113,7 +113,7 @@ async fn run_pod(pods: Api<Pod>, pod: Pod, work: Work) {
     let ended = |code: i32| {
         let terminated = json!({
             "exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },
-            "startedAt": started, "finishedAt": Timestamp::now().to_string(),
+            "startedAt": started, "finishedAt": now().to_string(),
         });
         json!([{
             "name": "work", "image": image, "imageID": "", "ready": false, "restartCount": 0,
@@ -128,7 +128,7 @@ async fn run_pod(pods: Api<Pod>, pod: Pod, work: Work) {
         Exit::TakenAway => {
             let condition = json!({
                 "type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler",
-                "message": "a spot node was taken away", "lastTransitionTime": Timestamp::now().to_string(),
+                "message": "a spot node was taken away", "lastTransitionTime": now().to_string(),
             });
             tell(json!({ "phase": "Failed", "conditions": [condition], "containerStatuses": ended(137) }))
                 .await;

@@ -154,6 +154,15 @@ pub struct Upstreams {
     pub trust_foreign: bool,
 }
 
+impl Upstreams {
+    fn problems(&self, problems: &mut Vec<String>) {
+        if !(1..=86_400).contains(&self.poll_seconds) {
+            problems
+                .push(format!("upstreams.pollSeconds: must be from 1 to 86400; it is {}", self.poll_seconds));
+        }
+    }
+}
+
 impl Default for Upstreams {
     fn default() -> Self {
         Self { databases: Vec::new(), poll_seconds: 60, trust_foreign: false }
@@ -423,12 +432,7 @@ impl Installation {
         if let Err(error) = self.partitions.quiet_period.length() {
             problems.push(format!("partitions.quietPeriod: {error}"));
         }
-        if !(1..=86_400).contains(&self.upstreams.poll_seconds) {
-            problems.push(format!(
-                "upstreams.pollSeconds: must be from 1 to 86400; it is {}",
-                self.upstreams.poll_seconds
-            ));
-        }
+        self.upstreams.problems(&mut problems);
         self.problems_of_crawlers(&mut problems);
         emr::problems(self, &mut problems);
         let keys = &self.freshness_parameters;

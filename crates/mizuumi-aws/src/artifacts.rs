@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mizuumi_core::publication::hexadecimal;
 use mizuumi_core::{Class, Failure, Lane};
 use sha2::{Digest, Sha256};
 
@@ -62,7 +63,7 @@ impl Artifacts {
                 message: format!("the answer broke off: {error}"),
             })?);
         }
-        let text = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let text = hexadecimal(&digest.finalize());
         let mut known = self.known();
         if known.len() >= REMEMBERED {
             known.clear();

@@ -81,45 +81,28 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         });
         tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
     }
-    let Kinds {
-        tables,
-        table_queue,
-        runs,
-        run_queue,
-        publications,
-        clusters,
-        cluster_queue,
-        config_maps,
-        ..
-    } = kinds.clone();
+    let Kinds { tables, table_queue, runs, run_queue, clusters, cluster_queue, config_maps, .. } =
+        kinds.clone();
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
         let unlisted = [unlisted.clone(), before_runs.clone()];
         watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.to_vec())
     }));
-    let watching_runs = async {
-        while before_runs.load(Ordering::Relaxed) > 0 {
-            tokio::time::sleep(LISTED).await;
-        }
-        future::join_all(scopes.iter().map(|scope| {
-            let unlisted = vec![unlisted.clone(), runs_unlisted.clone()];
-            watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), unlisted)
-        }))
-        .await
-    };
+    let run_lists = [unlisted.clone(), runs_unlisted.clone()];
+    let seeing_to_runs = see_to_runs(&scopes, streams, &kinds, &before_runs, &run_lists, &catalog);
     let seeing_to_jobs = see_to_jobs(&scopes, streams, &kinds, &unlisted, &runs_unlisted);
     let watching_config_maps =
         future::join_all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
-    let watching_jobs =
-        future::join_all(scopes.iter().map(|scope| jobs::watch(scope.clone(), run_queue.clone())));
     let cluster_lists = [unlisted.clone(), before_runs.clone()];
     let seeing_to_clusters = see_to_clusters(&client, &scopes, streams, &kinds, &cluster_lists, metrics);
-    let looking_at_upstreams = upstreams::watch(catalog.clone(), publications);
-    let sweeping =
-        sweep::sweep(catalog, Duration::from_secs(installation.intervals.sweep_seconds.into()), |key| {
+    let sweeping = sweep::sweep(
+        catalog.clone(),
+        Duration::from_secs(installation.intervals.sweep_seconds.into()),
+        |key| {
             for name in tables.index.of(key) {
                 table_queue.push(&name, Lane::Drift);
             }
-        });
+        },
+    );
     let working_on_tables = workers::work(tables.clone(), table_queue.clone(), concurrency);
     let working_on_runs = workers::work(runs.clone(), run_queue.clone(), concurrency);
     let working_on_clusters = workers::work(clusters.clone(), cluster_queue.clone(), concurrency);
@@ -129,13 +112,11 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     info!(installation = installation.installation, region = installation.aws.region, "ready");
     tokio::select! {
         _ = watching_tables => {}
-        _ = watching_runs => {}
+        () = seeing_to_runs => {}
         () = seeing_to_jobs => {}
         _ = watching_config_maps => {}
-        _ = watching_jobs => {}
         () = seeing_to_clusters => {}
         () = sweeping => {}
-        () = looking_at_upstreams => {}
         _ = &mut working => {}
         // Passes under way do not end in order: all that they still wrote would lose what the definition lacks.
         error = outdated => return Err(error),
@@ -157,6 +138,31 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     tokio::time::timeout(Duration::from_secs(2), publishing).await.ok();
     info!("stopped");
     Ok(())
+}
+
+/// Watches runs, the Jobs that work for them and the tables of others that they wait for, for ever.
+async fn see_to_runs(
+    scopes: &[Scope],
+    streams: bool,
+    kinds: &Kinds,
+    before_runs: &AtomicUsize,
+    unlisted: &[Arc<AtomicUsize>],
+    catalog: &Arc<Catalog>,
+) {
+    let Kinds { runs, run_queue, publications, .. } = kinds;
+    let watching = async {
+        while before_runs.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LISTED).await;
+        }
+        future::join_all(scopes.iter().map(|scope| {
+            watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), unlisted.to_vec())
+        }))
+        .await;
+    };
+    let watching_jobs =
+        future::join_all(scopes.iter().map(|scope| jobs::watch(scope.clone(), run_queue.clone())));
+    let looking_at_upstreams = upstreams::watch(catalog.clone(), publications.clone());
+    future::join3(watching, watching_jobs, looking_at_upstreams).await;
 }
 
 /// Watches jobs for ever.

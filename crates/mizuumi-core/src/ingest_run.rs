@@ -174,9 +174,7 @@ impl Kind for Runs {
 
     fn next_look(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Option<DataDue> {
         let Goal::Present(desired) = goal else { return None };
-        if desired.look().manifest.is_none() {
-            return None;
-        }
+        desired.look().manifest?;
         let at =
             world.looked.map_or(now, |looked| looked.checked_add(desired.least).unwrap_or(Timestamp::MAX));
         Some(DataDue { at, reading: DataReading::Newest, is_urgent: world.looked.is_none() })

@@ -1,6 +1,7 @@
 //! Laws of attempts: whatever becomes of Jobs, and wherever the controller stops, an attempt's work is begun once, each
 //! attempt has a directory of its own, and it ends.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
+#![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
+#![expect(clippy::needless_pass_by_value, reason = "tests write json!(…) where they need it")]
 
 use std::collections::BTreeMap;
 
@@ -113,11 +114,9 @@ impl Stand {
                 }
             }
             match step {
-                RunStep::CreateJob { job, .. } => {
-                    if !self.jobs.contains_key(&job.name) {
-                        self.created.push(job.name.clone());
-                        self.jobs.insert(job.name.clone(), SeenJob::Active { message: "runs".to_owned() });
-                    }
+                RunStep::CreateJob { job, .. } if !self.jobs.contains_key(&job.name) => {
+                    self.created.push(job.name.clone());
+                    self.jobs.insert(job.name.clone(), SeenJob::Active { message: "runs".to_owned() });
                 }
                 RunStep::DeleteJob { name, .. } => drop(self.jobs.remove(name)),
                 _ => {}

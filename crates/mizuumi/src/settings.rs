@@ -157,7 +157,7 @@ impl Source<'_> {
             };
             config_maps.insert(name, data);
         }
-        Ok(Pieces { class: class.map(Box::new), config_maps })
+        Ok(Pieces { class: class.map(Box::new), config_maps, ..Pieces::default() })
     }
 
     /// Kubernetes, for a piece that is not among the files.

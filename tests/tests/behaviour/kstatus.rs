@@ -127,7 +127,8 @@ async fn a_cluster_is_what_its_phase_says() {
     assert_eq!(team.kstatus(&deleting).0, "Terminating");
     team.admin.heal().await;
     team.cluster_gone("idle").await;
-    for phase in [Phase::Starting, Phase::Terminating, Phase::Failed] {
+    // Others are over too soon to be seen each time.
+    for phase in [Phase::Starting, Phase::Verifying, Phase::Waiting, Phase::Stopped] {
         assert!(seen.contains(&phase), "{phase:?} is not among {seen:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! What Mizuumi does, as its users see it: a file for each behaviour, a test for each sentence.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking, helpers of tests too")]
+#![expect(clippy::needless_pass_by_value, reason = "tests write json!(…) where they need it")]
 
 mod admission;
 mod avsc;

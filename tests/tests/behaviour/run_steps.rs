@@ -1,5 +1,6 @@
 //! Runs whose work a step of a cluster does: the cluster is started for them, each attempt is one step, and none is lost.
 
+use aws_sdk_emr::types::ActionOnFailure;
 use mizuumi_api::emr_cluster::Phase;
 use mizuumi_api::ingest_run::{IngestRun, RunAttemptState, RunPhase};
 use mizuumi_tests::{Controller, Team, with_clusters};
@@ -73,7 +74,8 @@ async fn a_cluster_is_started_for_a_run_does_its_step_and_the_data_is_published(
         team.aws.emr.describe_step().cluster_id(cluster).step_id(step).send().await.expect("a step");
     let config = described.step().and_then(|step| step.config()).expect("a config");
     assert_eq!(config.args(), ["load".to_owned(), attempt.output]);
-    assert_eq!(described.step().and_then(|s| s.action_on_failure()).map(|a| a.as_str()), Some("CONTINUE"));
+    let then = described.step().and_then(|step| step.action_on_failure());
+    assert_eq!(then, Some(&ActionOnFailure::Continue));
     // It is left to EMR, which ends it once it has been idle for long enough.
     team.cluster_until("shared", "no run asks any more", |cluster| {
         cluster

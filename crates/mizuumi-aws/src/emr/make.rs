@@ -15,7 +15,9 @@ use aws_sdk_emr::types::{
     VolumeSpecification,
 };
 use mizuumi_api::emr_cluster as api;
-use mizuumi_core::emr_cluster::request::{Request, Running, SPOT_TIMEOUT_MINUTES, Scaling, StepCall, Targets};
+use mizuumi_core::emr_cluster::request::{
+    Request, Running, SPOT_TIMEOUT_MINUTES, Scaling, StepCall, Targets,
+};
 
 /// The request.
 pub(super) fn run_job_flow(

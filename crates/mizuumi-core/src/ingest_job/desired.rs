@@ -146,8 +146,10 @@ pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
         retries,
         timeout,
         ttl_after_finished,
+        artifacts,
     } = job.spec.run.clone();
     let spec = IngestRunSpec {
+        artifacts,
         table,
         session_time: Some(session),
         revision,

@@ -109,8 +109,8 @@ fn again(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
     let Some(last) = own.failed.first() else { return first(own, table, world, now) };
     // Those that are not told any more count as well.
     let attempts = own.attempt.as_ref().map_or(0, |attempt| attempt.number);
-    let lost = i64::try_from(own.failed.iter().filter(|past| past.was_lost).count()).unwrap_or(i64::MAX);
-    let failed = attempts.saturating_sub(lost);
+    let without_fault = own.failed.iter().filter(|past| past.was_lost).count();
+    let failed = attempts.saturating_sub(i64::try_from(without_fault).unwrap_or(i64::MAX));
     let is_exhausted = if last.was_lost { lost_in_a_row(own) > LOST_AT_MOST } else { failed > own.retries };
     if is_exhausted {
         let message = match attempts {

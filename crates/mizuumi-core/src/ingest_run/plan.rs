@@ -114,30 +114,9 @@ pub fn plan(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
 }
 
 fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
-    let name = &desired.table;
-    let table = match &desired.target {
-        Target::Table(table) => table,
-        Target::Unknown => {
-            return Plan::converge(
-                Reason::Progressing,
-                format!("looking for DataTable '{name}'"),
-                Vec::new(),
-            );
-        }
-        Target::Missing => {
-            return Plan::blocked(
-                Reason::TableNotFound,
-                format!(
-                    "there is no DataTable '{name}' in this namespace; apply it, and the run goes on by itself"
-                ),
-            );
-        }
-        Target::Refused(why) => {
-            return Plan::blocked(
-                Reason::TableNotPublished,
-                format!("no run can be published into DataTable '{name}': {why}"),
-            );
-        }
+    let table = match target(desired) {
+        Ok(table) => table,
+        Err(plan) => return plan,
     };
     if desired.is_cancelled && !matches!(desired.work, Work::Own(_)) {
         return Plan::blocked(Reason::RunCancelled, "it was given up");
@@ -224,6 +203,28 @@ fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunS
                  run of the next revision, under another name"
             ),
         ),
+    }
+}
+
+/// The table that a run is for, or what to do without it.
+fn target(desired: &DesiredRun) -> Result<&TargetTable, Plan<RunStep>> {
+    let name = &desired.table;
+    match &desired.target {
+        Target::Table(table) => Ok(table),
+        Target::Unknown => {
+            let message = format!("looking for DataTable '{name}'");
+            Err(Plan::converge(Reason::Progressing, message, Vec::new()))
+        }
+        Target::Missing => Err(Plan::blocked(
+            Reason::TableNotFound,
+            format!(
+                "there is no DataTable '{name}' in this namespace; apply it, and the run goes on by itself"
+            ),
+        )),
+        Target::Refused(why) => Err(Plan::blocked(
+            Reason::TableNotPublished,
+            format!("no run can be published into DataTable '{name}': {why}"),
+        )),
     }
 }
 

@@ -67,7 +67,7 @@ pub fn pieces() -> Pieces {
         },
     }))
     .expect("class");
-    Pieces { class: Some(Box::new(class)), config_maps: BTreeMap::new() }
+    Pieces { class: Some(Box::new(class)), ..Pieces::default() }
 }
 
 /// A resource, and the moment at which it is looked at.
@@ -306,13 +306,23 @@ pub fn world() -> impl Strategy<Value = ClusterWorld> {
                 requested: 5,
                 running: 5,
                 state: "RUNNING".to_owned(),
+                reason: None,
             };
-            let nodes = Nodes { id: format!("ig-{index}"), told, is_fleet: false };
+            let nodes = Nodes {
+                id: format!("ig-{index}"),
+                told,
+                configurations: Vec::new(),
+                auto_scaling: None,
+                targets: None,
+            };
             Cluster {
                 id: format!("j-seed-{index}"),
                 name: format!("{}{nonce}", stem("demo", &key())),
                 state,
                 reason: (String::new(), String::new()),
+                error: None,
+                applications: Vec::new(),
+                lost: Vec::new(),
                 created: Some(at),
                 ready: works.then_some(at),
                 ended: (!state.is_alive()).then_some(at),
@@ -332,6 +342,6 @@ pub fn world() -> impl Strategy<Value = ClusterWorld> {
                 }),
             }
         });
-        ClusterWorld { clusters: clusters.collect(), listed: None }
+        ClusterWorld { clusters: clusters.collect(), ..ClusterWorld::default() }
     })
 }

@@ -52,7 +52,7 @@ struct Group {
 }
 
 /// Waits for the end of its input, which only the endpoint holds open, and then does what the endpoint cannot do any more.
-const HEIR: &str = r#"read -r _; kill -KILL -- "-$1""#;
+const HEIR: &str = r#"read -r _; kill -s KILL -- "-$1""#;
 
 impl Group {
     fn of(child: &Child) -> anyhow::Result<Self> {

@@ -55,7 +55,7 @@ pub(in crate::faults) async fn throttled(trial: &Trial) {
 }
 
 async fn beside_throttled(trial: &Trial) -> Point {
-    let Scene { accounts: Accounts { a, b }, witnesses, controller: _controller } = scene().await;
+    let Scene { accounts: Accounts { a, b }, witnesses, controller: _controller } = Box::pin(scene()).await;
     let alone = start(&b, "b-alone").await;
     a.admin.fault(json!({ "action": "throttle", "service": "elasticmapreduce" })).await;
     let number = trial.options.many(6, 3);
@@ -92,7 +92,7 @@ pub(in crate::faults) async fn denied(trial: &Trial) {
 }
 
 async fn lose(trial: &Trial, loss: &str, lasts: Duration) -> Point {
-    let Scene { accounts: Accounts { a, b }, witnesses, mut controller } = scene().await;
+    let Scene { accounts: Accounts { a, b }, witnesses, mut controller } = Box::pin(scene()).await;
     let pid = controller.pid();
     start(&a, "a-before").await;
     a.admin.fault(json!({ "action": loss, "service": "elasticmapreduce" })).await;

@@ -175,7 +175,7 @@ async fn beside_another(trial: &Trial) -> Point {
     let _one = Controller::with(&team, ending_orphans).await;
     let _other = Controller::launch(&theirs, Launch::default().named("other"), |config| {
         ending_orphans(config);
-        config.installation = "tests-two".to_owned();
+        "tests-two".clone_into(&mut config.installation);
     })
     .await;
     let began = Instant::now();
