@@ -113,6 +113,7 @@ impl Error {
     /// The code by which the API server says no.
     fn code(&self) -> Option<u16> {
         let (Self::ReadObject(source)
+        | Self::Job(source)
         | Self::CreateRun(source)
         | Self::ChangeRun(source)
         | Self::WriteStatus(source)) = self

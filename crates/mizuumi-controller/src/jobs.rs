@@ -35,6 +35,11 @@ const TTL_SECONDS: i32 = 86_400;
 /// The longest time that a Job of Kubernetes can be given, in seconds.
 const LONGEST_SECONDS: i64 = i32::MAX as i64;
 
+/// Creating a Job, as failures call it.
+const CREATE: &str = "kubernetes:CreateJob";
+/// Looking at one.
+const GET: &str = "kubernetes:GetJob";
+
 /// AWS and Kubernetes as the run driver sees them.
 pub(crate) struct WorkPort {
     aws: RunPort,
@@ -52,7 +57,7 @@ impl WorkPort {
 
     async fn look(&self, look: &JobLook) -> Result<SeenJob, Failure> {
         let get = self.jobs(&look.namespace);
-        let job = in_time(get.get_opt(&look.name), Error::Job).await.map_err(|e| failure("jobs:get", &e))?;
+        let job = in_time(get.get_opt(&look.name), Error::Job).await.map_err(|error| error.failure(GET))?;
         Ok(job.map_or(SeenJob::Missing, |job| seen(&job, &look.uid)))
     }
 
@@ -65,13 +70,13 @@ impl WorkPort {
             Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_already_exists()) => {
                 Ok(())
             }
-            Err(error) => Err(failure("jobs:create", &error)),
+            Err(error) => Err(error.failure(CREATE)),
         }
     }
 
     async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Failure> {
         let jobs = self.jobs(namespace);
-        let job = in_time(jobs.get_opt(name), Error::Job).await.map_err(|e| failure("jobs:get", &e))?;
+        let job = in_time(jobs.get_opt(name), Error::Job).await.map_err(|error| error.failure(GET))?;
         let Some(job) = job.filter(|job| is_of(job, uid)) else { return Ok(()) };
         let of = Preconditions { uid: job.uid(), resource_version: None };
         let params = DeleteParams::background().preconditions(of);
@@ -80,7 +85,7 @@ impl WorkPort {
             Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_not_found()) => {
                 Ok(())
             }
-            Err(error) => Err(failure("jobs:delete", &error)),
+            Err(error) => Err(error.failure("kubernetes:DeleteJob")),
         }
     }
 
@@ -93,7 +98,7 @@ impl WorkPort {
             Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_not_found()) => {
                 Ok(())
             }
-            Err(error) => Err(failure("ingestruns:delete", &error)),
+            Err(error) => Err(error.failure("kubernetes:DeleteRun")),
         }
     }
 }
@@ -115,7 +120,7 @@ impl Port<Runs> for WorkPort {
                     return self.create(job).await;
                 }
                 Err(Failure {
-                    operation: "jobs:create",
+                    operation: CREATE,
                     class: Class::Conflict,
                     message: "the run has changed meanwhile; nothing was created".to_owned(),
                 })
@@ -157,24 +162,6 @@ pub(crate) async fn watch(scope: Scope, run_queue: Arc<Queue>) {
 fn run_of(job: &PartialObjectMeta<Job>) -> Option<Name> {
     let run = job.labels().get(label::RUN)?;
     Some(Name { namespace: job.namespace()?.as_str().into(), name: run.as_str().into() })
-}
-
-/// What could not be done with a Job, in the words of failures of AWS.
-fn failure(operation: &'static str, error: &Error) -> Failure {
-    let class = match error {
-        Error::Job(source) => match source.as_ref() {
-            kube::Error::Api(answer) => match answer.code {
-                401 | 403 => Class::Denied,
-                400 | 422 => Class::Invalid,
-                409 => Class::Conflict,
-                429 => Class::Throttled,
-                _ => Class::Unavailable,
-            },
-            _ => Class::Unavailable,
-        },
-        _ => Class::Unavailable,
-    };
-    Failure { operation, class, message: chain(error) }
 }
 
 fn is_of(job: &Job, uid: &str) -> bool {

@@ -70,7 +70,7 @@ impl fmt::Display for Failure {
             Class::Invalid => "change the spec",
             Class::Conflict => "it is looked at again at once",
             Class::Throttled | Class::Unavailable => "it is tried again by itself",
-            Class::Unknown => "it is looked what came of it before anything else is done",
+            Class::Unknown => "what came of it is looked at before anything else is done",
         };
         write!(f, "{} failed: {}; {then}", self.operation, self.message.trim_end_matches('.'))
     }
