@@ -142,6 +142,14 @@ pub struct JobsProfile {
     pub images: Vec<String>,
 }
 
+impl JobsProfile {
+    /// Whether Jobs may use an image.
+    #[must_use]
+    pub fn allows_image(&self, image: &str) -> bool {
+        self.images.iter().any(|pattern| is_of(pattern, image))
+    }
+}
+
 /// Tables that runs may wait for and that no resource here keeps: those of other installations, or of nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

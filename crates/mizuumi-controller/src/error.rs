@@ -91,9 +91,9 @@ impl Error {
         matches!(self, Self::CreateRun(_)) && self.code() == Some(409)
     }
 
-    /// Whether the API server says that a run is gone.
+    /// Whether the API server says that a run or a Job is gone.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self, Self::ChangeRun(_)) && self.code() == Some(404)
+        matches!(self, Self::ChangeRun(_) | Self::Job(_)) && self.code() == Some(404)
     }
 
     /// The error as a failure of an operation: what to do about it is the same as with AWS.
@@ -124,6 +124,14 @@ impl Error {
             kube::Error::Api(answer) => Some(answer.code),
             _ => None,
         }
+    }
+}
+
+/// What is gone needs nothing any more.
+pub(crate) fn gone_or<T>(answer: Result<T, Error>) -> Result<(), Error> {
+    match answer {
+        Err(error) if error.is_gone() => Ok(()),
+        answer => answer.map(drop),
     }
 }
 

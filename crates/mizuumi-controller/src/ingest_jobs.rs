@@ -13,7 +13,7 @@ use mizuumi_core::ingest_run::Target;
 use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port, Reading};
 use serde_json::json;
 
-use crate::error::{Error, in_time};
+use crate::error::{Error, gone_or, in_time};
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::relations::Relations;
@@ -237,12 +237,4 @@ impl Port<Jobs> for IngestJobPort {
 
 fn name_of(job: &JobKey) -> Name {
     Name { namespace: job.namespace.as_str().into(), name: job.name.as_str().into() }
-}
-
-/// A run that is gone needs nothing any more.
-fn gone_or<T>(answer: Result<T, Error>) -> Result<(), Error> {
-    match answer {
-        Err(error) if error.is_gone() => Ok(()),
-        answer => answer.map(drop),
-    }
 }

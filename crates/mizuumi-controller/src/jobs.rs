@@ -24,7 +24,7 @@ use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs};
 use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port};
 use tracing::warn;
 
-use crate::error::{Error, in_time};
+use crate::error::{Error, gone_or, in_time};
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::watch::Scope;
@@ -80,26 +80,16 @@ impl WorkPort {
         let Some(job) = job.filter(|job| is_of(job, uid)) else { return Ok(()) };
         let of = Preconditions { uid: job.uid(), resource_version: None };
         let params = DeleteParams::background().preconditions(of);
-        match in_time(jobs.delete(name, &params), Error::Job).await {
-            Ok(_) => Ok(()),
-            Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_not_found()) => {
-                Ok(())
-            }
-            Err(error) => Err(error.failure("kubernetes:DeleteJob")),
-        }
+        let deleted = in_time(jobs.delete(name, &params), Error::Job).await;
+        gone_or(deleted).map_err(|error| error.failure("kubernetes:DeleteJob"))
     }
 
     async fn delete_run(&self, key: &RunKey, uid: &str) -> Result<(), Failure> {
         let runs: Api<IngestRun> = Api::namespaced(self.client.clone(), &key.namespace);
         let of = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let params = DeleteParams::background().preconditions(of);
-        match in_time(runs.delete(&key.name, &params), Error::Job).await {
-            Ok(_) => Ok(()),
-            Err(Error::Job(source)) if matches!(source.as_ref(), kube::Error::Api(answer) if answer.is_not_found()) => {
-                Ok(())
-            }
-            Err(error) => Err(error.failure("kubernetes:DeleteRun")),
-        }
+        let deleted = in_time(runs.delete(&key.name, &params), Error::Job).await;
+        gone_or(deleted).map_err(|error| error.failure("kubernetes:DeleteRun"))
     }
 }
 

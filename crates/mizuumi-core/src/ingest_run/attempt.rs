@@ -50,11 +50,10 @@ fn under_way(
     world: &RunWorld,
     now: Timestamp,
 ) -> Plan<RunStep> {
-    let too_late = attempt.started_at.checked_add(own.timeout).unwrap_or(Timestamp::MAX);
-    let stops = own.is_cancelled || attempt.is_stopping || too_late <= now;
+    let stops = own.stops(attempt, now);
     let again = now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
     let waits = |reason, message: String| Plan {
-        wake_at: Some(if stops { again } else { again.min(too_late) }),
+        wake_at: Some(if stops { again } else { again.min(own.too_late(attempt)) }),
         ..Plan::converge(reason, message, Vec::new())
     };
     match own.progress(attempt, world.job.as_ref()) {
@@ -214,11 +213,7 @@ fn request(own: &OwnWork, table: &TargetTable, attempt: &RunAttempt) -> Result<J
     let Some(job) = &own.object.spec.kubernetes_job else {
         return Err((Reason::SpecInvalid, "`spec.kubernetesJob` is missing".to_owned()));
     };
-    let is_allowed = |pattern: &String| match pattern.strip_suffix('*') {
-        Some(start) => job.image.starts_with(start),
-        None => job.image == *pattern,
-    };
-    if !jobs.images.iter().any(is_allowed) {
+    if !jobs.allows_image(&job.image) {
         return Err(not_allowed(format!(
             "spec.kubernetesJob.image: '{}' is not among the images that profile '{profile}' allows: {}",
             job.image,
@@ -239,8 +234,7 @@ pub(super) fn attempted(
         return (attempt, None);
     }
     let external_id = own.external_id(&attempt, world.job.as_ref()).or_else(|| attempt.external_id.clone());
-    let too_late = attempt.started_at.checked_add(own.timeout).unwrap_or(Timestamp::MAX);
-    let is_stopping = attempt.is_stopping || own.is_cancelled || too_late <= now;
+    let is_stopping = own.stops(&attempt, now);
     let known = RunAttempt { external_id, is_stopping, ..attempt };
     let over = |state| RunAttempt { state, ended_at: Some(now), ..known.clone() };
     match own.progress(&known, world.job.as_ref()) {

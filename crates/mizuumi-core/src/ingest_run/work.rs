@@ -214,6 +214,18 @@ impl OwnWork {
         self.attempt.as_ref().filter(|attempt| attempt.state == RunAttemptState::Open)
     }
 
+    /// When an attempt has taken too long.
+    #[must_use]
+    pub fn too_late(&self, attempt: &RunAttempt) -> Timestamp {
+        attempt.started_at.checked_add(self.timeout).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether an attempt's work is to be stopped.
+    #[must_use]
+    pub fn stops(&self, attempt: &RunAttempt, now: Timestamp) -> bool {
+        self.is_cancelled || attempt.is_stopping || self.too_late(attempt) <= now
+    }
+
     /// Name of the Job that does an attempt's work.
     #[must_use]
     pub fn job_name(&self, nonce: &str) -> String {
