@@ -15,7 +15,7 @@ use super::definition::Column;
 use super::desired::{self, DesiredTable};
 use super::evolution::{finds_by_place, is_wider};
 use super::world::{SeenSchema, TableWorld};
-use super::{avro, avro_learning, crawler};
+use super::{avro, avro_learning, crawler, merge};
 use crate::hive_type::HiveType;
 use crate::plan::Verdict;
 use crate::problem::Problem;
@@ -145,7 +145,7 @@ pub fn learnt<'a>(desired: &'a DesiredTable, world: &TableWorld) -> Learnt<'a> {
     if let Source::Avsc(from) = &learning.source {
         return avsc_from::learnt(from, learning, desired, world);
     }
-    let mut known = if desired.columns.is_empty() { there(world) } else { desired.columns.clone() };
+    let mut known = known(desired, learning, world);
     let is_key = |column: &Column| {
         desired.partition_keys.iter().any(|key| key.name.to_lowercase() == column.name.to_lowercase())
     };
@@ -242,6 +242,41 @@ fn was_asked(learning: &Learning, world: &TableWorld) -> bool {
         Source::Crawler => world.crawler.is_some(),
         Source::Avsc(_) => world.avsc.is_some(),
     }
+}
+
+/// The columns that are known already: those that the status remembers. The table is written before it, so it may be
+/// behind by what was learnt last; then the table has that, as its mark says that it was written here.
+fn known(desired: &DesiredTable, learning: &Learning, world: &TableWorld) -> Vec<Column> {
+    let there = there(world);
+    if desired.columns.is_empty() {
+        return there;
+    }
+    let mut written = desired.clone();
+    written.columns = there.iter().map(|column| Column { comment: None, ..column.clone() }).collect();
+    if let Some(literal) = literal_of(world).filter(|_| learning.makes_avro_schema) {
+        written.storage.serde.parameters.insert(avro::SCHEMA_LITERAL.to_owned(), literal.to_owned());
+    }
+    match &world.table {
+        Some(table) if merge::is_drift(&written, &table.definition) => with(&desired.columns, there),
+        _ => desired.columns.clone(),
+    }
+}
+
+/// What is remembered, and what came since: columns and wider types.
+fn with(remembered: &[Column], there: Vec<Column>) -> Vec<Column> {
+    let mut known = remembered.to_vec();
+    for column in there {
+        let name = column.name.to_lowercase();
+        match known.iter_mut().find(|other| other.name.to_lowercase() == name) {
+            None => known.push(column),
+            Some(before) => {
+                if let (Some(there), Some(type_)) = (&column.type_, &before.type_) {
+                    before.type_ = Some(joined(there, type_));
+                }
+            }
+        }
+    }
+    known
 }
 
 /// The columns that the table has; Glue takes a name twice, readers do not.
@@ -428,6 +463,7 @@ pub(super) fn remembered(status: Option<&api::DataTableStatus>) -> Vec<Column> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::definition::tests::columns;
     use super::*;
 
     #[test]
@@ -454,6 +490,19 @@ mod tests {
             (name.to_owned(), type_.to_owned())
         };
         text.split("; ").map(column).collect()
+    }
+
+    #[test]
+    fn what_a_table_has_beyond_the_status_is_known_too() {
+        for (remembered, there, expected) in [
+            ("a int", "b string; A bigint", "a bigint; b string"),
+            ("a bigint; b string", "a int; b double", "a bigint; b string"),
+            ("s struct<a:int>", "s struct<a:bigint,b:int>", "s struct<a:bigint,b:int>"),
+            ("s struct<a:int,b:int>", "s struct<a:string>", "s struct<a:int,b:int>"),
+        ] {
+            let known = with(&columns(remembered), columns(there));
+            assert_eq!(known, columns(expected), "{remembered} and {there}");
+        }
     }
 
     #[test]
