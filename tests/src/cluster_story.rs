@@ -190,6 +190,12 @@ impl ClusterStory {
         let all = reference.deaths().into_iter();
         all.filter(|death| death.number() <= last + 1 + AFTERWARDS).collect()
     }
+
+    /// Those of them that leave the world in different states.
+    #[must_use]
+    pub fn deaths_at_writes(reference: &Reference) -> Vec<Death> {
+        reference.only_at_writes(Self::deaths(reference))
+    }
 }
 
 /// How often EMR is looked at differs from telling to telling, so writes are struck by their names.

@@ -27,11 +27,11 @@ pub enum Story {
     Delete,
     /// It is deleted, and its table stays.
     Release,
-    /// A run brings 250 partitions into it, which are there already.
+    /// A run brings 120 partitions into it, which are there already.
     Publish,
     /// That run is taken back.
     RollBack,
-    /// Its columns change, and those of its 250 partitions with them.
+    /// Its columns change, and those of its 120 partitions with them.
     Cascade,
     /// Of four runs nothing points to two any more: one has been marked so long ago, and goes; the other is marked.
     ClearUp,
@@ -113,8 +113,8 @@ pub fn second(team: &Team) -> Value {
     json!({ "description": "second", "partitions": { "declared": declared } })
 }
 
-/// How many partitions a run brings, and a change of columns reaches: three calls of BatchUpdatePartition.
-const PARTITIONS: usize = 250;
+/// How many partitions a run brings, and a change of columns reaches: two calls of BatchUpdatePartition.
+const PARTITIONS: usize = 120;
 
 /// A table that runs are published into.
 fn published() -> Value {
@@ -124,7 +124,7 @@ fn published() -> Value {
     })
 }
 
-/// A table with 250 partitions, one of them elsewhere, whose columns may change without asking.
+/// A table with 120 partitions, one of them elsewhere, whose columns may change without asking.
 fn evolving(team: &Team) -> Value {
     let elsewhere = format!("s3://{}/elsewhere/", team.aws.bucket);
     let declared: Vec<Value> = (0..PARTITIONS)
@@ -149,7 +149,7 @@ async fn write(team: &Team, run: &str) {
     team.mark_output("orders", run).await;
 }
 
-/// Has a run bring the 250 partitions.
+/// Has a run bring the 120 partitions.
 pub(crate) async fn bring(team: &Team, run: &str, day: u8) {
     write(team, run).await;
     team.start_run(run, "orders", day, 0).await;
@@ -394,7 +394,27 @@ impl Reference {
         deaths
     }
 
-    /// The same at the requests to the apiserver.
+    /// Those of [`Self::deaths`] that leave the world in different states: a death at a look leaves what one at the write
+    /// before it left, and whoever comes next knows as little.
+    #[must_use]
+    pub fn deaths_at_writes(&self) -> Vec<Death> {
+        self.only_at_writes(self.deaths())
+    }
+
+    pub(crate) fn only_at_writes(&self, mut deaths: Vec<Death>) -> Vec<Death> {
+        deaths.retain(|death| self.calls[death.number() - 1].writes());
+        deaths
+    }
+
+    /// The same at the requests to the apiserver that write.
+    #[must_use]
+    pub fn deaths_at_writes_to_the_apiserver(&self) -> Vec<Death> {
+        let mut deaths = self.deaths_at_the_apiserver();
+        deaths.retain(|death| !self.requests[death.number() - 1].starts_with("get"));
+        deaths
+    }
+
+    /// The same as [`Self::deaths`] at the requests to the apiserver.
     #[must_use]
     pub fn deaths_at_the_apiserver(&self) -> Vec<Death> {
         let mut deaths = Vec::new();

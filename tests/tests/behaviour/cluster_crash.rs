@@ -1,4 +1,4 @@
-//! The controller dies at each call of a cluster's life, or does not hear of it; there is one cluster, always.
+//! The controller dies at each write of a cluster's life, or does not hear of it; there is one cluster, always.
 
 use anyhow::ensure;
 use futures::{StreamExt as _, stream};
@@ -11,7 +11,8 @@ const AT_ONCE: usize = 4;
 async fn dies_everywhere(story: ClusterStory) {
     let reference = story.reference().await;
     assert!(reference.calls.iter().any(mizuumi_tests::Call::writes), "{:?}", reference.calls);
-    let deaths = ClusterStory::deaths(&reference).into_iter().chain(reference.deaths_at_the_apiserver());
+    let at_aws = ClusterStory::deaths_at_writes(&reference).into_iter();
+    let deaths = at_aws.chain(reference.deaths_at_writes_to_the_apiserver());
     stream::iter(deaths)
         .for_each_concurrent(AT_ONCE, async |death| {
             let ended = story.with_death(death, &reference).await;
@@ -21,15 +22,15 @@ async fn dies_everywhere(story: ClusterStory) {
         .await;
 }
 
-// What becomes of the other stories `make faults` tries.
+// What becomes of the other stories, and at the looks between writes, `make faults` tries.
 
 #[tokio::test]
-async fn a_controller_may_die_at_every_request_of_a_clusters_life() {
+async fn a_controller_may_die_at_every_write_of_a_clusters_life() {
     dies_everywhere(ClusterStory::Create).await;
 }
 
 #[tokio::test]
-async fn a_controller_may_die_at_every_request_of_a_clusters_end() {
+async fn a_controller_may_die_at_every_write_of_a_clusters_end() {
     dies_everywhere(ClusterStory::Delete).await;
 }
 
