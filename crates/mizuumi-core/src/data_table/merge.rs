@@ -167,6 +167,8 @@ fn lay_over(to: &mut TableDefinition, desired: &DesiredTable) {
         Some(view) => {
             to.table_type = Some(view::TABLE_TYPE.to_owned());
             to.view = Some(to.view.take().filter(|have| have.is_same(view)).unwrap_or_else(|| view.clone()));
+            // Athena and Trino refuse a view without one, be it empty: "StorageDescriptor SerDeInfo is null".
+            to.serde.get_or_insert_default();
         }
         None => lay_files_over(to, desired),
     }
