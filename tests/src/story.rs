@@ -27,11 +27,11 @@ pub enum Story {
     Delete,
     /// It is deleted, and its table stays.
     Release,
-    /// A run brings 120 partitions into it, which are there already.
+    /// A run brings 250 partitions into it, which are there already.
     Publish,
     /// That run is taken back.
     RollBack,
-    /// Its columns change, and those of its 120 partitions with them.
+    /// Its columns change, and those of its 250 partitions with them.
     Cascade,
     /// Of four runs nothing points to two any more: one has been marked so long ago, and goes; the other is marked.
     ClearUp,
@@ -113,8 +113,8 @@ pub fn second(team: &Team) -> Value {
     json!({ "description": "second", "partitions": { "declared": declared } })
 }
 
-/// How many partitions a run brings, and a change of columns reaches: two calls of BatchUpdatePartition.
-const PARTITIONS: usize = 120;
+/// How many partitions a run brings, and a change of columns reaches: three calls of BatchUpdatePartition.
+const PARTITIONS: usize = 250;
 
 /// A table that runs are published into.
 fn published() -> Value {
@@ -124,7 +124,7 @@ fn published() -> Value {
     })
 }
 
-/// A table with 120 partitions, one of them elsewhere, whose columns may change without asking.
+/// A table with 250 partitions, one of them elsewhere, whose columns may change without asking.
 fn evolving(team: &Team) -> Value {
     let elsewhere = format!("s3://{}/elsewhere/", team.aws.bucket);
     let declared: Vec<Value> = (0..PARTITIONS)
@@ -149,7 +149,7 @@ async fn write(team: &Team, run: &str) {
     team.mark_output("orders", run).await;
 }
 
-/// Has a run bring the 120 partitions.
+/// Has a run bring the 250 partitions.
 pub(crate) async fn bring(team: &Team, run: &str, day: u8) {
     write(team, run).await;
     team.start_run(run, "orders", day, 0).await;

@@ -42,17 +42,17 @@ async fn a_controller_may_die_at_every_write_of_a_release() {
 }
 
 #[tokio::test]
-async fn a_controller_may_die_at_every_write_of_a_publication_of_120_partitions() {
+async fn a_controller_may_die_at_every_write_of_a_publication_of_250_partitions() {
     dies_everywhere(Story::Publish, Reference::deaths_at_writes).await;
 }
 
 #[tokio::test]
-async fn a_controller_may_die_at_every_write_of_a_rollback_of_120_partitions() {
+async fn a_controller_may_die_at_every_write_of_a_rollback_of_250_partitions() {
     dies_everywhere(Story::RollBack, Reference::deaths_at_writes).await;
 }
 
 #[tokio::test]
-async fn a_controller_may_die_at_every_write_of_a_cascade_to_120_partitions() {
+async fn a_controller_may_die_at_every_write_of_a_cascade_to_250_partitions() {
     dies_everywhere(Story::Cascade, Reference::deaths_at_writes).await;
 }
 
