@@ -129,7 +129,8 @@ impl Cluster {
                     phase => {
                         let phase = phase.map_or_else(|| "Pending".to_owned(), |phase| format!("{phase:?}"));
                         let line = format!("{phase}: {message}");
-                        if line != said {
+                        // A status may have nothing to say for a moment.
+                        if !message.is_empty() && line != said {
                             tell(&line);
                             said = line;
                         }
