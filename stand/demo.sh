@@ -12,6 +12,7 @@ export PATH=$bin:$PATH
 examples=examples/quickstart
 publishing=examples/publishing
 emr=examples/emr
+mart=examples/mart
 pid_file=.stand/run/mizuumi.pid
 log=.stand/logs/mizuumi.log
 begin=$SECONDS
@@ -81,10 +82,10 @@ applied=("${tables[@]/#/--filename=}")
 say "1. The custom resources and the controller"
 mizuumi crds | kubectl apply --server-side -f - > /dev/null
 stop_controller
-if [ -n "$(kubectl get dtbl,irun,emrc --output=name)" ]; then
+if [ -n "$(kubectl get dtbl,ijob,irun,emrc --output=name)" ]; then
   # What an earlier demo left: let it go without a controller, then forget that AWS ever had it.
-  kubectl annotate dtbl,irun,emrc --all mizuumi.dev/abandon=true --overwrite > /dev/null
-  kubectl delete dtbl,irun,emrc --all --wait=false > /dev/null
+  kubectl annotate dtbl,ijob,irun,emrc --all mizuumi.dev/abandon=true --overwrite > /dev/null
+  kubectl delete dtbl,ijob,irun,emrc --all --wait=false > /dev/null
   kubectl delete events --all > /dev/null
 fi
 # An AWS that has forgotten everything, where steps of EMR run as processes with the stand's Python.
@@ -96,7 +97,7 @@ if [ "${1:-}" = spark ]; then
 fi
 env "${steps[@]}" mizuumi-stand restart localaws > /dev/null
 start_controller "$examples"
-kubectl wait --for=delete dtbl,irun,emrc --all --timeout=30s > /dev/null
+kubectl wait --for=delete dtbl,ijob,irun,emrc --all --timeout=30s > /dev/null
 echo "  controller running (configuration $examples/mizuumi.yaml, log $log)"
 
 say "2. Data arrives in S3: real flights, ten months of them; two months are late"
@@ -166,7 +167,31 @@ cluster=$(kubectl get emrc "$job" --output=jsonpath='{.status.clusterId}')
 echo "  and nothing is left to pay for:"
 mizuumi-localaws clusters
 
-say "10. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
+say "10. A mart: each month as soon as the flights cover it, while a reader asks all the time"
+"$python" stand/demo/mart.py upload
+show kubectl apply --filename "$mart/10-carriers.yaml" --filename "$mart/20-cluster.yaml" --filename "$mart/30-job.yaml"
+show kubectl wait --for=condition=Ready dtbl/carriers ijob/carriers --timeout=60s
+over=.stand/run/demo-is-over
+rm -f "$over"
+"$python" stand/demo/mart.py read "$over" &
+reader=$!
+midnight() { TZ=America/New_York date --date="$1" +%Y-%m-%dT00:00:00%:z; }
+show mizuumi run carriers --at "$(midnight "$(date +%Y-%m-01)")" --wait --timeout 5m
+echo "  the month that is on is not over: its run waits"
+next=$(mizuumi run carriers --at "$(midnight "$(date +%Y-%m-01) next month")" --output name)
+kubectl wait --for=jsonpath='{.status.phase}'=Pending "$next" --timeout=60s > /dev/null
+kubectl get "$next" --output=jsonpath='{range .status.conditions[*]}  {.type}: {.message}{"\n"}{end}'
+echo "  its flights come, weeks before anybody looks for them, so who brings them says so; nobody has to start anything:"
+"$python" stand/demo/mart.py bring
+show kubectl annotate dtbl flights mizuumi.dev/requested-at="$(date)" --overwrite
+show kubectl wait --for=condition=Succeeded "$next" --timeout=300s
+echo "  once more, the first one; readers see the old data or the new:"
+show mizuumi run carriers --at "$(midnight "$(date +%Y-%m-01)")" --wait --timeout 5m
+touch "$over"
+wait "$reader"
+show kubectl get ijob,irun --selector=mizuumi.dev/job=carriers
+
+say "11. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
 cat << TRY
   source .stand/env; PATH=$bin:\$PATH
   kubectl describe dtbl flights

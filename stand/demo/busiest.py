@@ -16,8 +16,11 @@ target = sys.argv[1]
 flights = wr.s3.read_parquet_table(database="nyc", table="flights", columns=["origin", "dest", "distance"])
 routes = duckdb.sql(
     """
-    SELECT year::int AS year, month::int AS month, origin, dest, count(*) AS flights, sum(distance) AS miles
-    FROM flights GROUP BY ALL
+    WITH routes AS (
+        SELECT year::int AS year, month::int AS month, origin, dest, count(*) AS flights, sum(distance) AS miles
+        FROM flights GROUP BY 1, 2, 3, 4
+    )
+    SELECT * FROM routes
     QUALIFY row_number() OVER (PARTITION BY year, month ORDER BY flights DESC, dest) <= 10
     """
 ).df()

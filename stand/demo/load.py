@@ -85,4 +85,5 @@ def main() -> None:
     load_weather(months, today)
 
 
-main()
+if __name__ == "__main__":
+    main()
