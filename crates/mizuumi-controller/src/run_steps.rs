@@ -9,8 +9,8 @@ use mizuumi_api::emr_cluster::{Lifecycle, RunStepStatus};
 use mizuumi_api::ingest_run::{EmrStep, RunPhase};
 use mizuumi_api::{EmrCluster, IngestRun};
 use mizuumi_core::Lane;
-use mizuumi_core::emr_cluster::AskedStep;
-use mizuumi_core::ingest_run::{Worker, work};
+use mizuumi_core::emr_cluster::{AskedStep, Awaited};
+use mizuumi_core::ingest_run::{Worker, attempt, work};
 
 use crate::error::{Error, in_time};
 use crate::name::Name;
@@ -30,6 +30,8 @@ struct State {
     clusters: BTreeMap<Name, Cluster>,
     /// What each run asks for, by the run.
     asks: HashMap<Name, AskedStep>,
+    /// Which cluster each run needs beside that, and when.
+    awaits: HashMap<Name, (String, Awaited)>,
     /// Runs whose work is a step and that are not over.
     waiting: BTreeSet<Name>,
     /// Namespaces of which the runs have been listed; none: all.
@@ -86,6 +88,7 @@ impl RunSteps {
     /// The watch has brought a run, or says that it is gone: the cluster that it asks looks at it.
     pub(crate) fn run_brought(&self, name: &Name, run: Option<&IngestRun>) {
         let ask = run.and_then(|run| work::asked_step(run, &self.region));
+        let awaits = run.and_then(attempt::awaits);
         let is_waiting = run.is_some_and(|run| {
             let phase = run.status.as_ref().and_then(|status| status.phase);
             run.spec.emr_step.is_some() && !phase.is_some_and(RunPhase::is_over)
@@ -96,18 +99,28 @@ impl RunSteps {
         } else {
             state.waiting.remove(name);
         }
-        let before = match &ask {
-            Some(ask) => state.asks.insert(name.clone(), ask.clone()),
-            None => state.asks.remove(name),
-        };
+        let asked = set(&mut state.asks, name, ask.clone());
+        let awaited = set(&mut state.awaits, name, awaits.clone());
         drop(state);
-        if before != ask {
-            let clusters: BTreeSet<String> = before.into_iter().chain(ask).map(|ask| ask.cluster).collect();
-            for cluster in clusters {
-                let cluster = Name { name: cluster.as_str().into(), ..name.clone() };
-                self.cluster_queue.push(&cluster, Lane::Change);
-            }
+        let mut clusters = BTreeSet::new();
+        if asked != ask {
+            clusters.extend(asked.into_iter().chain(ask).map(|ask| ask.cluster));
         }
+        if awaited != awaits {
+            clusters.extend(awaited.into_iter().chain(awaits).map(|(cluster, _)| cluster));
+        }
+        for cluster in clusters {
+            self.cluster_queue.push(&Name { name: cluster.as_str().into(), ..name.clone() }, Lane::Change);
+        }
+    }
+
+    /// When a cluster is needed beside the steps that it is asked for.
+    pub(crate) fn awaited(&self, cluster: &Name) -> Vec<Awaited> {
+        let state = self.state();
+        let of = state.awaits.iter().filter(|(run, (of, _))| {
+            run.namespace == cluster.namespace && **of == *cluster.name
+        });
+        of.map(|(_, (_, awaited))| *awaited).collect()
     }
 
     /// The runs of a namespace have been listed, or of all of them: what its clusters are asked for is known.
@@ -192,6 +205,14 @@ impl RunSteps {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing here can panic half way, so a poisoned lock guards whole data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts what is said now in the place of what was said before; answers that.
+fn set<T>(all: &mut HashMap<Name, T>, name: &Name, now: Option<T>) -> Option<T> {
+    match now {
+        Some(now) => all.insert(name.clone(), now),
+        None => all.remove(name),
     }
 }
 

@@ -19,7 +19,7 @@ use super::nodes::Nodes;
 use super::report::LONGEST_REQUEST;
 use super::request::{Fixed, Request, Running, StepCall};
 use super::rules;
-use super::run_steps::{self, AskedStep};
+use super::run_steps::{self, AskedStep, Awaited};
 use super::schedule::Window;
 use super::world::ClusterLook;
 use super::{ClusterKey, Clusters, Pieces, open_attempt};
@@ -56,6 +56,8 @@ pub struct Called {
     pub runs: Vec<RunStepStatus>,
     /// Steps that runs ask for; none while the runs have not been listed.
     pub asked: Option<Vec<AskedStep>>,
+    /// When it is needed beside that.
+    pub awaited: Vec<Awaited>,
 }
 
 /// When a cluster runs.
@@ -171,6 +173,7 @@ impl Called {
             poll: seconds(installation.clusters.poll_seconds),
             runs: status.map(|status| status.runs.clone()).unwrap_or_default(),
             asked: None,
+            awaited: Vec::new(),
         }
     }
 
@@ -302,6 +305,7 @@ impl DesiredCluster {
     /// Puts the cluster together.
     pub(super) fn build(&mut self, object: &EmrCluster, pieces: &Pieces) {
         self.called.asked.clone_from(&pieces.asked);
+        self.called.awaited.clone_from(&pieces.awaited);
         self.made = self.put_together(object, pieces);
     }
 
