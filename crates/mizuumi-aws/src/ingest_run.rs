@@ -104,8 +104,9 @@ impl Port<Runs> for RunPort {
                 }
                 outcome
             }
-            // Asking a cluster is writing it down; Jobs and runs are not AWS's.
+            // Asking a cluster is writing it down; Jobs, runs and their clusters are not AWS's.
             RunStep::AskCluster { .. }
+            | RunStep::CreateCluster { .. }
             | RunStep::CreateJob { .. }
             | RunStep::DeleteJob { .. }
             | RunStep::DeleteRun { .. } => Ok(()),

@@ -137,9 +137,9 @@ impl Kinds {
             run_steps.clone(),
             jobs.clone(),
         ));
-        let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone(), run_steps));
-        let ports =
-            (TablePort::new(catalog.clone()), WorkPort::new(RunPort::new(catalog.clone()), client.clone()));
+        let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone(), run_steps.clone()));
+        let run_port = WorkPort::new(RunPort::new(catalog.clone()), client.clone(), run_steps);
+        let ports = (TablePort::new(catalog.clone()), run_port);
         // Runs are let go by the hundred once they are old, and nothing of the catalog goes with them.
         let unlimited = installation::Deletions { hold_above: u32::MAX, ..installation.deletions.clone() };
         Self {

@@ -10,7 +10,7 @@ use mizuumi_api::ingest_run::{EmrStep, RunPhase};
 use mizuumi_api::{EmrCluster, IngestRun};
 use mizuumi_core::Lane;
 use mizuumi_core::emr_cluster::{AskedStep, Awaited};
-use mizuumi_core::ingest_run::{Worker, attempt, work};
+use mizuumi_core::ingest_run::{Worker, attempt, own_cluster, work};
 
 use crate::error::{Error, in_time};
 use crate::name::Name;
@@ -43,6 +43,7 @@ struct State {
 struct Cluster {
     labels: BTreeMap<String, String>,
     refuses: Option<String>,
+    owners: Vec<String>,
     answers: Vec<RunStepStatus>,
 }
 
@@ -61,6 +62,7 @@ impl RunSteps {
         let now = cluster.map(|cluster| Cluster {
             labels: cluster.labels().clone(),
             refuses: refuses(cluster),
+            owners: cluster.owner_references().iter().map(|owner| owner.uid.clone()).collect(),
             answers: cluster.status.as_ref().map(|status| status.runs.clone()).unwrap_or_default(),
         });
         let mut state = self.state();
@@ -152,7 +154,7 @@ impl RunSteps {
             cluster.namespace == name.namespace
                 && match open {
                     Some(attempt) => *cluster.name == *attempt.worker,
-                    None => is_meant(step, cluster, seen),
+                    None => is_meant(run, step, cluster, seen),
                 }
         });
         could
@@ -217,11 +219,14 @@ fn set<T>(all: &mut HashMap<Name, T>, name: &Name, now: Option<T>) -> Option<T> 
 }
 
 /// Whether a run means this cluster.
-fn is_meant(step: &EmrStep, name: &Name, cluster: &Cluster) -> bool {
+fn is_meant(run: &IngestRun, step: &EmrStep, name: &Name, cluster: &Cluster) -> bool {
     match (&step.cluster, &step.cluster_selector) {
         (Some(of), _) => *name.name == **of,
         (None, Some(labels)) => labels.iter().all(|(key, value)| cluster.labels.get(key) == Some(value)),
-        (None, None) => false,
+        (None, None) => {
+            let uid = run.uid().unwrap_or_default();
+            *name.name == *own_cluster::name(&run.name_any(), &uid) && cluster.owners.contains(&uid)
+        }
     }
 }
 

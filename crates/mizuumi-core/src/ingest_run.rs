@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod desired;
+pub mod own_cluster;
 pub mod plan;
 pub mod report;
 pub mod rollback;
@@ -144,11 +145,15 @@ impl Kind for Runs {
     }
 
     fn record(object: &IngestRun, step: &RunStep) -> Option<IngestRunStatus> {
-        let (RunStep::CreateJob { attempt, .. } | RunStep::AskCluster { attempt }) = step else {
-            return None;
-        };
         let status = object.status.clone().unwrap_or_default();
-        Some(IngestRunStatus { attempt: Some((**attempt).clone()), ..status })
+        match step {
+            RunStep::CreateJob { attempt, .. } | RunStep::AskCluster { attempt } => {
+                Some(IngestRunStatus { attempt: Some((**attempt).clone()), ..status })
+            }
+            // Nothing is to be remembered, since its name says all: but only over the run as it was seen.
+            RunStep::CreateCluster { .. } => Some(status),
+            RunStep::WriteManifest { .. } | RunStep::DeleteRun { .. } | RunStep::DeleteJob { .. } => None,
+        }
     }
 
     fn report(

@@ -23,6 +23,7 @@ use super::run_steps::{self, AskedStep, Awaited};
 use super::schedule::Window;
 use super::world::ClusterLook;
 use super::{ClusterKey, Clusters, Pieces, open_attempt};
+use crate::ingest_run::own_cluster;
 use crate::kind::Kind;
 use crate::owner::OwnerKey;
 use crate::problem::Problem;
@@ -88,6 +89,8 @@ pub struct DesiredCluster {
     pub is_suspended: bool,
     /// Whether it writes at all, or only plans.
     pub policy: ManagementPolicy,
+    /// Whether it is one run's own, and ends with that run's work.
+    pub is_of_run: bool,
     /// Where its only cluster ended, if it has.
     pub over: Option<Phase>,
     /// Clusters that have ended, the latest first.
@@ -275,6 +278,7 @@ impl DesiredCluster {
             may_write: spec.management_policy == ManagementPolicy::Full && !spec.suspend,
             is_suspended: spec.suspend,
             policy: spec.management_policy,
+            is_of_run: own_cluster::is_one(object),
             over: phase.filter(|phase| {
                 spec.lifecycle == Lifecycle::Batch && matches!(phase, Phase::Completed | Phase::Failed)
             }),

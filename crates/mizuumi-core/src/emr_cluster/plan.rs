@@ -66,10 +66,11 @@ pub fn wanted(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
 }
 
 /// Whether a cluster that has worked for runs is left to EMR, which ends it once it has been idle for long enough: another run may
-/// come. One that somebody wanted until a certain time ends then.
+/// come. One that somebody wanted until a certain time ends then, and a run's own with that run's work.
 fn lingers(desired: &DesiredCluster, until: Option<Timestamp>, world: &ClusterWorld) -> bool {
     let ends_itself = desired.made.as_ref().is_ok_and(|made| made.request.running.idle_seconds.is_some());
     ends_itself
+        && !desired.is_of_run
         && current(&desired.called, world).is_some_and(|cluster| {
             let steps = cluster.steps.clone().unwrap_or_default();
             let has_worked = steps.pending + steps.running + steps.completed + steps.failed > 0;

@@ -5,6 +5,7 @@ use mizuumi_api::Reason;
 use mizuumi_api::ingest_run::{IngestRun, PastRunAttempt, RunAttempt, RunAttemptState, RunPhase};
 
 use super::desired::TargetTable;
+use super::own_cluster;
 use super::plan::RunStep;
 use super::work::{self, JobRequest, OwnWork, Progress, Task, Worker};
 use super::world::RunWorld;
@@ -171,9 +172,14 @@ fn start(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
     }
     let attempt = match &own.task {
         Task::Job(_) => own.next_attempt(table, None, now),
-        Task::Step(_) => match choose(own) {
-            Ok(worker) => own.next_attempt(table, Some(&worker.name), now),
-            Err(message) => return Plan::blocked(Reason::ClusterNotFound, message),
+        Task::Step(step) => match (choose(own), &step.own_cluster) {
+            (Ok(worker), _) => own.next_attempt(table, Some(&worker.name), now),
+            (Err(_), Some(cluster)) if own.workers.is_empty() => {
+                let cluster = Box::new(own_cluster::of(&own.object, cluster));
+                let step = RunStep::CreateCluster { cluster };
+                return Plan::converge(Reason::Running, step.to_string(), vec![step]);
+            }
+            (Err(message), _) => return Plan::blocked(Reason::ClusterNotFound, message),
         },
     };
     match begin(own, table, attempt) {

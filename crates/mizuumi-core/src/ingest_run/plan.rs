@@ -3,8 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use mizuumi_api::Reason;
 use mizuumi_api::ingest_run::{Outcome, RunAttempt};
+use mizuumi_api::{EmrCluster, Reason};
 
 use super::RunGoal;
 use super::attempt::{self, Stage};
@@ -41,6 +41,11 @@ pub enum RunStep {
         /// The attempt.
         attempt: Box<RunAttempt>,
     },
+    /// Create the run's own cluster, if it is not there.
+    CreateCluster {
+        /// The cluster.
+        cluster: Box<EmrCluster>,
+    },
     /// Delete the run itself, which was over long ago.
     DeleteRun {
         /// Its uid.
@@ -64,6 +69,7 @@ impl RunStep {
         match self {
             Self::WriteManifest { .. } => "ManifestWritten",
             Self::CreateJob { .. } | Self::AskCluster { .. } => "WorkStarted",
+            Self::CreateCluster { .. } => "ClusterCreated",
             Self::DeleteJob { .. } => "WorkStopped",
             Self::DeleteRun { .. } => "RunDeleted",
         }
@@ -83,6 +89,10 @@ impl fmt::Display for RunStep {
             }
             Self::AskCluster { attempt } => {
                 write!(f, "ask EmrCluster '{}' for a step (attempt {})", attempt.worker, attempt.number)
+            }
+            Self::CreateCluster { cluster } => {
+                let name = cluster.metadata.name.as_deref().unwrap_or_default();
+                write!(f, "create EmrCluster '{name}' of class '{}' for the run", cluster.spec.class_name)
             }
             Self::DeleteJob { name, .. } => write!(f, "delete Job '{name}'"),
             Self::DeleteRun { .. } => f.write_str("delete the run: its `ttlAfterFinished` is over"),

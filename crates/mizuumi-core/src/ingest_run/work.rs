@@ -229,8 +229,7 @@ impl OwnWork {
     /// Name of the Job that does an attempt's work.
     #[must_use]
     pub fn job_name(&self, nonce: &str) -> String {
-        let run: String = self.order.run.chars().take(63 - NONCE - 1).collect();
-        format!("{}-{nonce}", run.trim_end_matches(['.', '-']).replace('.', "-"))
+        named(&self.order.run, nonce)
     }
 
     /// The attempt that comes next.
@@ -366,6 +365,13 @@ impl OwnWork {
             }
         }
     }
+}
+
+/// The name of something that is there for a run: so much of the run's name as has room, and what tells it from others.
+pub(super) fn named(run: &str, digest: &str) -> String {
+    let run: String = run.chars().take(63 - NONCE - 1).collect();
+    let digest: String = digest.chars().take(NONCE).collect();
+    format!("{}-{digest}", run.trim_end_matches(['.', '-']).replace('.', "-"))
 }
 
 /// Whether a table's data is not there yet, in words.
