@@ -43,6 +43,8 @@ pub struct DesiredJob {
     pub keep_failed: usize,
     /// The table that its runs are for, as far as it is known.
     pub target: Target,
+    /// Why its runs would never begin: jobs wait for each other.
+    pub cycle: Option<String>,
 }
 
 /// How far a job has come, as its status says.
@@ -102,6 +104,7 @@ impl DesiredJob {
             keep_succeeded: keep(spec.successful_runs_history_limit),
             keep_failed: keep(spec.failed_runs_history_limit),
             target: Target::Unknown,
+            cycle: None,
         })
     }
 
