@@ -88,10 +88,12 @@ impl WorkPort {
             Err(error) if error.is_already_there() => {
                 let there = in_time(clusters.get_opt(&cluster.name_any()), Error::ReadObject).await;
                 let there = there.map_err(|error| error.failure(CREATE_CLUSTER))?;
-                let uid = cluster.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
+                let uid =
+                    cluster.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
                 let Some(there) = there.filter(|there| own_cluster::is_of(there, &uid)) else {
                     let name = cluster.name_any();
-                    let message = format!("an EmrCluster '{name}' is there, and it is not this run's: delete that");
+                    let message =
+                        format!("an EmrCluster '{name}' is there, and it is not this run's: delete that");
                     return Err(Failure { message, ..error.failure(CREATE_CLUSTER) });
                 };
                 there
@@ -141,13 +143,18 @@ impl Port<Runs> for WorkPort {
                     message: "the run has changed meanwhile; nothing was created".to_owned(),
                 })
             }
-            RunStep::CreateJob { job, .. } => self.create(job).await,
+            RunStep::CreateJob { job, trace, .. } => {
+                self.aws.leave(trace, errand).await?;
+                self.create(job).await
+            }
             RunStep::CreateCluster { cluster } => self.create_cluster(key, cluster).await,
             RunStep::DeleteJob { namespace, name, uid } => self.delete(namespace, name, uid).await,
             RunStep::DeleteRun { uid } => self.delete_run(key, uid).await,
             // Asking a cluster is the record that was written before.
-            RunStep::AskCluster { .. } => Ok(()),
-            RunStep::WriteManifest { .. } => self.aws.execute(key, step, errand).await,
+            RunStep::AskCluster { trace, .. } => self.aws.leave(trace, errand).await,
+            RunStep::WriteManifest { .. } | RunStep::WriteResult { .. } => {
+                self.aws.execute(key, step, errand).await
+            }
         }
     }
 

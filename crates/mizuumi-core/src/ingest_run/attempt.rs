@@ -7,6 +7,7 @@ use mizuumi_api::ingest_run::{IngestRun, PastRunAttempt, RunAttempt, RunAttemptS
 use super::desired::TargetTable;
 use super::own_cluster;
 use super::plan::RunStep;
+use super::trace;
 use super::work::{self, JobRequest, OwnWork, Progress, Task, Worker};
 use super::world::RunWorld;
 use crate::emr_cluster::Awaited;
@@ -33,13 +34,19 @@ pub enum Stage {
 
 /// What to do about a run's work.
 pub(super) fn progress(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Stage {
+    let said = trace::missing(own, table, world).map(|trace| RunStep::WriteResult { trace: Box::new(trace) });
+    let after =
+        |plan: Plan<RunStep>| Plan { steps: said.iter().cloned().chain(plan.steps).collect(), ..plan };
     match &own.attempt {
-        Some(attempt) if attempt.state == RunAttemptState::Succeeded => Stage::Done(attempt.output.clone()),
+        Some(attempt) if attempt.state == RunAttemptState::Succeeded => match &said {
+            Some(step) => Stage::Plan(Plan::converge(Reason::Running, step.to_string(), vec![step.clone()])),
+            None => Stage::Done(attempt.output.clone()),
+        },
         Some(attempt) if attempt.state == RunAttemptState::Open => {
             Stage::Plan(under_way(own, table, attempt, world, now))
         }
-        _ if own.is_cancelled => Stage::Plan(Plan::blocked(Reason::RunCancelled, "it was given up")),
-        Some(_) => Stage::Plan(again(own, table, world, now)),
+        _ if own.is_cancelled => Stage::Plan(after(Plan::blocked(Reason::RunCancelled, "it was given up"))),
+        Some(_) => Stage::Plan(after(again(own, table, world, now))),
         None => Stage::Plan(first(own, table, world, now)),
     }
 }
@@ -171,9 +178,9 @@ fn start(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
         return Plan::blocked(reason, message);
     }
     let attempt = match &own.task {
-        Task::Job(_) => own.next_attempt(table, None, now),
+        Task::Job(_) => own.next_attempt(table, world.traces.as_ref(), None, now),
         Task::Step(step) => match (choose(own), &step.own_cluster) {
-            (Ok(worker), _) => own.next_attempt(table, Some(&worker.name), now),
+            (Ok(worker), _) => own.next_attempt(table, world.traces.as_ref(), Some(&worker.name), now),
             (Err(_), Some(cluster)) if own.workers.is_empty() => {
                 let cluster = Box::new(own_cluster::of(&own.object, cluster));
                 let step = RunStep::CreateCluster { cluster };
@@ -214,15 +221,16 @@ fn in_words(problems: &[Problem]) -> (Reason, String) {
 
 /// The step that begins an attempt.
 fn begin(own: &OwnWork, table: &TargetTable, attempt: RunAttempt) -> Result<RunStep, (Reason, String)> {
+    let trace = trace::started(own, table, &attempt);
     match &own.task {
         Task::Job(_) => {
             let job = request(own, table, &attempt)?;
-            Ok(RunStep::CreateJob { attempt: Box::new(attempt), job: Box::new(job) })
+            Ok(RunStep::CreateJob { attempt: Box::new(attempt), job: Box::new(job), trace: Box::new(trace) })
         }
         Task::Step(step) => {
             work::step_call(&own.object, step, &attempt, &own.region)
                 .map_err(|problems| in_words(&problems))?;
-            Ok(RunStep::AskCluster { attempt: Box::new(attempt) })
+            Ok(RunStep::AskCluster { attempt: Box::new(attempt), trace: Box::new(trace) })
         }
     }
 }

@@ -9,6 +9,7 @@ use mizuumi_api::{EmrCluster, Reason};
 use super::RunGoal;
 use super::attempt::{self, Stage};
 use super::desired::{DesiredRun, RunClaim, Target, TargetTable, Work};
+use super::trace::Trace;
 use super::work::JobRequest;
 use super::world::{Output, RunWorld};
 use crate::plan::{Goal, Plan};
@@ -35,11 +36,20 @@ pub enum RunStep {
         attempt: Box<RunAttempt>,
         /// The Job.
         job: Box<JobRequest>,
+        /// What is left behind before it is created.
+        trace: Box<Trace>,
     },
     /// Ask a cluster for a step that does the work: by writing down the attempt, which the cluster's own driver reads.
     AskCluster {
         /// The attempt.
         attempt: Box<RunAttempt>,
+        /// What is left behind.
+        trace: Box<Trace>,
+    },
+    /// Leave behind how an attempt ended.
+    WriteResult {
+        /// What that is.
+        trace: Box<Trace>,
     },
     /// Create the run's own cluster, if it is not there.
     CreateCluster {
@@ -68,6 +78,7 @@ impl RunStep {
     pub const fn event_reason(&self) -> &'static str {
         match self {
             Self::WriteManifest { .. } => "ManifestWritten",
+            Self::WriteResult { .. } => "ResultWritten",
             Self::CreateJob { .. } | Self::AskCluster { .. } => "WorkStarted",
             Self::CreateCluster { .. } => "ClusterCreated",
             Self::DeleteJob { .. } => "WorkStopped",
@@ -84,10 +95,11 @@ impl fmt::Display for RunStep {
                 let files = manifest.files();
                 write!(f, "write manifest: {partitions} partitions, {files} files, at {location}")
             }
-            Self::CreateJob { attempt, job } => {
+            Self::WriteResult { trace } => write!(f, "write the result: {trace}"),
+            Self::CreateJob { attempt, job, .. } => {
                 write!(f, "create Job '{}' (attempt {}): image {}", job.name, attempt.number, job.image)
             }
-            Self::AskCluster { attempt } => {
+            Self::AskCluster { attempt, .. } => {
                 write!(f, "ask EmrCluster '{}' for a step (attempt {})", attempt.worker, attempt.number)
             }
             Self::CreateCluster { cluster } => {
