@@ -19,6 +19,7 @@ use crate::error::{Error, gone_or, in_time};
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::relations::Relations;
+use crate::run_steps::RunSteps;
 use crate::store::{Held, Store};
 
 /// The jobs by their tables, and the runs by their jobs, as the watches have brought them.
@@ -26,6 +27,7 @@ pub(crate) struct IngestJobs {
     installation: Arc<Installation>,
     tables: Arc<Store<DataTable>>,
     queue: Arc<Queue>,
+    run_steps: Arc<RunSteps>,
     state: Mutex<State>,
 }
 
@@ -119,8 +121,9 @@ impl IngestJobs {
         installation: Arc<Installation>,
         tables: Arc<Store<DataTable>>,
         queue: Arc<Queue>,
+        run_steps: Arc<RunSteps>,
     ) -> Self {
-        Self { installation, tables, queue, state: Mutex::default() }
+        Self { installation, tables, queue, run_steps, state: Mutex::default() }
     }
 
     /// The watch has brought a run, or says that it is gone; wakes its job if that would see a difference.
@@ -210,6 +213,7 @@ impl Relations<Jobs> for IngestJobs {
     }
 
     fn brought(&self, name: &Name, job: Option<&IngestJob>) -> Vec<Name> {
+        self.run_steps.job_brought(name, job);
         let table = job.map(table_of);
         let mut state = self.state();
         let before = match &table {

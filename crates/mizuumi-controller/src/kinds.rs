@@ -126,7 +126,12 @@ impl Kinds {
             cluster_queue.clone(),
         ));
         let job_queue = Arc::new(Queue::new(concurrency));
-        let jobs = Arc::new(IngestJobs::new(installation.clone(), store.clone(), job_queue.clone()));
+        let jobs = Arc::new(IngestJobs::new(
+            installation.clone(),
+            store.clone(),
+            job_queue.clone(),
+            run_steps.clone(),
+        ));
         let job_port = IngestJobPort::new(client.clone(), jobs.clone());
         let publications = Arc::new(Publications::new(
             installation.clone(),

@@ -7,9 +7,10 @@ use kube::{Api, Client, ResourceExt};
 use mizuumi_api::data_table::ManagementPolicy;
 use mizuumi_api::emr_cluster::{Lifecycle, RunStepStatus};
 use mizuumi_api::ingest_run::{EmrStep, RunPhase};
-use mizuumi_api::{EmrCluster, IngestRun};
+use mizuumi_api::{EmrCluster, IngestJob, IngestRun};
 use mizuumi_core::Lane;
 use mizuumi_core::emr_cluster::{AskedStep, Awaited};
+use mizuumi_core::ingest_job::prewarm;
 use mizuumi_core::ingest_run::{Worker, attempt, own_cluster, work};
 
 use crate::error::{Error, in_time};
@@ -32,6 +33,8 @@ struct State {
     asks: HashMap<Name, AskedStep>,
     /// Which cluster each run needs beside that, and when.
     awaits: HashMap<Name, (String, Awaited)>,
+    /// Which cluster each job needs ahead of its runs, and when.
+    job_awaits: HashMap<Name, (String, Vec<Awaited>)>,
     /// Runs whose work is a step and that are not over.
     waiting: BTreeSet<Name>,
     /// Namespaces of which the runs have been listed; none: all.
@@ -111,18 +114,33 @@ impl RunSteps {
         if awaited != awaits {
             clusters.extend(awaited.into_iter().chain(awaits).map(|(cluster, _)| cluster));
         }
+        self.wake_clusters(name, clusters);
+    }
+
+    /// The watch has brought a job, or says that it is gone: the cluster that it needs ahead of its runs looks at that.
+    pub(crate) fn job_brought(&self, name: &Name, job: Option<&IngestJob>) {
+        let now = job.and_then(prewarm::awaits);
+        let before = set(&mut self.state().job_awaits, name, now.clone());
+        if before != now {
+            let clusters = before.into_iter().chain(now).map(|(cluster, _)| cluster).collect();
+            self.wake_clusters(name, clusters);
+        }
+    }
+
+    fn wake_clusters(&self, beside: &Name, clusters: BTreeSet<String>) {
         for cluster in clusters {
-            self.cluster_queue.push(&Name { name: cluster.as_str().into(), ..name.clone() }, Lane::Change);
+            self.cluster_queue.push(&Name { name: cluster.as_str().into(), ..beside.clone() }, Lane::Change);
         }
     }
 
     /// When a cluster is needed beside the steps that it is asked for.
     pub(crate) fn awaited(&self, cluster: &Name) -> Vec<Awaited> {
         let state = self.state();
-        let of = state.awaits.iter().filter(|(run, (of, _))| {
-            run.namespace == cluster.namespace && **of == *cluster.name
-        });
-        of.map(|(_, (_, awaited))| *awaited).collect()
+        let is_it = |who: &Name, of: &str| who.namespace == cluster.namespace && *of == *cluster.name;
+        let runs = state.awaits.iter().filter(|(run, (of, _))| is_it(run, of));
+        let jobs = state.job_awaits.iter().filter(|(job, (of, _))| is_it(job, of));
+        let of_jobs = jobs.flat_map(|(_, (_, awaited))| awaited.iter().copied());
+        runs.map(|(_, (_, awaited))| *awaited).chain(of_jobs).collect()
     }
 
     /// The runs of a namespace have been listed, or of all of them: what its clusters are asked for is known.

@@ -65,7 +65,7 @@ pub struct Pieces {
     pub config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
     /// Steps that runs ask it for; none while the runs have not been listed.
     pub asked: Option<Vec<AskedStep>>,
-    /// When others need it beside that: a run between two attempts.
+    /// When it is needed beside that: by runs between two attempts, and by jobs ahead of a session.
     pub awaited: Vec<Awaited>,
 }
 

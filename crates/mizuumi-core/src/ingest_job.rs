@@ -4,6 +4,7 @@ pub mod by_hand;
 pub mod cycle;
 pub mod desired;
 pub mod plan;
+pub mod prewarm;
 pub mod report;
 pub mod schedule;
 pub mod simulate;

@@ -87,6 +87,9 @@ impl DesiredJob {
         let deadline = deadline.map_err(|error| {
             problems.push(Problem::invalid("spec.startingDeadline", error.to_string()));
         });
+        if let Some(Err(error)) = spec.prewarm.as_ref().map(ShortDuration::length) {
+            problems.push(Problem::invalid("spec.prewarm", error.to_string()));
+        }
         // What no run could be is not made.
         let run = run_of(job, Timestamp::UNIX_EPOCH, 0);
         problems.extend(Runs::goal(&run, installation).err().into_iter().flatten().map(in_template));
