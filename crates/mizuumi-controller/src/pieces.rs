@@ -122,8 +122,8 @@ impl Relations<Clusters> for Pieces {
                 }
             }
             let asked = self.run_steps.asked(cluster).await?;
-            let awaited = self.run_steps.awaited(&Name::of(cluster));
-            Ok(Around { class: class.map(Box::new), config_maps, asked, awaited })
+            let needs = self.run_steps.awaited(&Name::of(cluster));
+            Ok(Around { class: class.map(Box::new), config_maps, asked, needs })
         }
         .boxed()
     }

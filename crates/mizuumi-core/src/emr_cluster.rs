@@ -66,7 +66,7 @@ pub struct Pieces {
     /// Steps that runs ask it for; none while the runs have not been listed.
     pub asked: Option<Vec<AskedStep>>,
     /// When it is needed beside that: by runs between two attempts, and by jobs ahead of a session.
-    pub awaited: Vec<Awaited>,
+    pub needs: Vec<Awaited>,
 }
 
 /// The settings of a cluster's applications, and where each comes from.

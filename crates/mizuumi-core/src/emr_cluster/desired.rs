@@ -58,7 +58,7 @@ pub struct Called {
     /// Steps that runs ask for; none while the runs have not been listed.
     pub asked: Option<Vec<AskedStep>>,
     /// When it is needed beside that.
-    pub awaited: Vec<Awaited>,
+    pub needs: Vec<Awaited>,
 }
 
 /// When a cluster runs.
@@ -176,7 +176,7 @@ impl Called {
             poll: seconds(installation.clusters.poll_seconds),
             runs: status.map(|status| status.runs.clone()).unwrap_or_default(),
             asked: None,
-            awaited: Vec::new(),
+            needs: Vec::new(),
         }
     }
 
@@ -309,7 +309,7 @@ impl DesiredCluster {
     /// Puts the cluster together.
     pub(super) fn build(&mut self, object: &EmrCluster, pieces: &Pieces) {
         self.called.asked.clone_from(&pieces.asked);
-        self.called.awaited.clone_from(&pieces.awaited);
+        self.called.needs.clone_from(&pieces.needs);
         self.made = self.put_together(object, pieces);
     }
 

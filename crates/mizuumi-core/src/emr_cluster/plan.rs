@@ -54,8 +54,8 @@ pub fn wanted(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
             let is_asked = run_steps::is_needed(called) || lingers(desired, *until, world);
             // While the runs have not been listed nobody knows whether one asks: what there is stays.
             let is_unknown = called.asked.is_none() && current(called, world).is_some();
-            let is_awaited = called.awaited.iter().any(|awaited| awaited.is_now(now));
-            let turns = called.awaited.iter().flat_map(|awaited| [awaited.from, awaited.until]);
+            let is_awaited = called.needs.iter().any(|awaited| awaited.is_now(now));
+            let turns = called.needs.iter().flat_map(|awaited| [awaited.from, awaited.until]);
             Wanted {
                 is: is_asked || is_unknown || is_awaited || until.is_some_and(|until| now < until),
                 turns_at: turns.chain(*until).filter(|turn| now < *turn).min(),
