@@ -41,7 +41,8 @@ impl Team {
     }
 
     /// A class belongs to all namespaces, so its name has the team's in it; one at work in several accounts has several.
-    fn class_name(&self) -> String {
+    #[must_use]
+    pub fn class_name(&self) -> String {
         let profile = self.profile.iter().map(String::as_str);
         std::iter::once(self.namespace.as_str()).chain(profile).collect::<Vec<_>>().join("-")
     }

@@ -40,6 +40,10 @@ use crate::label;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
 )]
+#[x_kube(
+    validation = Rule::new("!has(self.prewarm) || (has(self.schedule) && has(self.run.emrStep) && has(self.run.emrStep.cluster))")
+        .message("`prewarm` goes with a `schedule` and with `run.emrStep.cluster`").reason(Reason::FieldValueInvalid).field_path(".prewarm"),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestJobSpec {
     /// When runs are made; without it, only by hand: `mizuumi run`.
@@ -52,6 +56,10 @@ pub struct IngestJobSpec {
     /// begin for so long; without it, for a day. Of those that wait, the latest 100 do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_deadline: Option<ShortDuration>,
+    /// So long before each session the cluster of `run.emrStep.cluster` is started, if its `lifecycle` is `WhenNeeded`: that takes minutes. It is kept for as
+    /// long after the session time, in case the run has to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prewarm: Option<ShortDuration>,
     /// Make no runs by the schedule for a while. Those under way go on.
     #[serde(default)]
     pub suspend: bool,

@@ -1,20 +1,24 @@
 //! `IngestRun`: one run that brings data into a table, and asks for it to be published once it is all there.
 
 pub mod engine;
+pub mod own_cluster;
 pub mod status;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, Resource};
 use serde::{Deserialize, Serialize};
 
 pub use engine::{
     Artifact, EmrStep, ExternalRun, KubernetesJob, Outcome, RunEngine, SecretKey, Upstream, Variable,
 };
+pub use own_cluster::OwnCluster;
 pub use status::{IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState, RunPhase};
 
 use crate::duration::ShortDuration;
+use crate::emr_cluster::EmrCluster;
+use crate::label;
 
 /// One run: its data goes into a directory of its own, and into the table all at once.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -118,6 +122,16 @@ pub struct IngestRunSpec {
     /// With `Rollback`: what is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
+}
+
+impl IngestRun {
+    /// Makes a cluster this run's: it bears the run's label, and goes with it.
+    pub fn own(&self, cluster: &mut EmrCluster) {
+        cluster.metadata.namespace.clone_from(&self.metadata.namespace);
+        let name = self.metadata.name.clone().unwrap_or_default();
+        cluster.metadata.labels.get_or_insert_default().insert(label::RUN.to_owned(), name);
+        cluster.metadata.owner_references = self.controller_owner_ref(&()).map(|owner| vec![owner]);
+    }
 }
 
 /// What is taken back.

@@ -155,6 +155,9 @@ reasons! {
     Published,
     /// The run waits for data of the tables that it reads; the message says which, and how far they are. Nothing has to be done.
     WaitingForUpstream,
+    /// Jobs wait for each other, each for the table that the next one writes, so that none of their runs would ever begin; the message names
+    /// them in a circle. Take one `waitFor` away, or give it an `offset`; the jobs go on by themselves.
+    UpstreamCycle,
     /// A program of `spec.artifacts` is missing or another one by now; the message says which. Nothing is begun with it: put it back, or
     /// make a run that names the new one.
     ArtifactChanged,

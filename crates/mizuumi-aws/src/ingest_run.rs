@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mizuumi_core::data_table::publishing;
+use mizuumi_core::ingest_run::trace::{Trace, Traces};
 use mizuumi_core::ingest_run::world::PointerLook;
 use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs};
 use mizuumi_core::publication::Pointer;
@@ -27,7 +28,7 @@ pub struct RunPort {
 struct Seen {
     look: RunLook,
     world: RunWorld,
-    /// Whether a manifest was written since, or may have been.
+    /// Whether a manifest or a result was written since, or may have been.
     is_outdated: bool,
 }
 
@@ -45,6 +46,21 @@ impl RunPort {
 }
 
 impl RunPort {
+    /// Leaves behind what is to be known of an attempt even if its status is lost.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub async fn leave(&self, trace: &Trace, errand: Errand<'_>) -> Result<(), Failure> {
+        let clients = self.catalog.clients(&trace.profile)?;
+        s3::objects::put(clients, errand, &trace.location, trace.bytes()).await
+    }
+
+    async fn traces(&self, look: &RunLook, lane: Lane) -> Result<Option<Traces>, Failure> {
+        let Some(location) = &look.traces else { return Ok(None) };
+        let names = s3::objects::names(self.catalog.clients(&look.profile)?, lane, location).await?;
+        Ok(Some(Traces::of(names.iter().map(String::as_str))))
+    }
+
     async fn manifest(&self, look: &RunLook, lane: Lane) -> Result<Option<manifests::Found>, Failure> {
         let Some(manifest) = &look.manifest else { return Ok(None) };
         manifests::read(self.catalog.clients(&look.profile)?, lane, manifest).await
@@ -63,6 +79,7 @@ impl RunPort {
                 Some(pointers) => Some(pointing(clients, ask.lane, pointers).await?),
                 None => None,
             },
+            traces: self.traces(look, ask.lane).await?,
             looked: Some(ask.now),
             ..RunWorld::default()
         })
@@ -74,18 +91,21 @@ impl Port<Runs> for RunPort {
         // Who looks and fails knows nothing: what was seen before must not stand for what should have been seen now.
         let known = self.seen().remove(key).filter(|seen| seen.look == *look);
         if look.manifest.is_none() {
+            let traces = self.traces(look, ask.lane).await?;
             if look.artifacts.is_empty() {
-                return Ok(RunWorld::default());
+                return Ok(RunWorld { traces, ..RunWorld::default() });
             }
             let clients = self.catalog.clients(&look.profile)?;
             let artifacts = self.artifacts.digests(clients, ask.lane, &look.artifacts).await?;
-            return Ok(RunWorld { artifacts, ..RunWorld::default() });
+            return Ok(RunWorld { artifacts, traces, ..RunWorld::default() });
         }
         let world = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(RunWorld::default()),
             (Some(seen), DataReading::Known) if !seen.is_outdated => seen.world,
             (Some(seen), DataReading::Known) => {
-                RunWorld { manifest: self.manifest(look, ask.lane).await?, ..seen.world }
+                let (manifest, traces) =
+                    (self.manifest(look, ask.lane).await?, self.traces(look, ask.lane).await?);
+                RunWorld { manifest, traces, ..seen.world }
             }
             (_, DataReading::Newest | DataReading::Whole) => self.look(look, ask).await?,
         };
@@ -104,8 +124,16 @@ impl Port<Runs> for RunPort {
                 }
                 outcome
             }
-            // Asking a cluster is writing it down; Jobs and runs are not AWS's.
+            RunStep::WriteResult { trace } => {
+                let outcome = self.leave(trace, errand).await;
+                if let Some(seen) = self.seen().get_mut(key) {
+                    seen.is_outdated = true;
+                }
+                outcome
+            }
+            // Asking a cluster is writing it down; Jobs, runs and their clusters are not AWS's.
             RunStep::AskCluster { .. }
+            | RunStep::CreateCluster { .. }
             | RunStep::CreateJob { .. }
             | RunStep::DeleteJob { .. }
             | RunStep::DeleteRun { .. } => Ok(()),

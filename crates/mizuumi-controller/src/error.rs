@@ -60,6 +60,9 @@ pub enum Error {
     /// A run could not be made.
     #[error("the run could not be made")]
     CreateRun(#[source] Box<kube::Error>),
+    /// A run's own cluster could not be made.
+    #[error("the run's cluster could not be made")]
+    CreateCluster(#[source] Box<kube::Error>),
     /// A Job of Kubernetes, or a run, could not be looked at, created or deleted.
     #[error("the Kubernetes API refuses")]
     Job(#[source] Box<kube::Error>),
@@ -86,9 +89,9 @@ impl Error {
         matches!(self, Self::WriteStatus(_)) && self.code() == Some(409)
     }
 
-    /// Whether the API server says that a run of that name is there already.
+    /// Whether the API server says that a run or a cluster of that name is there already.
     pub(crate) fn is_already_there(&self) -> bool {
-        matches!(self, Self::CreateRun(_)) && self.code() == Some(409)
+        matches!(self, Self::CreateRun(_) | Self::CreateCluster(_)) && self.code() == Some(409)
     }
 
     /// Whether the API server says that a run or a Job is gone.
@@ -100,8 +103,8 @@ impl Error {
     pub(crate) fn failure(&self, operation: &'static str) -> Failure {
         let class = match self.code() {
             Some(401 | 403) => Class::Denied,
-            // Of a run that is to be made it means that another one has its name.
-            Some(409) if !matches!(self, Self::CreateRun(_)) => Class::Conflict,
+            // Of what is to be made it means that another one has its name.
+            Some(409) if !matches!(self, Self::CreateRun(_) | Self::CreateCluster(_)) => Class::Conflict,
             Some(400 | 409 | 422) => Class::Invalid,
             Some(429) => Class::Throttled,
             Some(503) => Class::Unavailable,
@@ -115,6 +118,7 @@ impl Error {
         let (Self::ReadObject(source)
         | Self::Job(source)
         | Self::CreateRun(source)
+        | Self::CreateCluster(source)
         | Self::ChangeRun(source)
         | Self::WriteStatus(source)) = self
         else {

@@ -1,6 +1,7 @@
 //! Jobs and their runs: which run is whose, who wakes whom, and what is done about a job.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -8,7 +9,8 @@ use futures::future::BoxFuture;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use mizuumi_api::{DataTable, FIELD_MANAGER, IngestJob, IngestRun, Installation, label};
-use mizuumi_core::ingest_job::{JobKey, JobLook, JobStep, JobWorld, Jobs, OwnedBy, SeenRun};
+use mizuumi_core::ingest_job::cycle::{self, Link};
+use mizuumi_core::ingest_job::{JobAround, JobKey, JobLook, JobStep, JobWorld, Jobs, OwnedBy, SeenRun};
 use mizuumi_core::ingest_run::Target;
 use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port, Reading};
 use serde_json::json;
@@ -17,6 +19,7 @@ use crate::error::{Error, gone_or, in_time};
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::relations::Relations;
+use crate::run_steps::RunSteps;
 use crate::store::{Held, Store};
 
 /// The jobs by their tables, and the runs by their jobs, as the watches have brought them.
@@ -24,6 +27,7 @@ pub(crate) struct IngestJobs {
     installation: Arc<Installation>,
     tables: Arc<Store<DataTable>>,
     queue: Arc<Queue>,
+    run_steps: Arc<RunSteps>,
     state: Mutex<State>,
 }
 
@@ -34,6 +38,82 @@ struct State {
     job_of: HashMap<Name, Name>,
     jobs_of_table: HashMap<Name, BTreeSet<Name>>,
     table_of: HashMap<Name, Name>,
+    /// The name in Glue of each table.
+    glue_names: HashMap<Name, String>,
+    /// What each job writes, and what it waits for.
+    links: HashMap<Name, Link>,
+    writers: HashMap<String, BTreeSet<Name>>,
+    waiters: HashMap<String, BTreeSet<Name>>,
+}
+
+impl State {
+    /// Keeps what a job writes and waits for; answers whose turn it may be now: all that wait for it, if that is something else.
+    fn link(&mut self, name: &Name, link: Option<Link>) -> BTreeSet<Name> {
+        if self.links.get(name) == link.as_ref() {
+            return BTreeSet::new();
+        }
+        let mut woken = self.downstream(name);
+        let before = match &link {
+            Some(link) => self.links.insert(name.clone(), link.clone()),
+            None => self.links.remove(name),
+        };
+        if let Some(before) = before {
+            before.writes.iter().for_each(|table| leave(&mut self.writers, table, name));
+            before.waits.iter().for_each(|table| leave(&mut self.waiters, table, name));
+        }
+        if let Some(link) = link {
+            let enter = |all: &mut HashMap<String, BTreeSet<Name>>, table: String| {
+                all.entry(table).or_default().insert(name.clone());
+            };
+            link.writes.into_iter().for_each(|table| enter(&mut self.writers, table));
+            link.waits.into_iter().for_each(|table| enter(&mut self.waiters, table));
+        }
+        woken.extend(self.downstream(name));
+        woken
+    }
+
+    /// The jobs that wait for what a job writes, and those that wait for what they write, and so on.
+    fn downstream(&self, job: &Name) -> BTreeSet<Name> {
+        self.closure(job, |link| {
+            link.writes.iter().filter_map(|table| self.waiters.get(table)).flatten().collect()
+        })
+    }
+
+    /// The cycle of jobs that keeps a job from ever beginning.
+    fn cycle(&self, job: &Name) -> Option<Vec<(String, String)>> {
+        if self.links.get(job)?.waits.is_empty() {
+            return None;
+        }
+        let upstream = self.closure(job, |link| {
+            link.waits.iter().filter_map(|table| self.writers.get(table)).flatten().collect()
+        });
+        let links = upstream.into_iter().chain([job.clone()]);
+        let links = links.filter_map(|name| Some((name.clone(), self.links.get(&name)?.clone()))).collect();
+        let name = |name: Name| (name.namespace.to_string(), name.name.to_string());
+        Some(cycle::cycle(job, &links)?.into_iter().map(name).collect())
+    }
+
+    fn closure<'a>(&'a self, job: &Name, next: impl Fn(&'a Link) -> Vec<&'a Name>) -> BTreeSet<Name> {
+        let mut found: BTreeSet<Name> = BTreeSet::new();
+        let mut left = vec![job];
+        while let Some(job) = left.pop() {
+            for next in self.links.get(job).map(&next).unwrap_or_default() {
+                if found.insert(next.clone()) {
+                    left.push(next);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn leave<K: Hash + Eq>(all: &mut HashMap<K, BTreeSet<Name>>, key: &K, name: &Name) {
+    if let Some(names) = all.get_mut(key) {
+        names.remove(name);
+        if names.is_empty() {
+            all.remove(key);
+        }
+    }
 }
 
 impl IngestJobs {
@@ -41,8 +121,9 @@ impl IngestJobs {
         installation: Arc<Installation>,
         tables: Arc<Store<DataTable>>,
         queue: Arc<Queue>,
+        run_steps: Arc<RunSteps>,
     ) -> Self {
-        Self { installation, tables, queue, state: Mutex::default() }
+        Self { installation, tables, queue, run_steps, state: Mutex::default() }
     }
 
     /// The watch has brought a run, or says that it is gone; wakes its job if that would see a difference.
@@ -72,7 +153,31 @@ impl IngestJobs {
             }
         }
         drop(state);
-        for job in woken {
+        self.wake_all(woken);
+    }
+
+    /// The watch has brought a table by its name in Glue, or says that it is gone.
+    pub(crate) fn table_brought(&self, table: &Name, glue_name: Option<&String>) {
+        let mut state = self.state();
+        if state.glue_names.get(table) == glue_name {
+            return;
+        }
+        match glue_name {
+            Some(glue_name) => state.glue_names.insert(table.clone(), glue_name.clone()),
+            None => state.glue_names.remove(table),
+        };
+        let mut woken = BTreeSet::new();
+        for job in state.jobs_of_table.get(table).cloned().unwrap_or_default() {
+            let link = state.links.get(&job).cloned();
+            let link = link.map(|link| Link { writes: glue_name.cloned(), ..link });
+            woken.extend(state.link(&job, link));
+        }
+        drop(state);
+        self.wake_all(woken);
+    }
+
+    fn wake_all(&self, jobs: BTreeSet<Name>) {
+        for job in jobs {
             self.queue.push(&job, Lane::Progress);
         }
     }
@@ -80,9 +185,7 @@ impl IngestJobs {
     /// A table is in the store as it is now, or is gone from there.
     pub(crate) fn table_stored(&self, table: &Name) {
         let jobs = self.state().jobs_of_table.get(table).cloned().unwrap_or_default();
-        for job in jobs {
-            self.queue.push(&job, Lane::Progress);
-        }
+        self.wake_all(jobs);
     }
 
     /// A job's runs as they are known.
@@ -99,39 +202,39 @@ impl IngestJobs {
 }
 
 impl Relations<Jobs> for IngestJobs {
-    fn around<'a>(&'a self, job: &'a IngestJob) -> BoxFuture<'a, Result<Target, Error>> {
+    fn around<'a>(&'a self, job: &'a IngestJob) -> BoxFuture<'a, Result<JobAround, Error>> {
         let target = match self.tables.get(&table_of(job)) {
             Some(Held::Object(table)) => Target::of(&table, &self.installation),
             Some(Held::Unreadable(_, why)) => Target::Refused(why),
             None => Target::Missing,
         };
-        std::future::ready(Ok(target)).boxed()
+        let cycle = self.state().cycle(&Name::of(job));
+        std::future::ready(Ok(JobAround { target, cycle })).boxed()
     }
 
     fn brought(&self, name: &Name, job: Option<&IngestJob>) -> Vec<Name> {
+        self.run_steps.job_brought(name, job);
         let table = job.map(table_of);
         let mut state = self.state();
         let before = match &table {
             Some(table) => state.table_of.insert(name.clone(), table.clone()),
             None => state.table_of.remove(name),
         };
-        if let Some(before) = before.filter(|before| Some(before) != table.as_ref())
-            && let Some(jobs) = state.jobs_of_table.get_mut(&before)
-        {
-            jobs.remove(name);
-            if jobs.is_empty() {
-                state.jobs_of_table.remove(&before);
-            }
+        if let Some(before) = before.filter(|before| Some(before) != table.as_ref()) {
+            leave(&mut state.jobs_of_table, &before, name);
         }
+        let link = job.map(|job| Link::of(job, state.glue_names.get(&table_of(job)).cloned()));
         if let Some(table) = table {
             state.jobs_of_table.entry(table).or_default().insert(name.clone());
         }
-        Vec::new()
+        state.link(name, link).into_iter().collect()
     }
 
     fn listed(&self, _namespace: Option<&Arc<str>>) {}
 
-    fn wake(&self, _names: Vec<Name>) {}
+    fn wake(&self, jobs: Vec<Name>) {
+        self.wake_all(jobs.into_iter().collect());
+    }
 }
 
 fn table_of(job: &IngestJob) -> Name {

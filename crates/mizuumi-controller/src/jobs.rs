@@ -16,17 +16,18 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::ingest_run::Variable;
-use mizuumi_api::{IngestRun, label};
+use mizuumi_api::{EmrCluster, FIELD_MANAGER, IngestRun, label};
 use mizuumi_aws::RunPort;
 use mizuumi_core::ingest_run::work::{JobRequest, SeenJob};
 use mizuumi_core::ingest_run::world::JobLook;
-use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs};
+use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs, own_cluster};
 use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port};
 use tracing::warn;
 
 use crate::error::{Error, gone_or, in_time};
 use crate::name::Name;
 use crate::queue::Queue;
+use crate::run_steps::RunSteps;
 use crate::watch::Scope;
 use crate::workers::chain;
 
@@ -39,16 +40,19 @@ const LONGEST_SECONDS: i64 = i32::MAX as i64;
 const CREATE: &str = "kubernetes:CreateJob";
 /// Looking at one.
 const GET: &str = "kubernetes:GetJob";
+/// Creating a run's own cluster.
+const CREATE_CLUSTER: &str = "kubernetes:CreateCluster";
 
 /// AWS and Kubernetes as the run driver sees them.
 pub(crate) struct WorkPort {
     aws: RunPort,
     client: Client,
+    run_steps: Arc<RunSteps>,
 }
 
 impl WorkPort {
-    pub(crate) fn new(aws: RunPort, client: Client) -> Self {
-        Self { aws, client }
+    pub(crate) fn new(aws: RunPort, client: Client, run_steps: Arc<RunSteps>) -> Self {
+        Self { aws, client, run_steps }
     }
 
     fn jobs(&self, namespace: &str) -> Api<Job> {
@@ -72,6 +76,33 @@ impl WorkPort {
             }
             Err(error) => Err(error.failure(CREATE)),
         }
+    }
+
+    /// Creates a run's own cluster. One of that name that is there and the run's is that cluster: it was made before, and the answer
+    /// was lost.
+    async fn create_cluster(&self, key: &RunKey, cluster: &EmrCluster) -> Result<(), Failure> {
+        let clusters: Api<EmrCluster> = Api::namespaced(self.client.clone(), &key.namespace);
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let made = match in_time(clusters.create(&params, cluster), Error::CreateCluster).await {
+            Ok(made) => made,
+            Err(error) if error.is_already_there() => {
+                let there = in_time(clusters.get_opt(&cluster.name_any()), Error::ReadObject).await;
+                let there = there.map_err(|error| error.failure(CREATE_CLUSTER))?;
+                let uid =
+                    cluster.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
+                let Some(there) = there.filter(|there| own_cluster::is_of(there, &uid)) else {
+                    let name = cluster.name_any();
+                    let message =
+                        format!("an EmrCluster '{name}' is there, and it is not this run's: delete that");
+                    return Err(Failure { message, ..error.failure(CREATE_CLUSTER) });
+                };
+                there
+            }
+            Err(error) => return Err(error.failure(CREATE_CLUSTER)),
+        };
+        // The watch is a moment behind.
+        self.run_steps.cluster_brought(&Name::of(&made), Some(&made));
+        Ok(())
     }
 
     async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Failure> {
@@ -105,21 +136,25 @@ impl Port<Runs> for WorkPort {
 
     async fn execute(&self, key: &RunKey, step: &RunStep, errand: Errand<'_>) -> Result<(), Failure> {
         match step {
-            RunStep::CreateJob { job, .. } => {
-                if errand.still.holds().await {
-                    return self.create(job).await;
-                }
+            RunStep::CreateJob { .. } | RunStep::CreateCluster { .. } if !errand.still.holds().await => {
                 Err(Failure {
                     operation: CREATE,
                     class: Class::Conflict,
                     message: "the run has changed meanwhile; nothing was created".to_owned(),
                 })
             }
+            RunStep::CreateJob { job, trace, .. } => {
+                self.aws.leave(trace, errand).await?;
+                self.create(job).await
+            }
+            RunStep::CreateCluster { cluster } => self.create_cluster(key, cluster).await,
             RunStep::DeleteJob { namespace, name, uid } => self.delete(namespace, name, uid).await,
             RunStep::DeleteRun { uid } => self.delete_run(key, uid).await,
             // Asking a cluster is the record that was written before.
-            RunStep::AskCluster { .. } => Ok(()),
-            RunStep::WriteManifest { .. } => self.aws.execute(key, step, errand).await,
+            RunStep::AskCluster { trace, .. } => self.aws.leave(trace, errand).await,
+            RunStep::WriteManifest { .. } | RunStep::WriteResult { .. } => {
+                self.aws.execute(key, step, errand).await
+            }
         }
     }
 

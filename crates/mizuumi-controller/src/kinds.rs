@@ -126,7 +126,12 @@ impl Kinds {
             cluster_queue.clone(),
         ));
         let job_queue = Arc::new(Queue::new(concurrency));
-        let jobs = Arc::new(IngestJobs::new(installation.clone(), store.clone(), job_queue.clone()));
+        let jobs = Arc::new(IngestJobs::new(
+            installation.clone(),
+            store.clone(),
+            job_queue.clone(),
+            run_steps.clone(),
+        ));
         let job_port = IngestJobPort::new(client.clone(), jobs.clone());
         let publications = Arc::new(Publications::new(
             installation.clone(),
@@ -137,9 +142,9 @@ impl Kinds {
             run_steps.clone(),
             jobs.clone(),
         ));
-        let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone(), run_steps));
-        let ports =
-            (TablePort::new(catalog.clone()), WorkPort::new(RunPort::new(catalog.clone()), client.clone()));
+        let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone(), run_steps.clone()));
+        let run_port = WorkPort::new(RunPort::new(catalog.clone()), client.clone(), run_steps);
+        let ports = (TablePort::new(catalog.clone()), run_port);
         // Runs are let go by the hundred once they are old, and nothing of the catalog goes with them.
         let unlimited = installation::Deletions { hold_above: u32::MAX, ..installation.deletions.clone() };
         Self {

@@ -122,7 +122,8 @@ impl Relations<Clusters> for Pieces {
                 }
             }
             let asked = self.run_steps.asked(cluster).await?;
-            Ok(Around { class: class.map(Box::new), config_maps, asked })
+            let needs = self.run_steps.awaited(&Name::of(cluster));
+            Ok(Around { class: class.map(Box::new), config_maps, asked, needs })
         }
         .boxed()
     }

@@ -276,6 +276,7 @@ impl Relations<Tables> for Publications {
         let names = table.and_then(|table| Some(beside(table, avsc_of(table)?)));
         let user = User { queue: self.table_queue.clone(), name: name.clone() };
         self.config_maps.named_by(&user, names.into_iter().collect::<BTreeSet<_>>());
+        self.jobs.table_brought(name, table.map(|table| glue_name(&Tables::key(table))).as_ref());
         let mut state = self.state();
         let downstream = state.now_covers(name, table);
         let waiting = state.by_table.get(name).into_iter().flatten().filter(|(_, run)| !run.is_over);

@@ -7,10 +7,11 @@ use kube::{Api, Client, ResourceExt};
 use mizuumi_api::data_table::ManagementPolicy;
 use mizuumi_api::emr_cluster::{Lifecycle, RunStepStatus};
 use mizuumi_api::ingest_run::{EmrStep, RunPhase};
-use mizuumi_api::{EmrCluster, IngestRun};
+use mizuumi_api::{EmrCluster, IngestJob, IngestRun};
 use mizuumi_core::Lane;
-use mizuumi_core::emr_cluster::AskedStep;
-use mizuumi_core::ingest_run::{Worker, work};
+use mizuumi_core::emr_cluster::{AskedStep, Awaited};
+use mizuumi_core::ingest_job::prewarm;
+use mizuumi_core::ingest_run::{Worker, attempt, own_cluster, work};
 
 use crate::error::{Error, in_time};
 use crate::name::Name;
@@ -30,6 +31,10 @@ struct State {
     clusters: BTreeMap<Name, Cluster>,
     /// What each run asks for, by the run.
     asks: HashMap<Name, AskedStep>,
+    /// Which cluster each run needs beside that, and when.
+    awaits: HashMap<Name, (String, Awaited)>,
+    /// Which cluster each job needs ahead of its runs, and when.
+    job_awaits: HashMap<Name, (String, Vec<Awaited>)>,
     /// Runs whose work is a step and that are not over.
     waiting: BTreeSet<Name>,
     /// Namespaces of which the runs have been listed; none: all.
@@ -41,6 +46,7 @@ struct State {
 struct Cluster {
     labels: BTreeMap<String, String>,
     refuses: Option<String>,
+    owners: Vec<String>,
     answers: Vec<RunStepStatus>,
 }
 
@@ -59,6 +65,7 @@ impl RunSteps {
         let now = cluster.map(|cluster| Cluster {
             labels: cluster.labels().clone(),
             refuses: refuses(cluster),
+            owners: cluster.owner_references().iter().map(|owner| owner.uid.clone()).collect(),
             answers: cluster.status.as_ref().map(|status| status.runs.clone()).unwrap_or_default(),
         });
         let mut state = self.state();
@@ -86,6 +93,7 @@ impl RunSteps {
     /// The watch has brought a run, or says that it is gone: the cluster that it asks looks at it.
     pub(crate) fn run_brought(&self, name: &Name, run: Option<&IngestRun>) {
         let ask = run.and_then(|run| work::asked_step(run, &self.region));
+        let awaits = run.and_then(attempt::awaits);
         let is_waiting = run.is_some_and(|run| {
             let phase = run.status.as_ref().and_then(|status| status.phase);
             run.spec.emr_step.is_some() && !phase.is_some_and(RunPhase::is_over)
@@ -96,18 +104,43 @@ impl RunSteps {
         } else {
             state.waiting.remove(name);
         }
-        let before = match &ask {
-            Some(ask) => state.asks.insert(name.clone(), ask.clone()),
-            None => state.asks.remove(name),
-        };
+        let asked = set(&mut state.asks, name, ask.clone());
+        let awaited = set(&mut state.awaits, name, awaits.clone());
         drop(state);
-        if before != ask {
-            let clusters: BTreeSet<String> = before.into_iter().chain(ask).map(|ask| ask.cluster).collect();
-            for cluster in clusters {
-                let cluster = Name { name: cluster.as_str().into(), ..name.clone() };
-                self.cluster_queue.push(&cluster, Lane::Change);
-            }
+        let mut clusters = BTreeSet::new();
+        if asked != ask {
+            clusters.extend(asked.into_iter().chain(ask).map(|ask| ask.cluster));
         }
+        if awaited != awaits {
+            clusters.extend(awaited.into_iter().chain(awaits).map(|(cluster, _)| cluster));
+        }
+        self.wake_clusters(name, clusters);
+    }
+
+    /// The watch has brought a job, or says that it is gone: the cluster that it needs ahead of its runs looks at that.
+    pub(crate) fn job_brought(&self, name: &Name, job: Option<&IngestJob>) {
+        let now = job.and_then(prewarm::awaits);
+        let before = set(&mut self.state().job_awaits, name, now.clone());
+        if before != now {
+            let clusters = before.into_iter().chain(now).map(|(cluster, _)| cluster).collect();
+            self.wake_clusters(name, clusters);
+        }
+    }
+
+    fn wake_clusters(&self, beside: &Name, clusters: BTreeSet<String>) {
+        for cluster in clusters {
+            self.cluster_queue.push(&Name { name: cluster.as_str().into(), ..beside.clone() }, Lane::Change);
+        }
+    }
+
+    /// When a cluster is needed beside the steps that it is asked for.
+    pub(crate) fn awaited(&self, cluster: &Name) -> Vec<Awaited> {
+        let state = self.state();
+        let is_it = |who: &Name, of: &str| who.namespace == cluster.namespace && *of == *cluster.name;
+        let runs = state.awaits.iter().filter(|(run, (of, _))| is_it(run, of));
+        let jobs = state.job_awaits.iter().filter(|(job, (of, _))| is_it(job, of));
+        let of_jobs = jobs.flat_map(|(_, (_, awaited))| awaited.iter().copied());
+        runs.map(|(_, (_, awaited))| *awaited).chain(of_jobs).collect()
     }
 
     /// The runs of a namespace have been listed, or of all of them: what its clusters are asked for is known.
@@ -139,7 +172,7 @@ impl RunSteps {
             cluster.namespace == name.namespace
                 && match open {
                     Some(attempt) => *cluster.name == *attempt.worker,
-                    None => is_meant(step, cluster, seen),
+                    None => is_meant(run, step, cluster, seen),
                 }
         });
         could
@@ -195,12 +228,23 @@ impl RunSteps {
     }
 }
 
+/// Puts what is said now in the place of what was said before; answers that.
+fn set<T>(all: &mut HashMap<Name, T>, name: &Name, now: Option<T>) -> Option<T> {
+    match now {
+        Some(now) => all.insert(name.clone(), now),
+        None => all.remove(name),
+    }
+}
+
 /// Whether a run means this cluster.
-fn is_meant(step: &EmrStep, name: &Name, cluster: &Cluster) -> bool {
+fn is_meant(run: &IngestRun, step: &EmrStep, name: &Name, cluster: &Cluster) -> bool {
     match (&step.cluster, &step.cluster_selector) {
         (Some(of), _) => *name.name == **of,
         (None, Some(labels)) => labels.iter().all(|(key, value)| cluster.labels.get(key) == Some(value)),
-        (None, None) => false,
+        (None, None) => {
+            let uid = run.uid().unwrap_or_default();
+            *name.name == *own_cluster::name(&run.name_any(), &uid) && cluster.owners.contains(&uid)
+        }
     }
 }
 

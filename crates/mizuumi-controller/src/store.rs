@@ -149,7 +149,6 @@ where
 fn slim(object: &mut impl Resource) {
     object.meta_mut().managed_fields = None;
     object.meta_mut().labels = None;
-    object.meta_mut().owner_references = None;
     object.meta_mut().self_link = None;
     object.annotations_mut().remove(LAST_APPLIED);
 }

@@ -29,7 +29,7 @@ use mizuumi_api::{Condition, EmrClusterClass, Installation, Reason};
 pub use configuration::Merged;
 pub use desired::{Called, ClusterClaim, DesiredCluster, Made, stem};
 pub use request::Request;
-pub use run_steps::AskedStep;
+pub use run_steps::{AskedStep, Awaited};
 pub use step::ClusterStep;
 pub use world::{Cluster, ClusterLook, ClusterState, ClusterWorld, ErrorDetail};
 
@@ -65,6 +65,8 @@ pub struct Pieces {
     pub config_maps: BTreeMap<String, Option<BTreeMap<String, String>>>,
     /// Steps that runs ask it for; none while the runs have not been listed.
     pub asked: Option<Vec<AskedStep>>,
+    /// When it is needed beside that: by runs between two attempts, and by jobs ahead of a session.
+    pub needs: Vec<Awaited>,
 }
 
 /// The settings of a cluster's applications, and where each comes from.

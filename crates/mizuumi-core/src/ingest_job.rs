@@ -1,8 +1,10 @@
 //! `IngestJob`: when a run of it is due, what that run is, and how each session gets one run.
 
 pub mod by_hand;
+pub mod cycle;
 pub mod desired;
 pub mod plan;
+pub mod prewarm;
 pub mod report;
 pub mod schedule;
 pub mod simulate;
@@ -43,12 +45,21 @@ impl fmt::Display for JobKey {
     }
 }
 
+/// What other resources have to do with a job.
+#[derive(Clone, Debug, Default)]
+pub struct JobAround {
+    /// Its table.
+    pub target: Target,
+    /// The cycle of jobs that keeps its runs from ever beginning, if there is one: namespaces and names.
+    pub cycle: Option<Vec<(String, String)>>,
+}
+
 /// What a goal for a job is. One that is deleted claims nothing: its runs go with it, since it owns them.
 pub type JobGoal = Goal<DesiredJob, ()>;
 
 impl Kind for Jobs {
     type Object = IngestJob;
-    type Around = Target;
+    type Around = JobAround;
     type Status = IngestJobStatus;
     type Key = JobKey;
     type Desired = DesiredJob;
@@ -74,9 +85,11 @@ impl Kind for Jobs {
         DesiredJob::new(object, installation).map(Goal::Present)
     }
 
-    fn heed(goal: &mut JobGoal, _object: &IngestJob, around: Target) {
+    fn heed(goal: &mut JobGoal, object: &IngestJob, around: JobAround) {
         if let Goal::Present(desired) = goal {
-            desired.target = around;
+            let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+            desired.cycle = around.cycle.map(|cycle| cycle::in_words(namespace, &desired.job, &cycle));
+            desired.target = around.target;
         }
     }
 

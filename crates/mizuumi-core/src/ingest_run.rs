@@ -2,9 +2,11 @@
 
 pub mod attempt;
 pub mod desired;
+pub mod own_cluster;
 pub mod plan;
 pub mod report;
 pub mod rollback;
+pub mod trace;
 pub mod upstream;
 pub mod variables;
 pub mod work;
@@ -144,11 +146,22 @@ impl Kind for Runs {
     }
 
     fn record(object: &IngestRun, step: &RunStep) -> Option<IngestRunStatus> {
-        let (RunStep::CreateJob { attempt, .. } | RunStep::AskCluster { attempt }) = step else {
-            return None;
-        };
         let status = object.status.clone().unwrap_or_default();
-        Some(IngestRunStatus { attempt: Some((**attempt).clone()), ..status })
+        match step {
+            RunStep::CreateJob { attempt, .. } | RunStep::AskCluster { attempt, .. } => {
+                let known = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+                let mut failed_attempts = trace::forgotten(known, attempt);
+                failed_attempts.extend(status.failed_attempts);
+                failed_attempts.truncate(report::FAILED_ATTEMPTS);
+                Some(IngestRunStatus { attempt: Some((**attempt).clone()), failed_attempts, ..status })
+            }
+            // Nothing is to be remembered, since its name says all: but only over the run as it was seen.
+            RunStep::CreateCluster { .. } => Some(status),
+            RunStep::WriteManifest { .. }
+            | RunStep::WriteResult { .. }
+            | RunStep::DeleteRun { .. }
+            | RunStep::DeleteJob { .. } => None,
+        }
     }
 
     fn report(

@@ -10,6 +10,8 @@ use crate::s3_uri;
 
 /// Under the table's root, a directory for each run. No `=` in it, or crawlers would take it for a partition.
 const RUNS: &str = "runs/";
+/// Under a run's directory, what its attempts say of themselves.
+const ATTEMPTS: &str = "_attempts/";
 /// Under the table's root, the manifests.
 const MANIFESTS: &str = "manifests/";
 /// In a name among the manifests, between a run and the second since when nothing points to its data.
@@ -48,6 +50,14 @@ pub fn output(root: &str, run: &str) -> String {
 #[must_use]
 pub fn attempt_output(root: &str, run: &str, attempt: i64) -> String {
     format!("{}a{attempt}/", output(root, run))
+}
+
+/// Where a run's attempts say that they were begun and how they ended: in the run's directory, under a name that all readers skip, and
+/// beside the directories that data goes to. In one of those it would be in the way: Spark and Hadoop refuse to write to a directory that is
+/// there, or empty it first.
+#[must_use]
+pub fn traces(root: &str, run: &str) -> String {
+    format!("{}{ATTEMPTS}", output(root, run))
 }
 
 /// A path below a run's directory, without the directory of an attempt.

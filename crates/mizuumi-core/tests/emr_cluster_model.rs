@@ -126,7 +126,8 @@ impl Model {
 
     fn goal(&self, object: &EmrCluster) -> ClusterGoal {
         let mut goal = Clusters::goal(object, &self.installation).expect("a goal");
-        let pieces = Pieces { class: Some(Box::new(self.class.clone())), ..Pieces::default() };
+        let class = Some(Box::new(self.class.clone()));
+        let pieces = Pieces { class, asked: Some(Vec::new()), ..Pieces::default() };
         Clusters::heed(&mut goal, object, pieces);
         goal
     }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::ingest_run::{IngestRun, RunPhase};
 use mizuumi_api::{DataTable, IngestJob, IngestJobStatus, Installation};
 use mizuumi_core::ingest_job::simulate::simulate;
-use mizuumi_core::ingest_job::{JobGoal, JobStep, JobWorld, Jobs, SeenRun};
+use mizuumi_core::ingest_job::{JobAround, JobGoal, JobStep, JobWorld, Jobs, SeenRun};
 use mizuumi_core::ingest_run::Target;
 use mizuumi_core::{Evidence, Goal, Kind, Plan};
 use proptest::prelude::*;
@@ -117,7 +117,7 @@ impl Model {
 
     fn plan(&self, job: &IngestJob) -> (JobGoal, Plan<JobStep>) {
         let mut goal = Jobs::goal(job, &installation()).expect("a goal");
-        Jobs::heed(&mut goal, job, self.target.clone());
+        Jobs::heed(&mut goal, job, JobAround { target: self.target.clone(), cycle: None });
         let plan = Jobs::plan(&goal, &self.world, self.now);
         (goal, plan)
     }
@@ -332,7 +332,7 @@ fn a_run_keeps_what_the_job_said_when_it_was_made() {
     let now = start().checked_add(EVERY).expect("a time");
     let run = |job: &IngestJob| -> IngestRun {
         let mut goal = Jobs::goal(job, &installation()).expect("a goal");
-        Jobs::heed(&mut goal, job, target());
+        Jobs::heed(&mut goal, job, JobAround { target: target(), cycle: None });
         let plan = Jobs::plan(&goal, &JobWorld::default(), now);
         let [JobStep::CreateRun { run, .. }] = plan.steps.as_slice() else { panic!("{plan:?}") };
         (**run).clone()

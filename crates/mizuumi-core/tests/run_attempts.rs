@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::ingest_run::{IngestRun, RunAttemptState, RunPhase};
 use mizuumi_api::{DataTable, Installation};
+use mizuumi_core::ingest_run::trace::Traces;
 use mizuumi_core::ingest_run::work::{Covered, SeenJob};
 use mizuumi_core::ingest_run::world::{Output, OutputPartition};
 use mizuumi_core::ingest_run::{RunAround, RunStep, RunWorld, Runs, Target};
@@ -70,12 +71,20 @@ struct Stand {
     jobs: BTreeMap<String, SeenJob>,
     created: Vec<String>,
     covered: BTreeMap<String, Covered>,
+    traces: Traces,
 }
 
 impl Stand {
     fn new(object: IngestRun) -> Self {
         let now = "2026-11-03T00:00:00Z".parse().expect("a time");
-        Self { object, now, jobs: BTreeMap::new(), created: Vec::new(), covered: BTreeMap::new() }
+        Self {
+            object,
+            now,
+            jobs: BTreeMap::new(),
+            created: Vec::new(),
+            covered: BTreeMap::new(),
+            traces: Traces::default(),
+        }
     }
 
     fn phase(&self) -> Option<RunPhase> {
@@ -102,6 +111,7 @@ impl Stand {
                 partitions: [(vec!["1".to_owned()], partition)].into(),
                 ..Output::default()
             }),
+            traces: look.traces.as_ref().map(|_| self.traces.clone()),
             looked: Some(self.now),
             ..RunWorld::default()
         };
@@ -112,6 +122,13 @@ impl Stand {
                 if stops_after == Some(0) {
                     return;
                 }
+            }
+            let attempt = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+            let number = attempt.map(|attempt| attempt.number);
+            match step {
+                RunStep::CreateJob { .. } => self.traces.started.extend(number),
+                RunStep::WriteResult { .. } => self.traces.ended.extend(number),
+                _ => {}
             }
             match step {
                 RunStep::CreateJob { job, .. } if !self.jobs.contains_key(&job.name) => {
@@ -242,4 +259,34 @@ fn an_attempt_that_takes_too_long_is_stopped_and_counts_as_failed() {
         stand.pass(None);
     }
     assert_eq!((stand.phase(), stand.created.len()), (Some(RunPhase::Failed), 1));
+}
+
+#[test]
+fn a_run_whose_status_is_lost_goes_on_in_a_directory_that_nothing_was_written_to() {
+    let mut stand = Stand::new(run(json!({ "retries": 1 })));
+    stand.pass(None);
+    stand.befall(Fate::Fails);
+    for _ in 0..3 {
+        stand.pass(None);
+        stand.wait(11);
+    }
+    assert_eq!(
+        (stand.created.len(), stand.traces.clone()),
+        (2, Traces { started: [1, 2].into(), ended: [1].into() })
+    );
+    stand.object.status = None;
+    stand.pass(None);
+    let status = stand.object.status.clone().expect("a status");
+    let attempt = status.attempt.expect("an attempt");
+    assert_eq!((attempt.number, attempt.output.as_str()), (3, "s3://lake/team/flights/runs/daily/a3/"));
+    let forgotten: Vec<i64> = status.failed_attempts.iter().map(|past| past.number).collect();
+    assert!(forgotten == [2, 1] && status.failed_attempts.iter().all(|past| past.was_lost), "{forgotten:?}");
+    // What the status does not know takes no retry away.
+    stand.jobs.clear();
+    for _ in 0..3 {
+        stand.pass(None);
+        stand.befall(Fate::Fails);
+        stand.wait(11);
+    }
+    assert_eq!(stand.object.status.and_then(|status| status.attempt).map(|attempt| attempt.number), Some(4));
 }

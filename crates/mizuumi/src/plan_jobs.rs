@@ -1,10 +1,13 @@
 //! What `mizuumi plan` says of jobs: whether they hold, and which sessions come next. Nothing of them is in AWS.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 use mizuumi_api::{DataTable, IngestJob, Installation};
+use mizuumi_core::data_table::Tables;
 use mizuumi_core::ingest_job::Jobs;
+use mizuumi_core::ingest_job::cycle::{self, Link};
 use mizuumi_core::ingest_run::Target;
 use mizuumi_core::{Goal, Kind};
 
@@ -21,10 +24,15 @@ pub(crate) fn print(
     now: Timestamp,
 ) -> io::Result<usize> {
     let mut wrong = 0;
+    let links = links(found);
     for job in &found.jobs {
-        let name = |text: &Option<String>| text.clone().unwrap_or_default();
-        let resource = format!("{}/{}", name(&job.metadata.namespace), name(&job.metadata.name));
-        match told(job, found, installation, now) {
+        let (namespace, name) = name_of(job);
+        let resource = format!("{namespace}/{name}");
+        let told = match in_a_cycle(job, &links) {
+            Some(cycle) => Err(vec![format!("spec.run.waitFor: {cycle}")]),
+            None => told(job, found, installation, now),
+        };
+        match told {
             Ok(sessions) => writeln!(out, "  # IngestJob {resource} holds\n  . {sessions}\n")?,
             Err(problems) => {
                 wrong += 1;
@@ -37,6 +45,27 @@ pub(crate) fn print(
         }
     }
     Ok(wrong)
+}
+
+/// What each job among the manifests writes and waits for, by namespace and name.
+fn links(found: &Manifests) -> BTreeMap<(String, String), Link> {
+    let link = |job: &IngestJob| {
+        let table = found.tables.iter().find(|table| is_of(job, table)).map(Tables::key);
+        (name_of(job), Link::of(job, table.map(|key| format!("{}.{}", key.database, key.table))))
+    };
+    found.jobs.iter().map(link).collect()
+}
+
+fn name_of(job: &IngestJob) -> (String, String) {
+    let name = |text: &Option<String>| text.clone().unwrap_or_default();
+    (name(&job.metadata.namespace), name(&job.metadata.name))
+}
+
+/// The cycle of jobs that keeps a job from ever beginning, in words.
+fn in_a_cycle(job: &IngestJob, links: &BTreeMap<(String, String), Link>) -> Option<String> {
+    let (namespace, name) = name_of(job);
+    let cycle = cycle::cycle(&name_of(job), links)?;
+    Some(cycle::in_words(&namespace, &name, &cycle))
 }
 
 /// The sessions that come next, or what is wrong.

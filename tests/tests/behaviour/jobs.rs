@@ -229,3 +229,47 @@ async fn a_plan_checks_jobs_and_tells_the_sessions_to_come() {
         assert!(planned.out.contains(part), "no {part:?} in\n{}", planned.out);
     }
 }
+
+/// Two jobs, each of which waits for the table that the other writes.
+fn circle(team: &Team) -> [Value; 2] {
+    let job = |name: &str, table: &str, upstream: &str| {
+        let run = json!({
+            "table": table, "engine": "KubernetesJob", "kubernetesJob": { "image": "ingest" },
+            "waitFor": [{ "table": format!("{}.{upstream}", team.aws.database) }],
+        });
+        team.job_manifest(name, json!({ "run": run }))
+    };
+    [job("a", "orders", "returns"), job("b", "returns", "orders")]
+}
+
+#[tokio::test]
+async fn jobs_that_wait_for_each_other_are_told_so_and_go_on_once_one_of_them_does_not() {
+    let team = Team::new("circle").await;
+    let [a, b] = circle(&team);
+    let tables = ["orders", "returns"].map(|table| team.manifest(table, published()));
+    let [orders, returns] = tables.clone();
+    let planned = team.plan(&[a.clone(), b.clone(), orders, returns], &[]).await;
+    assert_eq!(planned.code, 1, "{planned:?}");
+    for part in ["a → b → a", "b → a → b"] {
+        assert!(planned.out.contains(part), "no {part:?} in\n{}", planned.out);
+    }
+
+    let _controller = Controller::start(&team).await;
+    for table in ["orders", "returns"] {
+        team.create(table, published()).await;
+    }
+    for (name, job) in [("a", a), ("b", b)] {
+        team.create_job(name, job["spec"].clone()).await;
+    }
+    let told = team.job_reason("b", "UpstreamCycle").await;
+    assert!(team.kstatus(&told).1.contains("b → a → b"), "{told:?}");
+    let told = team.job_reason("a", "UpstreamCycle").await;
+    assert!(team.kstatus(&told).1.contains("a → b → a"), "{told:?}");
+    // The session before is no circle, and neither is the own table's.
+    let earlier = ["orders", "returns"]
+        .map(|table| json!({ "table": format!("{}.{table}", team.aws.database), "offset": "1d" }));
+    team.change_job("b", json!({ "run": { "waitFor": earlier } })).await;
+    for job in ["b", "a"] {
+        team.job_reason(job, "ByHand").await;
+    }
+}

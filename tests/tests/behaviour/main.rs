@@ -37,6 +37,7 @@ mod rollback;
 mod run_by_hand;
 mod run_crash;
 mod run_jobs;
+mod run_own_cluster;
 mod run_steps;
 mod settings;
 mod superseded;

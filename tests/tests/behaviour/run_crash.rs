@@ -76,9 +76,9 @@ impl Engine {
     }
 
     /// How often work was begun.
-    async fn begun(self, team: &Team) -> usize {
+    async fn begun(self, team: &Team, run: &str) -> usize {
         match self {
-            Self::Job => team.jobs_of("one").await.len(),
+            Self::Job => team.jobs_of(run).await.len(),
             Self::Step => {
                 let clusters = team.aws.emr.list_clusters().send().await.expect("the clusters");
                 let mut steps = 0;
@@ -157,7 +157,7 @@ async fn with_death(engine: Engine, death: Death) {
     let most = if matches!(engine, Engine::Step) { 2 } else { 1 };
     let attempts = status.attempt.map(|attempt| attempt.number);
     assert!(attempts.is_some_and(|number| number <= most), "{engine:?}, {death:?}: {attempts:?}");
-    assert_eq!(engine.begun(&team).await, 1, "{engine:?}, {death:?}");
+    assert_eq!(engine.begun(&team, "one").await, 1, "{engine:?}, {death:?}");
     assert_eq!(team.aws.partitions("orders").await.len(), 1, "{engine:?}, {death:?}");
 }
 
@@ -189,16 +189,17 @@ async fn two_controllers_begin_the_work_of_an_attempt_once() {
     let _one = Controller::with(&team, settings).await;
     let _other = Controller::launch(&team, Launch::default().named("other"), settings).await;
     let _kubelet = team.kubelet(Arc::new(|_: Container| async { Exit::Code(0) }.boxed()));
-    for engine in [Engine::Step, Engine::Job] {
+    for (engine, run) in [(Engine::Step, "one"), (Engine::Job, "two")] {
         if matches!(engine, Engine::Step) {
             engine.prepare(&team).await;
+            team.write_output("orders", "two", &["a1/day=1/"]).await;
         }
-        team.create_run("one", engine.spec()).await;
-        team.run_phase("one", RunPhase::Succeeded).await;
-        assert_eq!(engine.begun(&team).await, 1, "{engine:?}");
-        team.runs().delete("one", &kube::api::DeleteParams::default()).await.expect("it is deleted");
-        team.eventually("one", "the run is gone", async || {
-            ensure!(team.runs().get_opt("one").await?.is_none(), "it is there");
+        team.create_run(run, engine.spec()).await;
+        team.run_phase(run, RunPhase::Succeeded).await;
+        assert_eq!(engine.begun(&team, run).await, 1, "{engine:?}");
+        team.runs().delete(run, &kube::api::DeleteParams::default()).await.expect("it is deleted");
+        team.eventually(run, "the run is gone", async || {
+            ensure!(team.runs().get_opt(run).await?.is_none(), "it is there");
             Ok(())
         })
         .await;

@@ -258,3 +258,30 @@ async fn work_does_not_begin_with_a_program_that_is_another_one_by_now() {
     team.aws.put("jobs/load.sql", "select 1").await;
     team.run_phase("first", RunPhase::Succeeded).await;
 }
+
+#[tokio::test]
+async fn an_attempt_leaves_behind_that_it_was_begun_and_how_it_ended_and_its_directory_is_never_used_again() {
+    let (team, _controller) = ready_team("traces").await;
+    let _kubelet = team.kubelet(ending(&team.aws, |attempt| Exit::Code(i32::from(attempt == 1))));
+    team.create_run("first", run(json!({}))).await;
+    team.run_phase("first", RunPhase::Failed).await;
+    let traces = "orders/runs/first/_attempts/";
+    let there =
+        |number: i64| ["result", "started"].map(|what| format!("{traces}a{number}.{what}.json")).to_vec();
+    assert_eq!(team.aws.keys(traces).await, there(1));
+    // As one does who restores it from a backup, or just tries again under the same name: there is no status.
+    team.runs().delete("first", &kube::api::DeleteParams::default()).await.expect("it is deleted");
+    team.eventually("first", "the run is gone", async || {
+        anyhow::ensure!(team.runs().get_opt("first").await?.is_none(), "it is there");
+        Ok(())
+    })
+    .await;
+    team.create_run("first", run(json!({}))).await;
+    let status = team.run_phase("first", RunPhase::Succeeded).await.status.expect("a status");
+    assert_eq!(status.output, Some(format!("{}a2/", team.output("orders", "first"))));
+    assert!(status.failed_attempts[0].message.contains("the status that knew of it is lost"), "{status:?}");
+    let both: Vec<String> = there(1).into_iter().chain(there(2)).collect();
+    assert_eq!(team.aws.keys(traces).await, both);
+    let partitions = team.aws.partitions("orders").await;
+    assert_eq!(partitions.len(), 1, "{partitions:?}");
+}

@@ -7,6 +7,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::own_cluster::OwnCluster;
 use crate::duration::ShortDuration;
 use crate::emr_cluster::Step;
 
@@ -119,8 +120,8 @@ pub struct SecretKey {
 /// `${parameters.NAME}` stand for those; `$${` stands for `${`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
-    validation = Rule::new("has(self.cluster) != has(self.clusterSelector)")
-        .message("exactly one of `cluster` and `clusterSelector` must be set").reason(Reason::FieldValueInvalid),
+    validation = Rule::new("[has(self.cluster), has(self.clusterSelector), has(self.ownCluster)].exists_one(is, is)")
+        .message("exactly one of `cluster`, `clusterSelector` and `ownCluster` must be set").reason(Reason::FieldValueInvalid),
     validation = Rule::new("!has(self.step.onFailure)")
         .message("`onFailure` is not a run's to say: the cluster goes on").reason(Reason::FieldValueForbidden).field_path(".step"),
 )]
@@ -134,6 +135,9 @@ pub struct EmrStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
     pub cluster_selector: Option<BTreeMap<String, String>>,
+    /// A cluster that is started for the run alone, once its work can begin, and ends with it: an `EmrCluster` that the run owns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_cluster: Option<Box<OwnCluster>>,
     /// What is run.
     pub step: Step,
 }

@@ -19,10 +19,11 @@ use super::nodes::Nodes;
 use super::report::LONGEST_REQUEST;
 use super::request::{Fixed, Request, Running, StepCall};
 use super::rules;
-use super::run_steps::{self, AskedStep};
+use super::run_steps::{self, AskedStep, Awaited};
 use super::schedule::Window;
 use super::world::ClusterLook;
 use super::{ClusterKey, Clusters, Pieces, open_attempt};
+use crate::ingest_run::own_cluster;
 use crate::kind::Kind;
 use crate::owner::OwnerKey;
 use crate::problem::Problem;
@@ -56,6 +57,8 @@ pub struct Called {
     pub runs: Vec<RunStepStatus>,
     /// Steps that runs ask for; none while the runs have not been listed.
     pub asked: Option<Vec<AskedStep>>,
+    /// When it is needed beside that.
+    pub needs: Vec<Awaited>,
 }
 
 /// When a cluster runs.
@@ -86,6 +89,8 @@ pub struct DesiredCluster {
     pub is_suspended: bool,
     /// Whether it writes at all, or only plans.
     pub policy: ManagementPolicy,
+    /// Whether it is one run's own, and ends with that run's work.
+    pub is_of_run: bool,
     /// Where its only cluster ended, if it has.
     pub over: Option<Phase>,
     /// Clusters that have ended, the latest first.
@@ -171,6 +176,7 @@ impl Called {
             poll: seconds(installation.clusters.poll_seconds),
             runs: status.map(|status| status.runs.clone()).unwrap_or_default(),
             asked: None,
+            needs: Vec::new(),
         }
     }
 
@@ -272,6 +278,7 @@ impl DesiredCluster {
             may_write: spec.management_policy == ManagementPolicy::Full && !spec.suspend,
             is_suspended: spec.suspend,
             policy: spec.management_policy,
+            is_of_run: own_cluster::is_one(object),
             over: phase.filter(|phase| {
                 spec.lifecycle == Lifecycle::Batch && matches!(phase, Phase::Completed | Phase::Failed)
             }),
@@ -302,6 +309,7 @@ impl DesiredCluster {
     /// Puts the cluster together.
     pub(super) fn build(&mut self, object: &EmrCluster, pieces: &Pieces) {
         self.called.asked.clone_from(&pieces.asked);
+        self.called.needs.clone_from(&pieces.needs);
         self.made = self.put_together(object, pieces);
     }
 

@@ -50,10 +50,15 @@ pub fn wanted(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
             Wanted { is: desired.over.is_none() && ended(&desired.called, world).is_none(), turns_at: None }
         }
         Life::Until(until) => {
-            let is_asked = run_steps::is_needed(&desired.called) || lingers(desired, *until, world);
+            let called = &desired.called;
+            let is_asked = run_steps::is_needed(called) || lingers(desired, *until, world);
+            // While the runs have not been listed nobody knows whether one asks: what there is stays.
+            let is_unknown = called.asked.is_none() && current(called, world).is_some();
+            let is_awaited = called.needs.iter().any(|awaited| awaited.is_now(now));
+            let turns = called.needs.iter().flat_map(|awaited| [awaited.from, awaited.until]);
             Wanted {
-                is: is_asked || until.is_some_and(|until| now < until),
-                turns_at: until.filter(|until| now < *until),
+                is: is_asked || is_unknown || is_awaited || until.is_some_and(|until| now < until),
+                turns_at: turns.chain(*until).filter(|turn| now < *turn).min(),
             }
         }
         Life::In(window) => Wanted { is: window.opened(now).is_some(), turns_at: window.turns_at(now) },
@@ -61,10 +66,11 @@ pub fn wanted(desired: &DesiredCluster, world: &ClusterWorld, now: Timestamp) ->
 }
 
 /// Whether a cluster that has worked for runs is left to EMR, which ends it once it has been idle for long enough: another run may
-/// come. One that somebody wanted until a certain time ends then.
+/// come. One that somebody wanted until a certain time ends then, and a run's own with that run's work.
 fn lingers(desired: &DesiredCluster, until: Option<Timestamp>, world: &ClusterWorld) -> bool {
     let ends_itself = desired.made.as_ref().is_ok_and(|made| made.request.running.idle_seconds.is_some());
     ends_itself
+        && !desired.is_of_run
         && current(&desired.called, world).is_some_and(|cluster| {
             let steps = cluster.steps.clone().unwrap_or_default();
             let has_worked = steps.pending + steps.running + steps.completed + steps.failed > 0;

@@ -40,6 +40,23 @@ pub struct AskedStep {
     pub call: StepCall,
 }
 
+/// A time in which a cluster is needed though nobody asks it for a step yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Awaited {
+    /// From then on.
+    pub from: Timestamp,
+    /// Until then, exclusively.
+    pub until: Timestamp,
+}
+
+impl Awaited {
+    /// Whether that time is now.
+    #[must_use]
+    pub fn is_now(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+}
+
 /// Steps to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepsLook {
@@ -77,14 +94,15 @@ pub fn nonce_of(name: &str) -> &str {
     name.rsplit('-').next().unwrap_or_default()
 }
 
-/// Whether a run needs the cluster: it asks for a step that has not ended.
+/// Whether a run needs the cluster: it asks for a step that is not done. Of one that failed the run has not heard yet, or it would
+/// not ask; it may need the cluster again.
 #[must_use]
 pub fn is_needed(called: &Called) -> bool {
-    let is_over = |asked: &AskedStep| {
+    let is_done = |asked: &AskedStep| {
         let known = called.runs.iter().find(|known| known.nonce == asked.nonce);
-        known.is_some_and(|known| known.state.is_over())
+        known.is_some_and(|known| known.state == RunStepState::Completed)
     };
-    called.asked.iter().flatten().any(|asked| !is_over(asked) && !asked.is_stopping)
+    called.asked.iter().flatten().any(|asked| !is_done(asked) && !asked.is_stopping)
 }
 
 /// The steps to look at.

@@ -43,6 +43,8 @@ pub struct DesiredJob {
     pub keep_failed: usize,
     /// The table that its runs are for, as far as it is known.
     pub target: Target,
+    /// Why its runs would never begin: jobs wait for each other.
+    pub cycle: Option<String>,
 }
 
 /// How far a job has come, as its status says.
@@ -85,6 +87,9 @@ impl DesiredJob {
         let deadline = deadline.map_err(|error| {
             problems.push(Problem::invalid("spec.startingDeadline", error.to_string()));
         });
+        if let Some(Err(error)) = spec.prewarm.as_ref().map(ShortDuration::length) {
+            problems.push(Problem::invalid("spec.prewarm", error.to_string()));
+        }
         // What no run could be is not made.
         let run = run_of(job, Timestamp::UNIX_EPOCH, 0);
         problems.extend(Runs::goal(&run, installation).err().into_iter().flatten().map(in_template));
@@ -102,6 +107,7 @@ impl DesiredJob {
             keep_succeeded: keep(spec.successful_runs_history_limit),
             keep_failed: keep(spec.failed_runs_history_limit),
             target: Target::Unknown,
+            cycle: None,
         })
     }
 

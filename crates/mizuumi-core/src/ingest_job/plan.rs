@@ -37,6 +37,9 @@ pub fn plan(desired: &DesiredJob, world: &JobWorld, now: Timestamp) -> Plan<JobS
             return held(Verdict::Blocked(Reason::TableNotPublished, message));
         }
     }
+    if let Some(cycle) = &desired.cycle {
+        return held(Verdict::Blocked(Reason::UpstreamCycle, cycle.clone()));
+    }
     let mut steps = steps;
     if !desired.is_suspended {
         steps.extend(sessions(desired, world, now));

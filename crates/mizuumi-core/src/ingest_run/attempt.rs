@@ -2,12 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Reason;
-use mizuumi_api::ingest_run::{RunAttempt, RunAttemptState};
+use mizuumi_api::ingest_run::{IngestRun, PastRunAttempt, RunAttempt, RunAttemptState, RunPhase};
 
 use super::desired::TargetTable;
+use super::own_cluster;
 use super::plan::RunStep;
+use super::trace;
 use super::work::{self, JobRequest, OwnWork, Progress, Task, Worker};
 use super::world::RunWorld;
+use crate::emr_cluster::Awaited;
 use crate::plan::Plan;
 use crate::problem::Problem;
 
@@ -31,13 +34,19 @@ pub enum Stage {
 
 /// What to do about a run's work.
 pub(super) fn progress(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Stage {
+    let said = trace::missing(own, table, world).map(|trace| RunStep::WriteResult { trace: Box::new(trace) });
+    let after =
+        |plan: Plan<RunStep>| Plan { steps: said.iter().cloned().chain(plan.steps).collect(), ..plan };
     match &own.attempt {
-        Some(attempt) if attempt.state == RunAttemptState::Succeeded => Stage::Done(attempt.output.clone()),
+        Some(attempt) if attempt.state == RunAttemptState::Succeeded => match &said {
+            Some(step) => Stage::Plan(Plan::converge(Reason::Running, step.to_string(), vec![step.clone()])),
+            None => Stage::Done(attempt.output.clone()),
+        },
         Some(attempt) if attempt.state == RunAttemptState::Open => {
             Stage::Plan(under_way(own, table, attempt, world, now))
         }
-        _ if own.is_cancelled => Stage::Plan(Plan::blocked(Reason::RunCancelled, "it was given up")),
-        Some(_) => Stage::Plan(again(own, table, world, now)),
+        _ if own.is_cancelled => Stage::Plan(after(Plan::blocked(Reason::RunCancelled, "it was given up"))),
+        Some(_) => Stage::Plan(after(again(own, table, world, now))),
         None => Stage::Plan(first(own, table, world, now)),
     }
 }
@@ -103,6 +112,28 @@ fn lost_in_a_row(own: &OwnWork) -> i64 {
     i64::try_from(lost).unwrap_or(i64::MAX)
 }
 
+/// When the pause after attempts that failed is over; the latest comes first.
+fn begins_again(failed: &[PastRunAttempt]) -> Option<Timestamp> {
+    let doublings = u32::try_from(failed.len().saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+    let pause = (PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
+    Some(failed.first()?.ended_at.checked_add(pause).unwrap_or(Timestamp::MAX))
+}
+
+/// The cluster that a run needs between two attempts, and until when: the next attempt is asked for by then, or is held up by something
+/// else.
+#[must_use]
+pub fn awaits(object: &IngestRun) -> Option<(String, Awaited)> {
+    let status = object.status.as_ref()?;
+    let attempt = status.attempt.as_ref()?;
+    let goes_on = object.spec.emr_step.is_some()
+        && !object.spec.cancel
+        && object.metadata.deletion_timestamp.is_none()
+        && matches!(attempt.state, RunAttemptState::Failed | RunAttemptState::Lost)
+        && !status.phase.is_some_and(RunPhase::is_over);
+    let until = begins_again(&status.failed_attempts)?.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+    goes_on.then(|| (attempt.worker.clone(), Awaited { from: attempt.ended_at.unwrap_or(until), until }))
+}
+
 /// Whether work is done again that failed, and when.
 fn again(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
     let Some(last) = own.failed.first() else { return first(own, table, world, now) };
@@ -118,9 +149,7 @@ fn again(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
         };
         return Plan::blocked(Reason::RunFailed, format!("its work failed: {message}"));
     }
-    let doublings = u32::try_from(own.failed.len().saturating_sub(1)).unwrap_or(u32::MAX).min(10);
-    let pause = (PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
-    let at = last.ended_at.checked_add(pause).unwrap_or(Timestamp::MAX);
+    let at = begins_again(&own.failed).unwrap_or(now);
     if now < at {
         let message = format!(
             "attempt {} failed: {}; attempt {} begins at {at}",
@@ -149,10 +178,15 @@ fn start(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
         return Plan::blocked(reason, message);
     }
     let attempt = match &own.task {
-        Task::Job(_) => own.next_attempt(table, None, now),
-        Task::Step(_) => match choose(own) {
-            Ok(worker) => own.next_attempt(table, Some(&worker.name), now),
-            Err(message) => return Plan::blocked(Reason::ClusterNotFound, message),
+        Task::Job(_) => own.next_attempt(table, world.traces.as_ref(), None, now),
+        Task::Step(step) => match (choose(own), &step.own_cluster) {
+            (Ok(worker), _) => own.next_attempt(table, world.traces.as_ref(), Some(&worker.name), now),
+            (Err(_), Some(cluster)) if own.workers.is_empty() => {
+                let cluster = Box::new(own_cluster::of(&own.object, cluster));
+                let step = RunStep::CreateCluster { cluster };
+                return Plan::converge(Reason::Running, step.to_string(), vec![step]);
+            }
+            (Err(message), _) => return Plan::blocked(Reason::ClusterNotFound, message),
         },
     };
     match begin(own, table, attempt) {
@@ -187,15 +221,16 @@ fn in_words(problems: &[Problem]) -> (Reason, String) {
 
 /// The step that begins an attempt.
 fn begin(own: &OwnWork, table: &TargetTable, attempt: RunAttempt) -> Result<RunStep, (Reason, String)> {
+    let trace = trace::started(own, table, &attempt);
     match &own.task {
         Task::Job(_) => {
             let job = request(own, table, &attempt)?;
-            Ok(RunStep::CreateJob { attempt: Box::new(attempt), job: Box::new(job) })
+            Ok(RunStep::CreateJob { attempt: Box::new(attempt), job: Box::new(job), trace: Box::new(trace) })
         }
         Task::Step(step) => {
             work::step_call(&own.object, step, &attempt, &own.region)
                 .map_err(|problems| in_words(&problems))?;
-            Ok(RunStep::AskCluster { attempt: Box::new(attempt) })
+            Ok(RunStep::AskCluster { attempt: Box::new(attempt), trace: Box::new(trace) })
         }
     }
 }
@@ -269,5 +304,56 @@ pub(super) fn stop(own: &OwnWork, world: &RunWorld, now: Timestamp) -> Plan<RunS
                 Vec::new(),
             )
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mizuumi_api::ingest_run::IngestRunStatus;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn between_attempts(spec: Value, status: Value) -> IngestRun {
+        let mut whole = json!({
+            "attempt": {
+                "number": 1, "nonce": "n", "startedAt": "2026-11-26T00:00:00Z", "state": "Lost",
+                "output": "s3://lake/t/runs/r/a1/", "worker": "shared", "endedAt": "2026-11-26T01:00:00Z",
+            },
+            "failedAttempts": [{
+                "number": 1, "wasLost": true, "endedAt": "2026-11-26T01:00:00Z", "worker": "j-1/s-1", "message": "lost",
+            }],
+            "phase": "Running",
+        });
+        json_patch(&mut whole, status);
+        let status: IngestRunStatus = serde_json::from_value(whole).expect("a status");
+        let mut object = json!({
+            "table": "t", "sessionTime": "2026-11-26T00:00:00Z", "engine": "EmrStep",
+            "emrStep": { "cluster": "shared", "step": { "name": "s", "command": ["date"] } },
+        });
+        json_patch(&mut object, spec);
+        let spec = serde_json::from_value(object).expect("a spec");
+        IngestRun { status: Some(status), ..IngestRun::new("r", spec) }
+    }
+
+    fn json_patch(object: &mut Value, over: Value) {
+        for (key, value) in over.as_object().cloned().unwrap_or_default() {
+            object[key] = value;
+        }
+    }
+
+    #[test]
+    fn between_two_attempts_a_run_needs_its_cluster_until_the_next_has_had_time_to_ask() {
+        let (cluster, awaited) = awaits(&between_attempts(json!({}), json!({}))).expect("it does");
+        assert_eq!(cluster, "shared");
+        let at = |text: &str| -> Timestamp { text.parse().expect("a time") };
+        assert!(awaited.is_now(at("2026-11-26T01:00:00Z")) && awaited.is_now(at("2026-11-26T01:01:29Z")));
+        assert!(!awaited.is_now(at("2026-11-26T00:59:59Z")) && !awaited.is_now(at("2026-11-26T01:01:30Z")));
+    }
+
+    #[test]
+    fn a_run_that_is_given_up_or_over_needs_none() {
+        assert_eq!(awaits(&between_attempts(json!({ "cancel": true }), json!({}))), None);
+        assert_eq!(awaits(&between_attempts(json!({}), json!({ "phase": "Failed" }))), None);
     }
 }

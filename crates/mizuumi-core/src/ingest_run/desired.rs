@@ -266,8 +266,10 @@ impl DesiredRun {
 
     /// First at who does the work, then at what it has brought.
     fn look_for_work(&self, own: &OwnWork, table: &TargetTable) -> RunLook {
+        let traces = publication::traces(&table.root, &self.run);
         let begins = || RunLook {
             profile: table.key.profile.clone(),
+            traces: (own.attempt.is_some() || own.may_begin()).then(|| traces.clone()),
             artifacts: own.artifacts_to_look_at(),
             ..RunLook::default()
         };
@@ -284,6 +286,7 @@ impl DesiredRun {
             (RunAttemptState::Succeeded, _) => RunLook {
                 profile: table.key.profile.clone(),
                 output: Some(OutputLook { location: attempt.output.clone(), keys: table.keys.clone() }),
+                traces: Some(traces),
                 manifest: Some(publication::manifest(&table.root, &self.run)),
                 ..RunLook::default()
             },

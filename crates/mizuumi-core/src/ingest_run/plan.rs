@@ -3,12 +3,13 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use mizuumi_api::Reason;
 use mizuumi_api::ingest_run::{Outcome, RunAttempt};
+use mizuumi_api::{EmrCluster, Reason};
 
 use super::RunGoal;
 use super::attempt::{self, Stage};
 use super::desired::{DesiredRun, RunClaim, Target, TargetTable, Work};
+use super::trace::Trace;
 use super::work::JobRequest;
 use super::world::{Output, RunWorld};
 use crate::plan::{Goal, Plan};
@@ -35,11 +36,25 @@ pub enum RunStep {
         attempt: Box<RunAttempt>,
         /// The Job.
         job: Box<JobRequest>,
+        /// What is left behind before it is created.
+        trace: Box<Trace>,
     },
     /// Ask a cluster for a step that does the work: by writing down the attempt, which the cluster's own driver reads.
     AskCluster {
         /// The attempt.
         attempt: Box<RunAttempt>,
+        /// What is left behind.
+        trace: Box<Trace>,
+    },
+    /// Leave behind how an attempt ended.
+    WriteResult {
+        /// What that is.
+        trace: Box<Trace>,
+    },
+    /// Create the run's own cluster, if it is not there.
+    CreateCluster {
+        /// The cluster.
+        cluster: Box<EmrCluster>,
     },
     /// Delete the run itself, which was over long ago.
     DeleteRun {
@@ -63,7 +78,9 @@ impl RunStep {
     pub const fn event_reason(&self) -> &'static str {
         match self {
             Self::WriteManifest { .. } => "ManifestWritten",
+            Self::WriteResult { .. } => "ResultWritten",
             Self::CreateJob { .. } | Self::AskCluster { .. } => "WorkStarted",
+            Self::CreateCluster { .. } => "ClusterCreated",
             Self::DeleteJob { .. } => "WorkStopped",
             Self::DeleteRun { .. } => "RunDeleted",
         }
@@ -78,11 +95,16 @@ impl fmt::Display for RunStep {
                 let files = manifest.files();
                 write!(f, "write manifest: {partitions} partitions, {files} files, at {location}")
             }
-            Self::CreateJob { attempt, job } => {
+            Self::WriteResult { trace } => write!(f, "write the result: {trace}"),
+            Self::CreateJob { attempt, job, .. } => {
                 write!(f, "create Job '{}' (attempt {}): image {}", job.name, attempt.number, job.image)
             }
-            Self::AskCluster { attempt } => {
+            Self::AskCluster { attempt, .. } => {
                 write!(f, "ask EmrCluster '{}' for a step (attempt {})", attempt.worker, attempt.number)
+            }
+            Self::CreateCluster { cluster } => {
+                let name = cluster.metadata.name.as_deref().unwrap_or_default();
+                write!(f, "create EmrCluster '{name}' of class '{}' for the run", cluster.spec.class_name)
             }
             Self::DeleteJob { name, .. } => write!(f, "delete Job '{name}'"),
             Self::DeleteRun { .. } => f.write_str("delete the run: its `ttlAfterFinished` is over"),

@@ -19,7 +19,7 @@ use crate::publication;
 /// Longest value of the annotation that requests a reconciliation.
 const LONGEST_REQUEST: usize = 256;
 /// How many attempts that failed are told.
-const FAILED_ATTEMPTS: usize = 10;
+pub(super) const FAILED_ATTEMPTS: usize = 10;
 /// Longest text about one.
 const LONGEST_MESSAGE: usize = 512;
 

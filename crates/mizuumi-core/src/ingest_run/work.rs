@@ -12,6 +12,7 @@ use mizuumi_api::installation::JobsProfile;
 use mizuumi_api::{Installation, Reason};
 
 use super::desired::{self, TargetTable};
+use super::trace::Traces;
 use super::variables::Variables;
 use crate::emr_cluster::request::StepCall;
 use crate::emr_cluster::run_steps::AskedStep;
@@ -229,14 +230,20 @@ impl OwnWork {
     /// Name of the Job that does an attempt's work.
     #[must_use]
     pub fn job_name(&self, nonce: &str) -> String {
-        let run: String = self.order.run.chars().take(63 - NONCE - 1).collect();
-        format!("{}-{nonce}", run.trim_end_matches(['.', '-']).replace('.', "-"))
+        named(&self.order.run, nonce)
     }
 
-    /// The attempt that comes next.
+    /// The attempt that comes next: after those that the status knows, and after those that have left something behind.
     #[must_use]
-    pub fn next_attempt(&self, table: &TargetTable, worker: Option<&str>, now: Timestamp) -> RunAttempt {
-        let number = self.attempt.as_ref().map_or(1, |attempt| attempt.number.saturating_add(1));
+    pub fn next_attempt(
+        &self,
+        table: &TargetTable,
+        traces: Option<&Traces>,
+        worker: Option<&str>,
+        now: Timestamp,
+    ) -> RunAttempt {
+        let known = self.attempt.as_ref().map_or(0, |attempt| attempt.number);
+        let number = known.max(traces.map_or(0, Traces::last)).saturating_add(1);
         let mut nonce = sha256(format!("{} {number} {now}", self.uid).as_bytes());
         nonce.truncate(NONCE);
         RunAttempt {
@@ -282,10 +289,16 @@ impl OwnWork {
             .collect()
     }
 
+    /// Whether nothing is waited for before the work begins.
+    #[must_use]
+    pub fn may_begin(&self) -> bool {
+        !self.is_cancelled && self.waits().is_empty()
+    }
+
     /// Where the programs are that are looked at before the work begins.
     #[must_use]
     pub fn artifacts_to_look_at(&self) -> Vec<String> {
-        if self.is_cancelled || !self.waits().is_empty() {
+        if !self.may_begin() {
             return Vec::new();
         }
         let artifacts = self.object.spec.artifacts.iter().flatten();
@@ -366,6 +379,13 @@ impl OwnWork {
             }
         }
     }
+}
+
+/// The name of something that is there for a run: so much of the run's name as has room, and what tells it from others.
+pub(super) fn named(run: &str, digest: &str) -> String {
+    let run: String = run.chars().take(63 - NONCE - 1).collect();
+    let digest: String = digest.chars().take(NONCE).collect();
+    format!("{}-{digest}", run.trim_end_matches(['.', '-']).replace('.', "-"))
 }
 
 /// Whether a table's data is not there yet, in words.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::trace::Traces;
 use super::work::SeenJob;
 use crate::data_table::{PartitionValues, TableKey};
 use crate::publication::{Manifest, Pointer};
@@ -21,6 +22,8 @@ pub struct RunLook {
     pub manifest: Option<String>,
     /// The Job that does its work.
     pub job: Option<JobLook>,
+    /// Where its attempts say what became of them.
+    pub traces: Option<String>,
     /// Where the programs are that its work uses, if it is about to begin.
     pub artifacts: Vec<String>,
 }
@@ -67,6 +70,8 @@ pub struct RunWorld {
     pub manifest: Option<Result<(Manifest, String), String>>,
     /// The Job that does its work, if that was looked at.
     pub job: Option<SeenJob>,
+    /// Which of its attempts were begun, and which ended, if that was looked at.
+    pub traces: Option<Traces>,
     /// SHA-256 of the programs that its work uses, by their places; none where there is none.
     pub artifacts: BTreeMap<String, Option<String>>,
     /// When it was looked.

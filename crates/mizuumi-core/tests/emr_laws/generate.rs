@@ -67,7 +67,7 @@ pub fn pieces() -> Pieces {
         },
     }))
     .expect("class");
-    Pieces { class: Some(Box::new(class)), ..Pieces::default() }
+    Pieces { class: Some(Box::new(class)), asked: Some(Vec::new()), ..Pieces::default() }
 }
 
 /// A resource, and the moment at which it is looked at.
