@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod cron;
 pub mod data_table;
+pub mod dqdl;
 pub mod emr_cluster;
 pub mod failure;
 pub mod freshness;
