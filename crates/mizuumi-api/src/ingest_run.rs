@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 pub use engine::{
     Artifact, EmrStep, ExternalRun, KubernetesJob, Outcome, RunEngine, SecretKey, Upstream, Variable,
 };
-pub use status::{IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState, RunPhase};
+pub use status::{
+    GateStatus, GateVerdict, IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState,
+    RunPhase,
+};
 
 use crate::duration::ShortDuration;
 

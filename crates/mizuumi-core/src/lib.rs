@@ -20,6 +20,7 @@ pub mod packed;
 pub mod plan;
 pub mod problem;
 pub mod publication;
+pub mod quality_check;
 pub mod s3_uri;
 
 pub use failure::{Class, Failure};
