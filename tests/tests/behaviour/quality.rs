@@ -1,4 +1,4 @@
-//! Checks evaluate their rules when there is reason to, and say what became of each.
+//! Checks evaluate their rules when there is reason to, and say what became of each; `mizuumi check` does it once.
 
 use mizuumi_api::quality_check::RuleOutcome;
 use mizuumi_tests::{Controller, Team};
@@ -101,4 +101,32 @@ async fn what_cannot_be_evaluated_is_refused_before_or_told_apart_from_what_fail
     let (check, message) = team.check_says("unknown", "QualityPassed", "RulesNotEvaluated").await;
     assert!(message.contains("there is no column 'nowhere'"), "{message}");
     assert_eq!(check.status.expect("a status").results[0].outcome, RuleOutcome::Error);
+}
+
+#[tokio::test]
+async fn a_person_evaluates_rules_once_from_the_terminal() {
+    let team = Team::new("check-once").await;
+    let _controller = Controller::start(&team).await;
+    team.create_ready("orders", json!({})).await;
+    let config = team.folder().join("check.yaml");
+    std::fs::write(&config, serde_saphyr::to_string(&team.installation()).expect("YAML")).expect("written");
+    let config = config.display().to_string();
+    let check = async |rules: &str, table: &str| {
+        let arguments = ["check", table, "-f", "-", "--config", &config, "--namespace", &team.namespace];
+        team.run(&arguments, rules).await
+    };
+    let passed = check("Rules = [ ColumnExists \"id\", ColumnDataType \"id\" = \"Long\" ]", "orders").await;
+    assert_eq!(passed.code, 0, "{passed:?}");
+    assert!(passed.out.contains("  1  passed  true    ColumnExists \"id\"\n"), "{passed:?}");
+    assert!(passed.out.ends_with("2 of 2 rules passed.\n"), "{passed:?}");
+    // By its name in Glue, without Kubernetes.
+    let table = format!("{}.orders", team.aws.database);
+    let failed = check("Rules = [ ColumnCount = 1 ]", &table).await;
+    assert_eq!(failed.code, 2, "{failed:?}");
+    assert!(failed.out.contains("it is 2, and has to be = 1"), "{failed:?}");
+    let unknown = check("Rules = [ SchemaMatch \"others\" = 1.0 ]", "orders").await;
+    assert_eq!(unknown.code, 3, "{unknown:?}");
+    let wrong = check("Rules = [ ColumnCount ]", "orders").await;
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    assert!(wrong.err.contains("line 1, column 23: expected a condition after ColumnCount"), "{wrong:?}");
 }
