@@ -15,6 +15,7 @@ mod admin;
 mod aws;
 mod aws_proxy;
 pub mod bench;
+mod checks;
 mod cluster_judge;
 mod cluster_story;
 mod clusters;

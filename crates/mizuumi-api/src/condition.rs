@@ -14,7 +14,7 @@ use crate::reason::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`.
+    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`, `QualityPassed`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 64))]
     pub type_: String,
@@ -60,6 +60,8 @@ pub enum ConditionType {
     Compatible,
     /// A run has brought its data into the table; Unknown while it is under way.
     Succeeded,
+    /// The rules of a check pass.
+    QualityPassed,
 }
 
 impl ConditionType {
@@ -73,6 +75,7 @@ impl ConditionType {
             Self::Fresh => "Fresh",
             Self::Compatible => "Compatible",
             Self::Succeeded => "Succeeded",
+            Self::QualityPassed => "QualityPassed",
         }
     }
 }

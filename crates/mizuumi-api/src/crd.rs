@@ -14,16 +14,24 @@ use crate::emr_cluster::EmrCluster;
 use crate::emr_cluster_class::EmrClusterClass;
 use crate::ingest_job::IngestJob;
 use crate::ingest_run::IngestRun;
+use crate::quality_check::QualityCheck;
 
 /// Every custom resource definition of Mizuumi.
 ///
 /// # Errors
 /// If a generated schema is not JSON of the expected shape, which a test excludes.
 pub fn all() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [DataTable::crd(), EmrCluster::crd(), EmrClusterClass::crd(), IngestJob::crd(), IngestRun::crd()]
-        .into_iter()
-        .map(finished)
-        .collect()
+    [
+        DataTable::crd(),
+        EmrCluster::crd(),
+        EmrClusterClass::crd(),
+        IngestJob::crd(),
+        IngestRun::crd(),
+        QualityCheck::crd(),
+    ]
+    .into_iter()
+    .map(finished)
+    .collect()
 }
 
 /// The definitions as files: name and YAML of each. What `crds/` holds and what `mizuumi crds` prints.

@@ -14,7 +14,10 @@ pub use engine::{
     Artifact, EmrStep, ExternalRun, KubernetesJob, Outcome, RunEngine, SecretKey, Upstream, Variable,
 };
 pub use own_cluster::OwnCluster;
-pub use status::{IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState, RunPhase};
+pub use status::{
+    GateStatus, GateVerdict, IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState,
+    RunPhase,
+};
 
 use crate::duration::ShortDuration;
 use crate::emr_cluster::EmrCluster;

@@ -12,6 +12,7 @@ pub mod ingest_job;
 pub mod ingest_run;
 pub mod installation;
 pub mod policy;
+pub mod quality_check;
 pub mod reason;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
@@ -22,6 +23,7 @@ pub use emr_cluster_class::{EmrClusterClass, EmrClusterClassSpec};
 pub use ingest_job::{IngestJob, IngestJobSpec, IngestJobStatus};
 pub use ingest_run::{IngestRun, IngestRunSpec, IngestRunStatus};
 pub use installation::Installation;
+pub use quality_check::{QualityCheck, QualityCheckSpec, QualityCheckStatus};
 pub use reason::Reason;
 
 /// API group of every resource.

@@ -183,6 +183,19 @@ reasons! {
     Scheduled,
     /// The job has no schedule: its runs are made by hand, with `mizuumi run`.
     ByHand,
+    /// The rules of the check can be evaluated by its engine, which the message names.
+    Compiled,
+    /// All rules passed that were evaluated last; of those that only warn, the message tells which did not.
+    RulesPassed,
+    /// At least one rule did not pass; the message names it and what was measured.
+    RulesFailed,
+    /// At least one rule could not be evaluated and none failed: nothing is known of the data. The message says why.
+    RulesNotEvaluated,
+    /// The rules have not been evaluated yet.
+    NeverEvaluated,
+    /// A check with `gate: Publish` did not let the run's data pass; the message names the check, the rule and what was measured. Nothing
+    /// of the run is published: mend the data, and make a run of the next revision.
+    GateFailed,
     /// An annotation or a Glue parameter that should tell freshness cannot be read; the message says how to write it.
     ReportInvalid,
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -45,6 +45,7 @@ impl Case {
             Some("EmrClusterClass") => refusals!(EmrClusterClass),
             Some("IngestJob") => refusals!(IngestJob),
             Some("IngestRun") => refusals!(IngestRun),
+            Some("QualityCheck") => refusals!(QualityCheck),
             other => panic!("no kind of ours: {other:?}"),
         };
         result.err().into_iter().flat_map(|errors| errors.into_iter().map(|e| e.to_string())).collect()

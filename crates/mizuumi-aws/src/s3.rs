@@ -12,6 +12,7 @@ use mizuumi_core::data_table::PartitionValues;
 use mizuumi_core::ingest_run::plan::MARKER;
 use mizuumi_core::ingest_run::world::{Output, OutputLook, OutputPartition};
 use mizuumi_core::publication::hexadecimal;
+use mizuumi_core::quality_check::facts::SeenFile;
 use mizuumi_core::{Class, Failure, Lane, hive_path, s3_uri};
 use sha2::{Digest, Sha256};
 
@@ -90,6 +91,10 @@ pub(crate) async fn output(
                 continue;
             }
             let size = size_of(object);
+            if look.files {
+                let location = format!("s3://{bucket}/{root}{path}");
+                output.files.push(SeenFile { location, size, written: written(object) });
+            }
             output.newest = output.newest.max(written(object));
             partition.files += 1;
             partition.bytes += size;

@@ -539,6 +539,7 @@ where
             self.context.metrics.wrote_status(K::NAME);
             if !matches!(evidence, Evidence::Held(_)) {
                 self.warn_if_worse(before, &status);
+                self.tell_quality(before, &status);
             }
         }
         Ok(status)
@@ -554,6 +555,21 @@ where
             && known.is_none_or(|known| known.reason != ready.reason)
         {
             self.context.events.warn(&self.about, &ready.reason, &ready.message);
+        }
+    }
+
+    /// An Event when the verdict on data turns.
+    fn tell_quality(&self, before: Option<&K::Status>, after: &K::Status) {
+        let of = |status| condition::find(K::conditions(status), ConditionType::QualityPassed);
+        let Some(now) = of(after) else { return };
+        let before = before.and_then(of).map_or(Reason::NeverEvaluated.name(), |known| &known.reason);
+        if before == now.reason {
+            return;
+        }
+        if now.status == ConditionStatus::True {
+            self.context.events.done(&self.about, &now.reason, &now.message);
+        } else {
+            self.context.events.warn(&self.about, &now.reason, &now.message);
         }
     }
 

@@ -7,14 +7,16 @@ use mizuumi_api::data_table::{DataTable, DataTableStatus};
 use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
 use mizuumi_api::ingest_job::{IngestJob, IngestJobStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus};
+use mizuumi_api::quality_check::{QualityCheck, QualityCheckStatus};
 use mizuumi_api::{Installation, installation};
 use mizuumi_aws::catalog::Catalog;
-use mizuumi_aws::{Clients, ClusterPort, RunPort, TablePort};
+use mizuumi_aws::{CheckPort, Clients, ClusterPort, RunPort, TablePort};
 use mizuumi_core::Kind;
 use mizuumi_core::data_table::Tables;
 use mizuumi_core::emr_cluster::Clusters;
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_run::Runs;
+use mizuumi_core::quality_check::Checks;
 
 use crate::backoff::Backoff;
 use crate::config_maps::ConfigMaps;
@@ -26,6 +28,7 @@ use crate::ingest_jobs::{IngestJobPort, IngestJobs};
 use crate::jobs::WorkPort;
 use crate::metrics::Metrics;
 use crate::pieces::Pieces;
+use crate::quality_checks::QualityChecks;
 use crate::queue::Queue;
 use crate::relations::{Publications, Relations};
 use crate::run_steps::RunSteps;
@@ -80,6 +83,18 @@ impl Driven for IngestRun {
     }
 }
 
+impl Driven for QualityCheck {
+    type Told = QualityCheckStatus;
+
+    fn observed_generation(status: &QualityCheckStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &QualityCheckStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
 /// Each kind with its queue.
 #[derive(Clone)]
 pub(crate) struct Kinds {
@@ -89,6 +104,8 @@ pub(crate) struct Kinds {
     pub(crate) run_queue: Arc<Queue>,
     pub(crate) jobs: Arc<Context<Jobs, IngestJobPort>>,
     pub(crate) job_queue: Arc<Queue>,
+    pub(crate) checks: Arc<Context<Checks, CheckPort>>,
+    pub(crate) check_queue: Arc<Queue>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) config_maps: Arc<ConfigMaps>,
     pub(crate) clusters: Arc<Context<Clusters, ClusterPort>>,
@@ -133,6 +150,13 @@ impl Kinds {
             run_steps.clone(),
         ));
         let job_port = IngestJobPort::new(client.clone(), jobs.clone());
+        let check_queue = Arc::new(Queue::new(concurrency));
+        let checks = Arc::new(QualityChecks::new(
+            installation.clone(),
+            store.clone(),
+            check_queue.clone(),
+            metrics.clone(),
+        ));
         let publications = Arc::new(Publications::new(
             installation.clone(),
             store.clone(),
@@ -141,6 +165,7 @@ impl Kinds {
             config_maps.clone(),
             run_steps.clone(),
             jobs.clone(),
+            checks.clone(),
         ));
         let pieces = Arc::new(Pieces::new(cluster_queue.clone(), config_maps.clone(), run_steps.clone()));
         let run_port = WorkPort::new(RunPort::new(catalog.clone()), client.clone(), run_steps);
@@ -155,6 +180,13 @@ impl Kinds {
             publications,
             jobs: shared.context(job_port, Arc::new(Store::new()), jobs, &unlimited),
             job_queue,
+            checks: shared.context(
+                CheckPort::new(catalog.clone()),
+                Arc::new(Store::new()),
+                checks,
+                &unlimited,
+            ),
+            check_queue,
             config_maps,
             clusters: shared.context(
                 ClusterPort::new(clients.clone()),
@@ -172,6 +204,7 @@ impl Kinds {
         measure(&self.tables, &self.table_queue);
         measure(&self.runs, &self.run_queue);
         measure(&self.jobs, &self.job_queue);
+        measure(&self.checks, &self.check_queue);
         measure(&self.clusters, &self.cluster_queue);
     }
 }

@@ -21,6 +21,7 @@ pub mod lookup;
 mod metrics;
 mod name;
 mod pieces;
+mod quality_checks;
 mod queue;
 mod relations;
 mod run;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use mizuumi_api::{EmrCluster, EmrClusterClass};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass};
 
 use crate::error::{Error, in_time};
 
@@ -30,7 +30,7 @@ pub(crate) async fn connect(
     Ok((Client::try_from(config).map_err(|error| no_client(Box::new(error)))?, namespace))
 }
 
-/// What EMR clusters are built from, as a Kubernetes cluster has it.
+/// What commands look at that a Kubernetes cluster has: tables, and what EMR clusters are built from.
 pub struct Lookup {
     client: Client,
     /// The namespace of who looks.
@@ -45,6 +45,15 @@ impl Lookup {
     pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, Error> {
         let (client, namespace) = connect(context, namespace).await?;
         Ok(Self { client, namespace })
+    }
+
+    /// A `DataTable` of its namespace, if there is one of that name.
+    ///
+    /// # Errors
+    /// If the API server cannot be asked.
+    pub async fn table(&self, name: &str) -> Result<Option<DataTable>, Error> {
+        let tables = Api::<DataTable>::namespaced(self.client.clone(), &self.namespace);
+        in_time(tables.get_opt(name), Error::ReadObject).await
     }
 
     /// An `EmrCluster` of its namespace, if there is one of that name.

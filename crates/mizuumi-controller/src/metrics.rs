@@ -23,12 +23,19 @@ pub(crate) struct Metrics {
     held: Family<Kind, Gauge>,
     events_dropped: Counter,
     orphans: Gauge,
+    quality: Family<Check, Gauge>,
     started: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Check {
+    namespace: String,
+    check: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +67,7 @@ impl Metrics {
             held: Family::default(),
             events_dropped: Counter::default(),
             orphans: Gauge::default(),
+            quality: Family::default(),
             started: Gauge::default(),
         };
         registry.register("reconcile", "Passes over a resource by result", metrics.passes.clone());
@@ -94,6 +102,11 @@ impl Metrics {
             metrics.orphans.clone(),
         );
         registry.register(
+            "quality_score",
+            "How many of a hundred of a check's rules passed when they were evaluated last",
+            metrics.quality.clone(),
+        );
+        registry.register(
             "start_time_seconds",
             "When the process started, in seconds since 1970",
             metrics.started.clone(),
@@ -125,6 +138,19 @@ impl Metrics {
 
     pub(crate) fn orphans(&self, count: usize) {
         self.orphans.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many of a hundred of a check's rules passed; nothing is told of one that is gone or was not evaluated.
+    pub(crate) fn quality(&self, namespace: &str, check: &str, score: Option<i64>) {
+        let labels = Check { namespace: namespace.to_owned(), check: check.to_owned() };
+        match score {
+            Some(score) => {
+                self.quality.get_or_create(&labels).set(score);
+            }
+            None => {
+                self.quality.remove(&labels);
+            }
+        }
     }
 
     pub(crate) fn dropped_event(&self) {

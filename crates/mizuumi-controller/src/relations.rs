@@ -21,6 +21,7 @@ use crate::config_maps::{ConfigMaps, Said, User};
 use crate::error::Error;
 use crate::ingest_jobs::IngestJobs;
 use crate::name::Name;
+use crate::quality_checks::QualityChecks;
 use crate::queue::Queue;
 use crate::run_steps::RunSteps;
 use crate::store::{Held, Store};
@@ -52,6 +53,7 @@ pub(crate) struct Publications {
     config_maps: Arc<ConfigMaps>,
     run_steps: Arc<RunSteps>,
     jobs: Arc<IngestJobs>,
+    checks: Arc<QualityChecks>,
     state: Mutex<State>,
     new_upstreams: Notify,
 }
@@ -168,6 +170,7 @@ impl Publications {
         config_maps: Arc<ConfigMaps>,
         run_steps: Arc<RunSteps>,
         jobs: Arc<IngestJobs>,
+        checks: Arc<QualityChecks>,
     ) -> Self {
         Self {
             installation,
@@ -177,6 +180,7 @@ impl Publications {
             config_maps,
             run_steps,
             jobs,
+            checks,
             state: Mutex::default(),
             new_upstreams: Notify::new(),
         }
@@ -293,6 +297,7 @@ impl Relations<Tables> for Publications {
 
     fn stored(&self, table: &Name) {
         self.jobs.table_stored(table);
+        self.checks.table_stored(table);
     }
 }
 
@@ -304,7 +309,8 @@ impl Relations<Runs> for Publications {
             None => Target::Missing,
         };
         let covered = self.state().covered_by(run);
-        std::future::ready(Ok(RunAround { target, covered, workers: self.run_steps.workers(run) })).boxed()
+        let (workers, gates) = (self.run_steps.workers(run), self.checks.gates_of(&table_of(run)));
+        std::future::ready(Ok(RunAround { target, covered, workers, gates })).boxed()
     }
 
     fn brought(&self, name: &Name, run: Option<&IngestRun>) -> Vec<Name> {

@@ -10,7 +10,7 @@ use futures::future;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::{Client, Resource};
-use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, Installation};
+use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck};
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_core::Lane;
@@ -69,9 +69,11 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let publishing = tokio::spawn(publishing);
     let kinds = Kinds::new(&client, &installation, &catalog, &clients, &events, &metrics);
     drop(events);
-    let unlisted = Arc::new(AtomicUsize::new(4 * scopes.len()));
-    // Runs rest on tables and clusters: one whose table has not been listed yet would say that there is none.
-    let before_runs = Arc::new(AtomicUsize::new(2 * scopes.len()));
+    let unlisted = Arc::new(AtomicUsize::new(5 * scopes.len()));
+    // Runs rest on tables, checks and clusters: one whose table has not been listed yet would say that there is none, and one whose
+    // gates have not would pass them.
+    let before_runs = Arc::new(AtomicUsize::new(3 * scopes.len()));
+    let before_checks = Arc::new(AtomicUsize::new(scopes.len()));
     let runs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
     if let Some(listener) = listener {
         let kinds = kinds.clone();
@@ -84,12 +86,14 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let Kinds { tables, table_queue, runs, run_queue, clusters, cluster_queue, config_maps, .. } =
         kinds.clone();
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
-        let unlisted = [unlisted.clone(), before_runs.clone()];
+        let unlisted = [unlisted.clone(), before_runs.clone(), before_checks.clone()];
         watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.to_vec())
     }));
     let run_lists = [unlisted.clone(), runs_unlisted.clone()];
     let seeing_to_runs = see_to_runs(&scopes, streams, &kinds, &before_runs, &run_lists, &catalog);
     let seeing_to_jobs = see_to_jobs(&scopes, streams, &kinds, &unlisted, &runs_unlisted);
+    let check_lists = [unlisted.clone(), before_runs.clone()];
+    let seeing_to_checks = see_to_checks(&scopes, streams, &kinds, &before_checks, &check_lists);
     let watching_config_maps =
         future::join_all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
     let cluster_lists = [unlisted.clone(), before_runs.clone()];
@@ -107,13 +111,20 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     let working_on_runs = workers::work(runs.clone(), run_queue.clone(), concurrency);
     let working_on_clusters = workers::work(clusters.clone(), cluster_queue.clone(), concurrency);
     let working_on_jobs = workers::work(kinds.jobs.clone(), kinds.job_queue.clone(), concurrency);
-    let mut working =
-        tokio::spawn(future::join4(working_on_tables, working_on_runs, working_on_jobs, working_on_clusters));
+    let working_on_checks = workers::work(kinds.checks.clone(), kinds.check_queue.clone(), concurrency);
+    let mut working = tokio::spawn(future::join5(
+        working_on_tables,
+        working_on_runs,
+        working_on_jobs,
+        working_on_clusters,
+        working_on_checks,
+    ));
     info!(installation = installation.installation, region = installation.aws.region, "ready");
     tokio::select! {
         _ = watching_tables => {}
         () = seeing_to_runs => {}
         () = seeing_to_jobs => {}
+        () = seeing_to_checks => {}
         _ = watching_config_maps => {}
         () = seeing_to_clusters => {}
         () = sweeping => {}
@@ -128,6 +139,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     table_queue.close();
     run_queue.close();
     kinds.job_queue.close();
+    kinds.check_queue.close();
     cluster_queue.close();
     if tokio::time::timeout(DRAIN, &mut working).await.is_err() {
         warn!("some passes did not end in time; what they were doing is looked at after the next start");
@@ -184,6 +196,25 @@ async fn see_to_jobs(
     .await;
 }
 
+/// Watches checks for ever.
+async fn see_to_checks(
+    scopes: &[Scope],
+    streams: bool,
+    kinds: &Kinds,
+    before_checks: &AtomicUsize,
+    unlisted: &[Arc<AtomicUsize>],
+) {
+    // A check whose table has not been listed yet would say that there is none.
+    while before_checks.load(Ordering::Relaxed) > 0 {
+        tokio::time::sleep(LISTED).await;
+    }
+    future::join_all(scopes.iter().map(|scope| {
+        let (checks, queue) = (kinds.checks.clone(), kinds.check_queue.clone());
+        watch::watch(scope.clone(), streams, checks, queue, unlisted.to_vec())
+    }))
+    .await;
+}
+
 /// Watches classes and clusters, and looks at EMR, for ever.
 async fn see_to_clusters(
     client: &Client,
@@ -216,6 +247,7 @@ async fn can_list_all(scope: &Scope) -> Result<(), Error> {
     can_list::<DataTable>(scope, "DataTable").await?;
     can_list::<IngestRun>(scope, "IngestRun").await?;
     can_list::<IngestJob>(scope, "IngestJob").await?;
+    can_list::<QualityCheck>(scope, "QualityCheck").await?;
     can_list::<EmrCluster>(scope, "EmrCluster").await
 }
 

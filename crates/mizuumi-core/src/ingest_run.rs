@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod desired;
+mod gates;
 pub mod own_cluster;
 pub mod plan;
 pub mod report;
@@ -28,6 +29,7 @@ use crate::data_table::Asked;
 use crate::kind::{DataDue, DataReading, Evidence, Kind};
 use crate::plan::{Goal, Plan};
 use crate::problem::Problem;
+use crate::quality_check::GateRules;
 
 /// The kind.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub struct RunAround {
     pub covered: BTreeMap<String, Covered>,
     /// The clusters that could do its work, or that do.
     pub workers: Vec<Worker>,
+    /// The checks that it has to pass.
+    pub gates: Vec<GateRules>,
 }
 
 /// What a goal for a run is.
@@ -107,10 +111,11 @@ impl Kind for Runs {
     }
 
     fn heed(goal: &mut RunGoal, object: &IngestRun, around: RunAround) {
-        let RunAround { target, covered, workers } = around;
+        let RunAround { target, covered, workers, gates } = around;
         let own = match goal {
             Goal::Present(desired) => {
                 desired.target = target;
+                desired.gates = gates;
                 match &mut desired.work {
                     desired::Work::Own(own) => Some(own),
                     _ => None,

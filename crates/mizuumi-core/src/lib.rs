@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod cron;
 pub mod data_table;
+pub mod dqdl;
 pub mod emr_cluster;
 pub mod failure;
 pub mod freshness;
@@ -19,6 +20,7 @@ pub mod packed;
 pub mod plan;
 pub mod problem;
 pub mod publication;
+pub mod quality_check;
 pub mod s3_uri;
 
 pub use failure::{Class, Failure};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mizuumi_api::ingest_run::RunEngine;
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation, QualityCheck};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::files::FilesHealth;
@@ -16,6 +16,7 @@ use mizuumi_core::data_table::{TableAround, TableStep, TableWorld, Tables};
 use mizuumi_core::emr_cluster::{ClusterStep, ClusterWorld, Clusters, Pieces};
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_run::{Covered, RunAround, RunStep, RunWorld, Runs, Target, Worker};
+use mizuumi_core::quality_check::Checks;
 use mizuumi_core::{Goal, Kind, Verdict};
 use serde_json::Value;
 
@@ -84,6 +85,14 @@ fn every_example_holds_and_plans_to_create_its_table() {
             begins(run, &file);
             continue;
         }
+        if object["kind"] == "QualityCheck" {
+            let check: QualityCheck =
+                serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            check.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            let goal = Checks::goal(&check, &installation(&file));
+            assert!(matches!(goal, Ok(Goal::Present(_))), "{}: {goal:?}", file.display());
+            continue;
+        }
         if object["kind"] == "IngestJob" {
             let job: IngestJob =
                 serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
@@ -135,6 +144,7 @@ fn begins(mut run: IngestRun, file: &Path) {
         target: Target::of(&table, &installation),
         covered: upstreams.map(|table| (table, Covered::Until(run.spec.session_time))).collect(),
         workers: vec![worker],
+        gates: Vec::new(),
     };
     Runs::heed(&mut goal, &run, around);
     let plan = Runs::plan(&goal, &RunWorld::default(), Timestamp::UNIX_EPOCH);

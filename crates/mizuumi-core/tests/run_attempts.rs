@@ -96,7 +96,7 @@ impl Stand {
         let installation = installation();
         let mut goal = Runs::goal(&self.object, &installation).expect("a goal");
         let target = Target::of(&table(), &installation);
-        let around = RunAround { target, covered: self.covered.clone(), workers: Vec::new() };
+        let around = RunAround { target, covered: self.covered.clone(), ..RunAround::default() };
         Runs::heed(&mut goal, &self.object, around);
         let look = Runs::look(&goal);
         let partition = OutputPartition {

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use mizuumi_api::Installation;
 use tracing_subscriber::EnvFilter;
 
+use crate::check::{self, CheckArgs};
 use crate::rollback::{self, RollbackArgs};
 use crate::run::{RerunArgs, RunArgs};
 use crate::settings::{self, SettingsArgs};
@@ -29,6 +30,7 @@ const EXAMPLES: &str = "Examples:
   mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS
   mizuumi run delays --wait                           run a job by hand, and follow it
   mizuumi rollback delays                             take back what was published last into a table
+  mizuumi check delays -f rules.dqdl                  evaluate rules over a table, once
   mizuumi settings adhoc                              show an EMR cluster's settings, and where each comes from";
 
 #[derive(Debug, Subcommand)]
@@ -45,6 +47,8 @@ enum Command {
     Rerun(RerunArgs),
     /// Take back what a run published into a table.
     Rollback(RollbackArgs),
+    /// Evaluate rules over a table once, and tell which do not pass. Only reads.
+    Check(CheckArgs),
     /// Show the settings that an EMR cluster's pieces come to, and where each comes from. Only reads.
     Settings(SettingsArgs),
 }
@@ -142,6 +146,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rollback(args) => {
             log(false, "warn");
             runtime()?.block_on(rollback::run(&args))
+        }
+        Command::Check(args) => {
+            let installation = configuration(&args.config)?;
+            log(false, "warn");
+            runtime()?.block_on(check::run(&args, &installation))
         }
         Command::Settings(args) => {
             log(false, "warn");

@@ -1,5 +1,6 @@
 //! The `mizuumi` command.
 
+mod check;
 mod cli;
 mod crds;
 mod made;

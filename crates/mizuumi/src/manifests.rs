@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jsonschema::Validator;
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob};
+use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck};
 use serde_json::{Value, json};
 
 /// Kinds that are read.
-const KINDS: [&str; 4] = ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob"];
+const KINDS: [&str; 5] = ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob", "QualityCheck"];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Manifests {
     pub(crate) classes: Vec<EmrClusterClass>,
     /// Jobs that hold.
     pub(crate) jobs: Vec<IngestJob>,
+    /// Checks that hold.
+    pub(crate) checks: Vec<QualityCheck>,
     /// What is wrong, each with file, object and path.
     pub(crate) problems: Vec<String>,
     /// What ConfigMaps say by their keys, by namespace and name.
@@ -114,6 +116,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, file: &str, mut document: Valu
         "EmrCluster" => keep!(EmrCluster, clusters),
         "EmrClusterClass" => keep!(EmrClusterClass, classes),
         "IngestJob" => keep!(IngestJob, jobs),
+        "QualityCheck" => keep!(QualityCheck, checks),
         _ => keep!(DataTable, tables),
     }
 }

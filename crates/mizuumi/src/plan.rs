@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mizuumi_api::data_table::ConfigMapKey;
-use mizuumi_api::{DataTable, Installation};
+use mizuumi_api::{DataTable, Installation, QualityCheck};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{Clients, Metrics, TablePort};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::desired::Report;
 use mizuumi_core::data_table::lint::{self, Finding};
 use mizuumi_core::data_table::{Mode, TableAround, TableStep, Tables};
+use mizuumi_core::quality_check::Checks;
 use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Problem, Reading, Verdict};
 
 use crate::cli::PlanArgs;
@@ -50,6 +51,9 @@ pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow:
         print(&mut out, table, planned, &mut counts)?;
     }
     counts.errors += plan_jobs::print(&mut out, &found, installation, mizuumi_controller::now())?;
+    for check in &found.checks {
+        print_check(&mut out, check, installation, &mut counts)?;
+    }
     for problem in &found.problems {
         writeln!(out, "  ! {problem}\n")?;
     }
@@ -136,6 +140,22 @@ fn print(out: &mut impl Write, table: &DataTable, planned: &Planned, counts: &mu
             print_plan(out, &about, plan, counts)
         }
     }
+}
+
+/// Tells of a check whose rules do not hold. Nothing of one that does is in AWS.
+fn print_check(
+    out: &mut impl Write,
+    check: &QualityCheck,
+    installation: &Installation,
+    counts: &mut Counts,
+) -> io::Result<()> {
+    let Err(problems) = Checks::goal(check, installation) else { return Ok(()) };
+    counts.errors += 1;
+    writeln!(out, "  # QualityCheck {} evaluates nothing as the manifest says", Checks::key(check))?;
+    for problem in problems {
+        writeln!(out, "  ! {problem}")?;
+    }
+    writeln!(out)
 }
 
 /// What a plan is about.

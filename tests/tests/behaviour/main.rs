@@ -32,6 +32,8 @@ mod partition_indexes;
 mod partitions;
 mod plan;
 mod publishing;
+mod quality;
+mod quality_gates;
 mod readers;
 mod rollback;
 mod run_by_hand;

@@ -33,7 +33,10 @@ async fn a_view_is_kept_as_athena_reads_it() {
     let table = team.aws.existing("recent").await;
     assert_eq!(table.table_type(), Some("VIRTUAL_VIEW"));
     assert_eq!(table.view_expanded_text(), Some("/* Presto View */"));
-    assert!(table.storage_descriptor().and_then(|storage| storage.serde_info()).is_some(), "Athena refuses it");
+    assert!(
+        table.storage_descriptor().and_then(|storage| storage.serde_info()).is_some(),
+        "Athena refuses it"
+    );
     let parameter = |key: &str| table.parameters().and_then(|all| all.get(key)).map(String::as_str);
     assert_eq!((parameter("presto_view"), parameter("EXTERNAL")), (Some("true"), None));
     let expected = json!({

@@ -36,6 +36,11 @@ pub struct IngestRunStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub failed_attempts: Vec<PastRunAttempt>,
+    /// What the checks with `gate: Publish` say of what the run brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub gates: Vec<GateStatus>,
     /// What the run asks to be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestStatus>,
@@ -122,6 +127,41 @@ pub struct PastRunAttempt {
     /// Why it failed.
     #[schemars(length(max = 512))]
     pub message: String,
+}
+
+/// What a check says of what a run brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateStatus {
+    /// Name of the `QualityCheck`.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// The generation of its rules.
+    #[schemars(range(min = 0))]
+    pub generation: i64,
+    /// The attempt that brought the data; 0 where somebody else does the work.
+    #[schemars(range(min = 0))]
+    pub attempt: i64,
+    /// What it says.
+    pub verdict: GateVerdict,
+    /// Which rule did not pass, and what was measured; or why it could not be evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
+}
+
+/// What a check says of what a run brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum GateVerdict {
+    /// The rules pass.
+    Passed,
+    /// A rule does not.
+    Failed,
+    /// A rule could not be evaluated, and none failed.
+    NotEvaluated,
 }
 
 /// Where in its life a run is.

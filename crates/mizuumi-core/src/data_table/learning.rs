@@ -451,7 +451,7 @@ fn is_same_but_for_order(one: &HiveType, other: &HiveType) -> bool {
 }
 
 /// The columns that a status remembers.
-pub(super) fn remembered(status: Option<&api::DataTableStatus>) -> Vec<Column> {
+pub(crate) fn remembered(status: Option<&api::DataTableStatus>) -> Vec<Column> {
     let columns = status.and_then(|status| status.schema.as_ref()).map(|schema| schema.columns.as_slice());
     let column = |column: &api::SchemaColumn| Column {
         name: column.name.clone(),

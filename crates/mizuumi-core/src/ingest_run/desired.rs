@@ -8,10 +8,12 @@ use mizuumi_api::{Installation, Reason};
 
 use super::work::{OwnWork, Task};
 use super::world::{JobLook, OutputLook, PointerLook, RunLook};
-use crate::data_table::{Mode, TableKey, Tables, publishing};
+use crate::data_table::{Column, DesiredTable, Mode, TableKey, Tables, learning, publishing};
 use crate::kind::Kind;
 use crate::plan::Goal;
 use crate::publication::{self, RunOrder};
+use crate::quality_check::facts::SeenColumn;
+use crate::quality_check::{GateRules, Known, Rules};
 
 /// A run as the spec wants it.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct DesiredRun {
     pub work: Work,
     /// The table, as far as it is known.
     pub target: Target,
+    /// The checks that what it brings has to pass.
+    pub gates: Vec<GateRules>,
     /// Whether nothing more happens: it is over, or its table is asked and the answer is waited for.
     pub is_settled: bool,
     /// Whether it is given up.
@@ -88,6 +92,8 @@ pub struct TargetTable {
     pub root: String,
     /// Names of its partition keys.
     pub keys: Vec<String>,
+    /// Its columns with its partition keys; or why they are not known.
+    pub columns: Known<Vec<SeenColumn>>,
     /// What it says became of what runs asked for.
     pub publications: Vec<PublicationStatus>,
     /// Whether it is at work: not suspended, and not waiting for somebody.
@@ -139,6 +145,7 @@ impl Target {
             key: Tables::key(table),
             root: published.root.clone(),
             keys: desired.partition_keys.iter().map(|key| key.name.clone()).collect(),
+            columns: columns_of(&desired, table),
             publications: table.status.as_ref().map(|s| s.publications.clone()).unwrap_or_default(),
             is_at_work: desired.mode == Mode::Full && !is_stalled(table),
         }))
@@ -161,6 +168,24 @@ impl Target {
             None => table.is_at_work,
         }
     }
+}
+
+/// The columns that a table has, or will have, as far as its resource knows.
+#[must_use]
+pub fn columns_of(desired: &DesiredTable, table: &DataTable) -> Known<Vec<SeenColumn>> {
+    let mut columns = desired.columns.clone();
+    if columns.is_empty() {
+        columns = learning::remembered(table.status.as_ref());
+    }
+    if columns.is_empty() {
+        return Known::Not("the columns of its table come from the data, and are not known yet".to_owned());
+    }
+    let all = columns.iter().chain(&desired.partition_keys);
+    let seen = |column: &Column| SeenColumn {
+        name: column.name.clone(),
+        type_: column.type_.clone().unwrap_or_default(),
+    };
+    Known::Is(all.map(seen).collect())
 }
 
 /// Whether nothing is done for the table until somebody changes something. What failed may have been done in part.
@@ -223,6 +248,7 @@ impl DesiredRun {
             table: spec.table.clone(),
             work,
             target: Target::Unknown,
+            gates: Vec::new(),
             is_settled: status.is_some_and(|status| {
                 status.manifest.is_some()
                     || status.phase.is_some_and(mizuumi_api::ingest_run::RunPhase::is_over)
@@ -240,8 +266,7 @@ impl DesiredRun {
         if self.is_settled {
             return RunLook::default();
         }
-        let output =
-            OutputLook { location: publication::output(&table.root, &self.run), keys: table.keys.clone() };
+        let output = self.look_at(publication::output(&table.root, &self.run), table);
         let pointers = |run: &String| PointerLook {
             table: table.key.clone(),
             has_partitions: !table.keys.is_empty(),
@@ -262,6 +287,11 @@ impl DesiredRun {
             manifest: Some(publication::manifest(&table.root, &self.run)),
             ..RunLook::default()
         }
+    }
+
+    fn look_at(&self, location: String, table: &TargetTable) -> OutputLook {
+        let files = self.gates.iter().any(|gate| gate.rules.as_ref().is_ok_and(Rules::need_files));
+        OutputLook { location, keys: table.keys.clone(), files }
     }
 
     /// First at who does the work, then at what it has brought.
@@ -285,7 +315,7 @@ impl DesiredRun {
             },
             (RunAttemptState::Succeeded, _) => RunLook {
                 profile: table.key.profile.clone(),
-                output: Some(OutputLook { location: attempt.output.clone(), keys: table.keys.clone() }),
+                output: Some(self.look_at(attempt.output.clone(), table)),
                 traces: Some(traces),
                 manifest: Some(publication::manifest(&table.root, &self.run)),
                 ..RunLook::default()

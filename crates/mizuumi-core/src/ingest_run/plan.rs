@@ -9,11 +9,13 @@ use mizuumi_api::{EmrCluster, Reason};
 use super::RunGoal;
 use super::attempt::{self, Stage};
 use super::desired::{DesiredRun, RunClaim, Target, TargetTable, Work};
+use super::gates;
 use super::trace::Trace;
 use super::work::JobRequest;
 use super::world::{Output, RunWorld};
 use crate::plan::{Goal, Plan};
 use crate::publication::{self, Manifest, ManifestPartition, RunTimes};
+use crate::quality_check::gate;
 
 /// The object by which one who writes with Hadoop's committers says that all is there.
 pub const MARKER: &str = "_SUCCESS";
@@ -206,6 +208,11 @@ fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunS
         Ok(manifest) => manifest,
         Err(why) => return Plan::blocked(Reason::OutputInvalid, why),
     };
+    if world.output.is_some()
+        && let Some(why) = gate::refusal(&desired.gates, &gates::judged(desired, world, now))
+    {
+        return Plan::blocked(Reason::GateFailed, why);
+    }
     let location = publication::manifest(&table.root, &desired.run);
     match &world.manifest {
         None => {

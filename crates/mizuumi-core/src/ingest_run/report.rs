@@ -9,6 +9,7 @@ use mizuumi_api::{Reason, annotation};
 use super::RunGoal;
 use super::attempt;
 use super::desired::{DesiredRun, Target, Work};
+use super::gates;
 use super::plan::RunStep;
 use super::work::OwnWork;
 use super::world::RunWorld;
@@ -20,6 +21,8 @@ use crate::publication;
 const LONGEST_REQUEST: usize = 256;
 /// How many attempts that failed are told.
 pub(super) const FAILED_ATTEMPTS: usize = 10;
+/// How many gates are told of.
+const GATES: usize = 16;
 /// Longest text about one.
 const LONGEST_MESSAGE: usize = 512;
 
@@ -93,6 +96,14 @@ pub fn report(
     }
     if let (Some(own), Evidence::Observed { world, .. }) = (own_work(goal), evidence) {
         attempted(&mut status, own, world, now);
+    }
+    if let (Evidence::Observed { world, plan, .. }, Some(desired)) = (evidence, desired)
+        && let Verdict::Blocked(Reason::GateFailed, _) | Verdict::Converging(Reason::Publishing, _) =
+            plan.verdict
+        && status.manifest.is_none()
+    {
+        status.gates = gates::judged(desired, world, now);
+        status.gates.truncate(GATES);
     }
     let told = told(object, desired, evidence, &mut status);
     if told.phase.is_over() {
@@ -175,7 +186,10 @@ fn told(
         Evidence::Observed { world, plan, .. } => {
             match &plan.verdict {
                 Verdict::Blocked(
-                    reason @ (Reason::OutputInvalid | Reason::RunFailed | Reason::RunCancelled),
+                    reason @ (Reason::OutputInvalid
+                    | Reason::RunFailed
+                    | Reason::RunCancelled
+                    | Reason::GateFailed),
                     message,
                 ) => {
                     return Told::failed(*reason, message);

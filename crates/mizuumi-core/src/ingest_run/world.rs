@@ -8,6 +8,7 @@ use super::trace::Traces;
 use super::work::SeenJob;
 use crate::data_table::{PartitionValues, TableKey};
 use crate::publication::{Manifest, Pointer};
+use crate::quality_check::facts::SeenFile;
 
 /// What has to be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct OutputLook {
     pub location: String,
     /// Names of the partition keys, in the order of the directories below it.
     pub keys: Vec<String>,
+    /// Whether each file matters, and not only what they come to.
+    pub files: bool,
 }
 
 /// Whose pointers to look at.
@@ -89,6 +92,8 @@ pub struct Output {
     pub newest: Option<Timestamp>,
     /// Data that lies in no directory of a partition, or in two directories of one.
     pub strays: Vec<String>,
+    /// Each file, if that was asked.
+    pub files: Vec<SeenFile>,
 }
 
 /// The data of one partition.

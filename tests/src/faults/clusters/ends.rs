@@ -134,9 +134,7 @@ async fn denied(trial: &Trial, lasts: Duration, operation: &str) -> Point {
     let most = 2.0 + (began.elapsed().as_secs_f64() / pause / 0.8).ceil();
     let often = f64::from(u32::try_from(tries).unwrap_or(u32::MAX));
     // Each try waits for a new list of clusters beside the pause, and EMR answers one in two seconds.
-    trial.check(often <= most && tries >= 2, || {
-        format!("{tries} times {operation}, and not 2 to {most:.0}")
-    });
+    trial.check(often <= most && tries >= 2, || format!("{tries} times {operation}, and not 2 to {most:.0}"));
     let one = team.clusters().get("one").await.expect("it is there while its cluster is");
     trial.check(!one.finalizers().is_empty(), || "the finalizer is gone".to_owned());
     let (status, message) = team.kstatus(&one);

@@ -1,0 +1,149 @@
+//! `QualityCheck`: its rules, when they are evaluated, what becomes of them, and which runs they let pass.
+
+pub mod desired;
+pub mod evaluate;
+pub mod facts;
+pub mod gate;
+mod number;
+pub mod report;
+pub mod rules;
+pub mod world;
+
+use std::convert::Infallible;
+use std::fmt;
+
+use jiff::Timestamp;
+use mizuumi_api::quality_check::{QualityCheck, QualityCheckStatus};
+use mizuumi_api::{Condition, Installation, Reason};
+
+pub use desired::{CheckAround, CheckedTable, DesiredCheck, SeenTable};
+pub use facts::{CatalogFacts, Known};
+pub use gate::GateRules;
+pub use rules::Rules;
+pub use world::{CheckLook, CheckWorld, FilesLook};
+
+use crate::kind::{DataDue, DataReading, Evidence, Kind};
+use crate::plan::{Goal, Plan};
+use crate::problem::Problem;
+
+/// The kind.
+#[derive(Debug)]
+pub struct Checks;
+
+/// Which check.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CheckKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for CheckKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What a goal for a check is. One that is deleted claims nothing.
+pub type CheckGoal = Goal<DesiredCheck, ()>;
+
+impl Kind for Checks {
+    type Object = QualityCheck;
+    type Around = CheckAround;
+    type Status = QualityCheckStatus;
+    type Key = CheckKey;
+    type Desired = DesiredCheck;
+    type Claim = ();
+    type Look = CheckLook;
+    type World = CheckWorld;
+    /// A check only looks: an evaluation is a look at data, and the status says what came of it.
+    type Step = Infallible;
+
+    const NAME: &'static str = "QualityCheck";
+
+    fn key(object: &QualityCheck) -> CheckKey {
+        CheckKey {
+            namespace: object.metadata.namespace.clone().unwrap_or_default(),
+            name: object.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+
+    fn goal(object: &QualityCheck, _installation: &Installation) -> Result<CheckGoal, Vec<Problem>> {
+        if object.metadata.deletion_timestamp.is_some() {
+            return Ok(Goal::Absent(()));
+        }
+        DesiredCheck::new(object).map(Goal::Present)
+    }
+
+    fn heed(goal: &mut CheckGoal, _object: &QualityCheck, around: CheckAround) {
+        if let Goal::Present(desired) = goal {
+            desired.around = around;
+        }
+    }
+
+    fn look(goal: &CheckGoal) -> CheckLook {
+        match goal {
+            Goal::Present(desired) => desired.look(),
+            Goal::Absent(()) | Goal::Released(()) => CheckLook::default(),
+        }
+    }
+
+    fn may_write(_goal: &CheckGoal) -> bool {
+        false
+    }
+
+    fn plan(goal: &CheckGoal, _world: &CheckWorld, _now: Timestamp) -> Plan<Infallible> {
+        let Goal::Present(desired) = goal else { return Plan::in_sync(None) };
+        let name = &desired.table;
+        match &desired.around.table {
+            CheckedTable::Table(_) => Plan::in_sync(None),
+            CheckedTable::Unknown => {
+                let message = format!("looking for DataTable '{name}'");
+                Plan::converge(Reason::Progressing, message, Vec::new())
+            }
+            CheckedTable::Missing => Plan::blocked(
+                Reason::TableNotFound,
+                format!(
+                    "there is no DataTable '{name}' in this namespace; apply it, and its rules are evaluated by themselves"
+                ),
+            ),
+            CheckedTable::Refused(why) => {
+                let message = format!("DataTable '{name}' cannot be looked at: {why}");
+                Plan::blocked(Reason::SpecInvalid, message)
+            }
+        }
+    }
+
+    fn report(
+        object: &QualityCheck,
+        goal: Option<&CheckGoal>,
+        evidence: &Evidence<CheckWorld, Infallible>,
+        now: Timestamp,
+    ) -> QualityCheckStatus {
+        report::report(object, goal, evidence, now)
+    }
+
+    fn conditions(status: &QualityCheckStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn event_reason(step: &Infallible) -> &'static str {
+        match *step {}
+    }
+
+    fn rests_on_data(step: &Infallible) -> bool {
+        match *step {}
+    }
+
+    /// When the rules are evaluated.
+    fn next_look(goal: &CheckGoal, world: &CheckWorld, now: Timestamp) -> Option<DataDue> {
+        let Goal::Present(desired) = goal else { return None };
+        let at = desired.due(world, now)?;
+        Some(DataDue { at, reading: DataReading::Newest, is_urgent: true })
+    }
+
+    fn next_flip(_object: &QualityCheck, _status: &QualityCheckStatus, _now: Timestamp) -> Option<Timestamp> {
+        None
+    }
+}

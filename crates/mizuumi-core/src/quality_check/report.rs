@@ -1,0 +1,261 @@
+//! What to say of a check: the status, made from what was observed, never from intent.
+
+use std::convert::Infallible;
+
+use jiff::Timestamp;
+use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, find, keeping_times};
+use mizuumi_api::quality_check::{
+    EvaluationStatus, MetricStatus, PastEvaluation, QualityCheck, QualityCheckStatus, RuleOutcome,
+    RuleResult, RuleSeverity,
+};
+use mizuumi_api::{Reason, annotation};
+
+use super::CheckGoal;
+use super::desired::{DesiredCheck, LONGEST_REQUEST};
+use super::evaluate::{Earlier, Evaluated, evaluate};
+use super::facts::{CatalogFacts, Known};
+use super::world::CheckWorld;
+use crate::failure::Failure;
+use crate::kind::Evidence;
+use crate::plan::{Goal, Verdict};
+
+/// So many earlier evaluations are remembered.
+const REMEMBERED: usize = 10;
+/// So many metrics of each.
+const METRICS: usize = 10;
+/// Longest texts, in bytes of JSON.
+const LONGEST_RULE: usize = 128;
+const LONGEST_METRIC: usize = 64;
+const LONGEST_MESSAGE: usize = 256;
+const LONGEST_METRIC_NAME: usize = 96;
+/// So much room the results take; rules that passed make room for others.
+const ROOM: usize = 12 * 1024;
+
+/// What `Ready` says.
+struct Told {
+    ready: ConditionStatus,
+    beside: Option<ConditionType>,
+    reason: Reason,
+    message: String,
+}
+
+impl Told {
+    fn working(reason: Reason, message: impl Into<String>) -> Self {
+        let (ready, beside) = (ConditionStatus::Unknown, Some(ConditionType::Reconciling));
+        Self { ready, beside, reason, message: message.into() }
+    }
+
+    fn stalled(reason: Reason, message: impl Into<String>) -> Self {
+        let (ready, beside) = (ConditionStatus::False, Some(ConditionType::Stalled));
+        Self { ready, beside, reason, message: message.into() }
+    }
+
+    fn failed(failure: &Failure) -> Self {
+        let (reason, message) = (failure.class.reason(), failure.to_string());
+        if failure.class.is_transient() {
+            Self::working(reason, message)
+        } else {
+            Self::stalled(reason, message)
+        }
+    }
+}
+
+/// The status of a check.
+#[must_use]
+pub fn report(
+    object: &QualityCheck,
+    goal: Option<&CheckGoal>,
+    evidence: &Evidence<CheckWorld, Infallible>,
+    now: Timestamp,
+) -> QualityCheckStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let generation = object.metadata.generation.unwrap_or_default();
+    let mut status = QualityCheckStatus { observed_generation: generation, ..before.clone() };
+    let desired = match goal {
+        Some(Goal::Present(desired)) => Some(desired),
+        _ => None,
+    };
+    let mut quality = find(&before.conditions, ConditionType::QualityPassed).cloned();
+    if let (Evidence::Observed { world, .. }, Some(desired)) = (evidence, desired) {
+        let requested =
+            object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
+        status.last_handled_reconcile_at = requested.map(|text| cut(text, LONGEST_REQUEST));
+        // Within one second there may be reason for several.
+        let is_told = before.evaluation.as_ref().is_some_and(|last| {
+            let last = (Some(last.at), last.generation, &last.of, &before.last_handled_reconcile_at);
+            last == (world.looked, generation, &desired.look().of, &status.last_handled_reconcile_at)
+        });
+        if let (false, Some(facts), Some(looked)) = (is_told, &world.facts, world.looked) {
+            let results = evaluate(&desired.rules, facts, &earlier(&before), looked);
+            quality = Some(judged(&mut status, desired, facts, &results, generation, looked));
+        }
+        let next = desired.next_scheduled(world.looked, now);
+        status.next_scheduled_time = next.filter(|_| !desired.is_suspended);
+    }
+    let quality = quality.unwrap_or_else(|| {
+        let message = "the rules have not been evaluated yet";
+        let never = (ConditionType::QualityPassed, ConditionStatus::Unknown, Reason::NeverEvaluated);
+        Condition::new(never.0, never.1, never.2, message, generation, now)
+    });
+    let told = told(desired, evidence);
+    let condition = |type_, is| Condition::new(type_, is, told.reason, &told.message, generation, now);
+    let beside = told.beside.map(|beside| condition(beside, ConditionStatus::True));
+    let conditions =
+        beside.into_iter().chain([condition(ConditionType::Ready, told.ready), quality]).collect();
+    status.conditions = keeping_times(conditions, &before.conditions);
+    status
+}
+
+fn told(desired: Option<&DesiredCheck>, evidence: &Evidence<CheckWorld, Infallible>) -> Told {
+    match evidence {
+        Evidence::FirstSight => Told::working(Reason::Progressing, "looking for its table"),
+        Evidence::Invalid(problems) => {
+            let reason = problems.first().map_or(Reason::SpecInvalid, |problem| problem.reason);
+            let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Told::stalled(reason, listed.join("; "))
+        }
+        Evidence::Held(why) => Told::stalled(Reason::DeletionHeld, why),
+        Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
+            Told::failed(failure)
+        }
+        Evidence::Observed { plan, .. } => match (&plan.verdict, desired) {
+            (Verdict::Blocked(reason, message), _) => Told::stalled(*reason, message),
+            (Verdict::Converging(reason, message), _) => Told::working(*reason, message),
+            (Verdict::InSync, Some(desired)) => standing(desired),
+            (Verdict::InSync, None) => Told::working(Reason::Deleting, "it is being deleted"),
+        },
+    }
+}
+
+/// What to say of a check whose rules hold.
+fn standing(desired: &DesiredCheck) -> Told {
+    let (ready, beside) = (ConditionStatus::True, None);
+    if desired.is_suspended {
+        let message = "`spec.suspend` is true: nothing is evaluated, and its gate is open".to_owned();
+        return Told { ready, beside, reason: Reason::Suspended, message };
+    }
+    let rules = &desired.rules;
+    let number = match rules.all.len() {
+        1 => "1 rule is".to_owned(),
+        number => format!("{number} rules are"),
+    };
+    let message = format!("{number} evaluated by the engine {}: {}", rules.engine, rules.why);
+    Told { ready, beside, reason: Reason::Compiled, message }
+}
+
+/// What was measured before, by the metric, the latest first.
+fn earlier(status: &QualityCheckStatus) -> Earlier {
+    let mut earlier = Earlier::new();
+    for metric in status.history.iter().flat_map(|past| &past.metrics) {
+        if let Ok(value) = metric.value.parse() {
+            earlier.entry(metric.name.clone()).or_default().push(value);
+        }
+    }
+    earlier
+}
+
+/// How many rules passed, of how many.
+fn summary(results: &[Evaluated]) -> String {
+    let passed = results.iter().filter(|result| result.outcome == RuleOutcome::Passed).count();
+    format!("{passed}/{}", results.len())
+}
+
+/// Writes down what became of the rules; answers whether they passed.
+fn judged(
+    status: &mut QualityCheckStatus,
+    desired: &DesiredCheck,
+    facts: &CatalogFacts,
+    results: &[Evaluated],
+    generation: i64,
+    looked: Timestamp,
+) -> Condition {
+    let table = desired.seen_table();
+    let place = match &facts.files {
+        Known::Is(files) => Some(cut(&files.place, 1024)),
+        Known::Not(_) => None,
+    };
+    status.evaluation = Some(EvaluationStatus {
+        at: looked,
+        generation,
+        of: desired.look().of,
+        place,
+        data_time: table.and_then(|table| table.data_time),
+    });
+    let passed = results.iter().filter(|result| result.outcome == RuleOutcome::Passed).count();
+    let evaluated = results.iter().filter(|result| result.outcome != RuleOutcome::Error).count();
+    status.score = (passed * 100).checked_div(evaluated).and_then(|score| i64::try_from(score).ok());
+    status.summary = Some(summary(results));
+    let metrics = results
+        .iter()
+        .flat_map(|result| &result.kept)
+        .take(METRICS)
+        .map(|(name, value)| MetricStatus { name: cut(name, LONGEST_METRIC_NAME), value: value.to_string() });
+    let past = PastEvaluation { at: looked, summary: summary(results), metrics: metrics.collect() };
+    status.history.insert(0, past);
+    status.history.truncate(REMEMBERED);
+    status.results = fitting(results.iter().map(|result| of(result, &status.results, looked)).collect());
+    let (is, reason, message) = verdict(results);
+    Condition::new(ConditionType::QualityPassed, is, reason, &message, generation, looked)
+}
+
+/// What came of all rules together.
+#[must_use]
+pub fn verdict(results: &[Evaluated]) -> (ConditionStatus, Reason, String) {
+    let which = |outcome, severity| {
+        let mut all = results.iter().filter(move |of| of.outcome == outcome && of.severity == severity);
+        let first = all.next()?;
+        let more = match all.count() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let why = first.message.as_deref().unwrap_or_default();
+        Some(format!("rule {}, `{}`: {why}{more}", first.number, first.text))
+    };
+    let summary = summary(results);
+    if let Some(failed) = which(RuleOutcome::Failed, RuleSeverity::Error) {
+        return (
+            ConditionStatus::False,
+            Reason::RulesFailed,
+            format!("{summary} rules passed; failed: {failed}"),
+        );
+    }
+    if let Some(unknown) = which(RuleOutcome::Error, RuleSeverity::Error) {
+        let message = format!("{summary} rules passed; could not be evaluated: {unknown}");
+        return (ConditionStatus::Unknown, Reason::RulesNotEvaluated, message);
+    }
+    let warnings =
+        which(RuleOutcome::Failed, RuleSeverity::Warn).or(which(RuleOutcome::Error, RuleSeverity::Warn));
+    let warned = warnings.map(|warned| format!("; warned: {warned}")).unwrap_or_default();
+    (ConditionStatus::True, Reason::RulesPassed, format!("{summary} rules passed{warned}"))
+}
+
+fn of(result: &Evaluated, before: &[RuleResult], now: Timestamp) -> RuleResult {
+    let rule = cut(&result.text, LONGEST_RULE);
+    let failing_since = (result.outcome == RuleOutcome::Failed).then(|| {
+        // Rules change places; what they say is what they are.
+        let earlier = before.iter().find(|earlier| earlier.rule == rule);
+        earlier.and_then(|earlier| earlier.failing_since).unwrap_or(now)
+    });
+    RuleResult {
+        number: result.number,
+        rule,
+        outcome: result.outcome,
+        metric: result.metric.as_deref().map(|metric| cut(metric, LONGEST_METRIC)),
+        threshold: result.threshold.as_deref().map(|threshold| cut(threshold, LONGEST_METRIC)),
+        message: result.message.as_deref().map(|message| cut(message, LONGEST_MESSAGE)),
+        severity: (result.severity != RuleSeverity::Error).then_some(result.severity),
+        failing_since,
+    }
+}
+
+/// As many results as there is room for, those that did not pass before others.
+fn fitting(mut all: Vec<RuleResult>) -> Vec<RuleResult> {
+    all.sort_by_key(|result| (result.outcome == RuleOutcome::Passed, result.number));
+    let mut left = ROOM;
+    all.retain(|result| {
+        let size = serde_json::to_string(result).map_or(ROOM, |text| text.len());
+        left.checked_sub(size).inspect(|rest| left = *rest).is_some()
+    });
+    all.sort_by_key(|result| result.number);
+    all
+}

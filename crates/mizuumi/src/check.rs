@@ -1,0 +1,169 @@
+//! `mizuumi check`: rules over a table, evaluated once.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use mizuumi_api::Installation;
+use mizuumi_api::condition::ConditionStatus;
+use mizuumi_api::installation::DEFAULT_PROFILE;
+use mizuumi_api::quality_check::{CheckEngine, RuleOutcome, RuleSeverity};
+use mizuumi_aws::catalog::Catalog;
+use mizuumi_aws::{CheckPort, Clients, Metrics};
+use mizuumi_controller::lookup::Lookup;
+use mizuumi_core::data_table::{TableKey, Tables};
+use mizuumi_core::quality_check::evaluate::{Earlier, Evaluated, evaluate};
+use mizuumi_core::quality_check::report::verdict;
+use mizuumi_core::quality_check::{CheckLook, CheckedTable, FilesLook, Rules};
+use mizuumi_core::{Kind, Lane, Reading};
+
+/// A rule did not pass.
+const FAILED: u8 = 2;
+/// A rule could not be evaluated, and none failed.
+const NOT_EVALUATED: u8 = 3;
+
+/// What `check` is given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mizuumi check delays -f rules.dqdl                       the DataTable 'delays' of the kubeconfig's namespace
+  mizuumi check traffic.delays -f rules.dqdl               the Glue table itself, without Kubernetes
+  mizuumi check delays -f - --partition day=2026-11-01     rules from standard input, over one partition
+
+Nothing is written. Rules that compare with earlier evaluations have none here.
+
+Exit codes:
+  0  all rules passed, but for those that only warn
+  1  an error: nothing was evaluated
+  2  a rule failed
+  3  a rule could not be evaluated, and none failed")]
+pub(crate) struct CheckArgs {
+    /// Name of the DataTable, or the Glue table as DATABASE.TABLE.
+    table: String,
+    /// The rules in DQDL; - for standard input.
+    #[arg(short, long = "filename", value_name = "FILE")]
+    filename: PathBuf,
+    /// The installation's configuration.
+    #[arg(long, env = "MIZUUMI_CONFIG", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The namespace; without it, that of the kubeconfig's context.
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// The kubeconfig's context; without it, the current one.
+    #[arg(long)]
+    context: Option<String>,
+    /// The files of all partitions, and not those of the last one.
+    #[arg(long, conflicts_with = "partition")]
+    all: bool,
+    /// The files of this partition: KEY=VALUE, with / between several.
+    #[arg(long, value_name = "PARTITION", value_parser = partition)]
+    partition: Option<Pairs>,
+}
+
+/// Keys and values of a partition.
+#[derive(Clone, Debug)]
+struct Pairs(Vec<(String, String)>);
+
+fn partition(text: &str) -> Result<Pairs, String> {
+    let pair = |part: &str| part.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let pairs: Option<Vec<_>> = text.split('/').map(pair).collect();
+    pairs.map(Pairs).ok_or_else(|| format!("must be KEY=VALUE, with / between several; it is '{text}'"))
+}
+
+/// Evaluates rules over a table, and prints what became of each.
+pub(crate) async fn run(args: &CheckArgs, installation: &Installation) -> anyhow::Result<ExitCode> {
+    let path = args.filename.display().to_string();
+    let text = text(args).with_context(|| format!("cannot read {path}"))?;
+    let rules = Rules::of_text(&path, &text, CheckEngine::Auto).map_err(|problems| {
+        let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}", listed.join("\n  "))
+    })?;
+    let (table, references) = tables(args, installation, &rules).await?;
+    let files = match &args.partition {
+        Some(Pairs(pairs)) => FilesLook::Partition(pairs.clone()),
+        None if args.all => FilesLook::All,
+        None => FilesLook::Newest,
+    };
+    let look = CheckLook {
+        table: Some(table.clone()),
+        references,
+        files: rules.need_files().then_some(files),
+        ..CheckLook::default()
+    };
+    let port = CheckPort::new(Arc::new(Catalog::new(Clients::new(installation, Metrics::unread()).await)));
+    let facts = port.facts(&look, Reading::Known, Lane::Change).await;
+    let facts = facts.map_err(|failure| anyhow::anyhow!("cannot look at '{table}': {failure}"))?;
+    let results = evaluate(&rules, &facts, &Earlier::new(), mizuumi_controller::now());
+    print(&mut io::stdout().lock(), &results)?;
+    Ok(match verdict(&results).0 {
+        ConditionStatus::True => ExitCode::SUCCESS,
+        ConditionStatus::False => ExitCode::from(FAILED),
+        ConditionStatus::Unknown => ExitCode::from(NOT_EVALUATED),
+    })
+}
+
+fn text(args: &CheckArgs) -> io::Result<String> {
+    if args.filename.as_os_str() != "-" {
+        return std::fs::read_to_string(&args.filename);
+    }
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The table, and those that rules compare with.
+async fn tables(
+    args: &CheckArgs,
+    installation: &Installation,
+    rules: &Rules,
+) -> anyhow::Result<(TableKey, BTreeMap<String, Option<TableKey>>)> {
+    let in_glue = |name: &str| {
+        let (database, table) = name.split_once('.')?;
+        let (profile, database, table) = (DEFAULT_PROFILE.to_owned(), database.to_owned(), table.to_owned());
+        Some(TableKey { profile, database, table })
+    };
+    if let Some(key) = in_glue(&args.table) {
+        let references = rules.references().into_iter().map(|name| (name.clone(), in_glue(&name)));
+        return Ok((key, references.collect()));
+    }
+    let cluster = Lookup::connect(args.context.as_deref(), args.namespace.as_deref()).await?;
+    let found = cluster.table(&args.table).await;
+    let found = found.with_context(|| format!("cannot look at DataTable '{}'", args.table))?;
+    let Some(table) = found else {
+        bail!("there is no DataTable '{}' in namespace '{}'", args.table, cluster.namespace);
+    };
+    let key = match CheckedTable::of(&table, installation) {
+        CheckedTable::Table(table) => table.key,
+        CheckedTable::Refused(why) => bail!("DataTable '{}' cannot be looked at: {why}", args.table),
+        CheckedTable::Unknown | CheckedTable::Missing => bail!("DataTable '{}' is gone", args.table),
+    };
+    let mut references = BTreeMap::new();
+    for name in rules.references() {
+        let other =
+            cluster.table(&name).await.with_context(|| format!("cannot look at DataTable '{name}'"))?;
+        references.insert(name, other.as_ref().map(Tables::key));
+    }
+    Ok((key, references))
+}
+
+fn print(out: &mut impl Write, results: &[Evaluated]) -> io::Result<()> {
+    let metric = |result: &Evaluated| result.metric.clone().unwrap_or_else(|| "-".to_owned());
+    let width = results.iter().map(|result| metric(result).chars().count()).max().unwrap_or_default().max(6);
+    writeln!(out, "  #  RESULT  {:<width$}  RULE", "METRIC")?;
+    for result in results {
+        let word = match (result.outcome, result.severity) {
+            (RuleOutcome::Passed, _) => "passed",
+            (RuleOutcome::Failed, RuleSeverity::Error) => "FAILED",
+            (RuleOutcome::Failed, RuleSeverity::Warn) => "warned",
+            (RuleOutcome::Error, _) => "error",
+        };
+        writeln!(out, "{:>3}  {word:<6}  {:<width$}  {}", result.number, metric(result), result.text)?;
+        if let Some(message) = &result.message {
+            writeln!(out, "     {:6}  {:width$}  {message}", "", "")?;
+        }
+    }
+    let passed = results.iter().filter(|result| result.outcome == RuleOutcome::Passed).count();
+    writeln!(out, "{passed} of {} rules passed.", results.len())
+}
