@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mizuumi_api::ingest_run::RunEngine;
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation, QualityCheck};
+use mizuumi_api::{
+    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation, QualityCheck, annotation,
+};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::files::FilesHealth;
@@ -159,6 +161,9 @@ fn starts(text: &str, classes: &[String]) {
     let mut cluster: EmrCluster = serde_saphyr::from_str(text).expect("a cluster");
     cluster.validate_cel().expect("a cluster that holds");
     cluster.metadata.namespace = Some("team-a".to_owned());
+    // Whoever starts when it is needed is.
+    let needed = (annotation::NEEDED_UNTIL.to_owned(), "2026-11-26T04:00:00Z".to_owned());
+    cluster.metadata.annotations.get_or_insert_default().extend([needed]);
     let class = classes
         .iter()
         .map(|class| serde_saphyr::from_str::<EmrClusterClass>(class).expect("a class"))
