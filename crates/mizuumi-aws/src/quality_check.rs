@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mizuumi_core::data_table::{TableDefinition, TableKey};
+use mizuumi_core::data_table::{TableDefinition, TableKey, partitions};
 use mizuumi_core::quality_check::facts::{SeenColumn, SeenFile, SeenFiles};
 use mizuumi_core::quality_check::{CatalogFacts, CheckKey, CheckLook, CheckWorld, Checks, FilesLook, Known};
 use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port, Reading};
@@ -139,7 +139,7 @@ impl CheckPort {
         let partitions = glue::get_partitions(clients, lane, &key.database, &key.table).await?;
         let keys: Vec<&str> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
         let chosen: Vec<_> = match look {
-            FilesLook::Newest => partitions.iter().max_by_key(|(values, _)| *values).into_iter().collect(),
+            FilesLook::Newest => partitions::newest(&partitions).into_iter().collect(),
             FilesLook::All => partitions.iter().collect(),
             FilesLook::Partition(pairs) => {
                 let value = |key: &&str| pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));

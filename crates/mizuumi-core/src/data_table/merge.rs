@@ -89,6 +89,10 @@ pub fn with_data(desired: &DesiredTable, world: &TableWorld) -> TableDefinition 
         return merged(desired, world);
     };
     let mut to = have.clone();
+    // One that is only to be adopted stays as it is until the whole of it can be: nothing is written without our mark.
+    if !is_ours(desired, have) {
+        return to;
+    }
     if let Some(place) = publishing::table_place(desired, world) {
         publishing::point(&mut to, &place);
     }
