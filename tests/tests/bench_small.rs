@@ -1,5 +1,7 @@
 //! The benchmarks with few tables: every count is what it was. In a program of its own, as it counts the apiserver's writes.
 
+#![expect(clippy::expect_used, reason = "tests fail by panicking, helpers of tests too")]
+
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -49,17 +49,14 @@ impl CheckPort {
     ) -> Result<CatalogFacts, Failure> {
         let Some(key) = &look.table else { return Ok(CatalogFacts::default()) };
         let table = self.definition(key, reading, lane).await?;
-        let mut facts = CatalogFacts::default();
-        facts.columns = match &table {
+        let columns_of = |table: &Known<TableDefinition>| match table {
             Known::Is(table) => Known::Is(columns(table)),
             Known::Not(why) => Known::Not(why.clone()),
         };
+        let mut facts = CatalogFacts { columns: columns_of(&table), ..CatalogFacts::default() };
         for (name, key) in &look.references {
             let found = match key {
-                Some(key) => match self.definition(key, reading, lane).await? {
-                    Known::Is(table) => Known::Is(columns(&table)),
-                    Known::Not(why) => Known::Not(why),
-                },
+                Some(key) => columns_of(&self.definition(key, reading, lane).await?),
                 None => Known::Not(format!("there is no DataTable '{name}' in this namespace")),
             };
             facts.references.insert(name.clone(), found);

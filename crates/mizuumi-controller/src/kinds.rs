@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future;
 use kube::Client;
 use mizuumi_api::data_table::{DataTable, DataTableStatus};
 use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
@@ -34,6 +35,7 @@ use crate::relations::{Publications, Relations};
 use crate::run_steps::RunSteps;
 use crate::status::Written;
 use crate::store::Store;
+use crate::workers;
 
 impl Driven for DataTable {
     type Told = DataTableStatus;
@@ -160,8 +162,7 @@ impl Kinds {
         let publications = Arc::new(Publications::new(
             installation.clone(),
             store.clone(),
-            table_queue.clone(),
-            run_queue.clone(),
+            [table_queue.clone(), run_queue.clone()],
             config_maps.clone(),
             run_steps.clone(),
             jobs.clone(),
@@ -196,6 +197,27 @@ impl Kinds {
             ),
             cluster_queue,
             pieces,
+        }
+    }
+
+    /// Works on all of them, so many passes of each at once, until their queues are closed.
+    pub(crate) async fn work(self, concurrency: usize) {
+        future::join5(
+            workers::work(self.tables, self.table_queue, concurrency),
+            workers::work(self.runs, self.run_queue, concurrency),
+            workers::work(self.jobs, self.job_queue, concurrency),
+            workers::work(self.clusters, self.cluster_queue, concurrency),
+            workers::work(self.checks, self.check_queue, concurrency),
+        )
+        .await;
+    }
+
+    /// Begins no more passes.
+    pub(crate) fn close(&self) {
+        for queue in
+            [&self.table_queue, &self.run_queue, &self.job_queue, &self.cluster_queue, &self.check_queue]
+        {
+            queue.close();
         }
     }
 

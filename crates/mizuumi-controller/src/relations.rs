@@ -165,8 +165,7 @@ impl Publications {
     pub(crate) fn new(
         installation: Arc<Installation>,
         tables: Arc<Store<DataTable>>,
-        table_queue: Arc<Queue>,
-        run_queue: Arc<Queue>,
+        [table_queue, run_queue]: [Arc<Queue>; 2],
         config_maps: Arc<ConfigMaps>,
         run_steps: Arc<RunSteps>,
         jobs: Arc<IngestJobs>,

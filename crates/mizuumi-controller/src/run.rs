@@ -28,7 +28,7 @@ use crate::kinds::Kinds;
 use crate::metrics::Metrics;
 use crate::telemetry::{self, Telemetry};
 use crate::watch::{self, Scope};
-use crate::{cluster_sweep, sweep, upstreams, workers};
+use crate::{cluster_sweep, sweep, upstreams};
 
 /// How long passes that are under way may take to end; Kubernetes kills a pod after 30 seconds.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -83,8 +83,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         });
         tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
     }
-    let Kinds { tables, table_queue, runs, run_queue, clusters, cluster_queue, config_maps, .. } =
-        kinds.clone();
+    let Kinds { tables, table_queue, config_maps, .. } = kinds.clone();
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
         let unlisted = [unlisted.clone(), before_runs.clone(), before_checks.clone()];
         watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.to_vec())
@@ -107,18 +106,7 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
             }
         },
     );
-    let working_on_tables = workers::work(tables.clone(), table_queue.clone(), concurrency);
-    let working_on_runs = workers::work(runs.clone(), run_queue.clone(), concurrency);
-    let working_on_clusters = workers::work(clusters.clone(), cluster_queue.clone(), concurrency);
-    let working_on_jobs = workers::work(kinds.jobs.clone(), kinds.job_queue.clone(), concurrency);
-    let working_on_checks = workers::work(kinds.checks.clone(), kinds.check_queue.clone(), concurrency);
-    let mut working = tokio::spawn(future::join5(
-        working_on_tables,
-        working_on_runs,
-        working_on_jobs,
-        working_on_clusters,
-        working_on_checks,
-    ));
+    let mut working = tokio::spawn(kinds.clone().work(concurrency));
     info!(installation = installation.installation, region = installation.aws.region, "ready");
     tokio::select! {
         _ = watching_tables => {}
@@ -136,17 +124,13 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     }
     info!("stopping: passes that are under way end first");
     unlisted.store(usize::MAX, Ordering::Relaxed);
-    table_queue.close();
-    run_queue.close();
-    kinds.job_queue.close();
-    kinds.check_queue.close();
-    cluster_queue.close();
+    kinds.close();
     if tokio::time::timeout(DRAIN, &mut working).await.is_err() {
         warn!("some passes did not end in time; what they were doing is looked at after the next start");
         working.abort();
     }
     // The last sender of events goes with the contexts; what is still waiting is published, briefly.
-    drop((tables, runs, clusters, kinds));
+    drop((tables, kinds));
     tokio::time::timeout(Duration::from_secs(2), publishing).await.ok();
     info!("stopped");
     Ok(())

@@ -54,8 +54,8 @@ fn facts() -> CatalogFacts {
 
 fn outcome(rule: &str, facts: &CatalogFacts, earlier: &[f64]) -> (RuleOutcome, String) {
     let text = format!("Rules = [ {rule} ]");
-    let rules =
-        Rules::of_text("rules", &text, CheckEngine::Auto).unwrap_or_else(|wrong| panic!("{rule}: {wrong:?}"));
+    let rules = Rules::of_text("rules", &text, CheckEngine::Auto);
+    let rules = rules.map_err(|wrong| format!("{rule}: {wrong:?}")).expect("a rule");
     let metrics = ["ColumnCount", "SchemaMatch \"other\""].map(|name| (name.to_owned(), earlier.to_vec()));
     let results = evaluate(&rules, facts, &Earlier::from(metrics), now());
     (results[0].outcome, results[0].metric.clone().unwrap_or_default())
@@ -140,7 +140,7 @@ fn rules_that_could_never_be_evaluated_are_refused() {
     assert!(refused[0].message.contains("at most 100"), "{}", refused[0]);
 }
 
-fn check(spec: serde_json::Value) -> QualityCheck {
+fn check(spec: &serde_json::Value) -> QualityCheck {
     let manifest = json!({
         "apiVersion": "mizuumi.dev/v1alpha1",
         "kind": "QualityCheck",
@@ -176,7 +176,7 @@ fn evaluated(check: &mut QualityCheck, facts: CatalogFacts, minute: i64) {
 fn a_hundred_rules_that_all_fail_keep_the_status_small() {
     let rule =
         json!({ "type": "ColumnDataType", "parameters": ["x".repeat(500)], "condition": "= \"Date\"" });
-    let mut check = check(json!({ "table": "t", "typed": vec![rule; 100] }));
+    let mut check = check(&json!({ "table": "t", "typed": vec![rule; 100] }));
     for minute in 0..12 {
         evaluated(&mut check, facts(), minute);
     }
@@ -191,7 +191,7 @@ fn a_hundred_rules_that_all_fail_keep_the_status_small() {
 #[test]
 fn a_rule_remembers_since_when_it_fails_and_what_was_measured_before() {
     let mut check =
-        check(json!({ "table": "t", "rules": "Rules = [ ColumnCount > last(), ColumnExists \"gone\" ]" }));
+        check(&json!({ "table": "t", "rules": "Rules = [ ColumnCount > last(), ColumnExists \"gone\" ]" }));
     evaluated(&mut check, facts(), 0);
     evaluated(&mut check, facts(), 1);
     let status = check.status.clone().expect("a status");
@@ -224,7 +224,7 @@ fn a_gate_lets_pass_what_passes_and_its_policy_says_what_becomes_of_what_could_n
         if let Some(policy) = policy {
             spec["ifNotEvaluated"] = json!(policy);
         }
-        let gate = GateRules::of(&check(spec)).expect("a gate");
+        let gate = GateRules::of(&check(&spec)).expect("a gate");
         let told = gate.judge(3, &facts(), now());
         assert_eq!((told.verdict, told.attempt, told.generation), (verdict, 3, 1), "{rules}");
         assert_eq!(refusal(std::slice::from_ref(&gate), &[told]).is_none(), passes, "{rules} {policy:?}");
@@ -232,5 +232,7 @@ fn a_gate_lets_pass_what_passes_and_its_policy_says_what_becomes_of_what_could_n
         let other = GateRules { generation: 2, ..gate.clone() };
         assert!(refusal(&[other], &[gate.judge(3, &facts(), now())]).is_some());
     }
-    assert!(GateRules::of(&check(json!({ "table": "t", "rules": "Rules = [ ColumnCount > 0 ]" }))).is_none());
+    assert!(
+        GateRules::of(&check(&json!({ "table": "t", "rules": "Rules = [ ColumnCount > 0 ]" }))).is_none()
+    );
 }

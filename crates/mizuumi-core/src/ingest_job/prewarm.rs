@@ -30,7 +30,7 @@ mod tests {
 
     use super::*;
 
-    fn job(spec: Value) -> IngestJob {
+    fn job(spec: &Value) -> IngestJob {
         let mut whole = json!({
             "schedule": { "cron": "0 2 * * *" }, "prewarm": "20m",
             "run": { "table": "t", "engine": "EmrStep", "emrStep": { "cluster": "shared", "step": { "name": "s", "command": ["x"] } } },
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_cluster_is_needed_around_each_session() {
-        let (cluster, awaited) = awaits(&job(json!({}))).expect("it is");
+        let (cluster, awaited) = awaits(&job(&json!({}))).expect("it is");
         let is_needed = |at: &str| awaited.iter().any(|awaited| awaited.is_now(at.parse().expect("a time")));
         assert_eq!(cluster, "shared");
         assert!(is_needed("2026-11-25T02:19:59Z") && !is_needed("2026-11-25T02:20:00Z"));
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_job_that_makes_no_runs_needs_none() {
         for spec in [json!({ "suspend": true }), json!({ "schedule": null }), json!({ "prewarm": null })] {
-            assert_eq!(awaits(&job(spec)), None);
+            assert_eq!(awaits(&job(&spec)), None);
         }
     }
 }

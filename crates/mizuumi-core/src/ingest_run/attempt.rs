@@ -314,7 +314,7 @@ mod tests {
 
     use super::*;
 
-    fn between_attempts(spec: Value, status: Value) -> IngestRun {
+    fn between_attempts(spec: &Value, status: &Value) -> IngestRun {
         let mut whole = json!({
             "attempt": {
                 "number": 1, "nonce": "n", "startedAt": "2026-11-26T00:00:00Z", "state": "Lost",
@@ -336,7 +336,7 @@ mod tests {
         IngestRun { status: Some(status), ..IngestRun::new("r", spec) }
     }
 
-    fn json_patch(object: &mut Value, over: Value) {
+    fn json_patch(object: &mut Value, over: &Value) {
         for (key, value) in over.as_object().cloned().unwrap_or_default() {
             object[key] = value;
         }
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn between_two_attempts_a_run_needs_its_cluster_until_the_next_has_had_time_to_ask() {
-        let (cluster, awaited) = awaits(&between_attempts(json!({}), json!({}))).expect("it does");
+        let (cluster, awaited) = awaits(&between_attempts(&json!({}), &json!({}))).expect("it does");
         assert_eq!(cluster, "shared");
         let at = |text: &str| -> Timestamp { text.parse().expect("a time") };
         assert!(awaited.is_now(at("2026-11-26T01:00:00Z")) && awaited.is_now(at("2026-11-26T01:01:29Z")));
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_run_that_is_given_up_or_over_needs_none() {
-        assert_eq!(awaits(&between_attempts(json!({ "cancel": true }), json!({}))), None);
-        assert_eq!(awaits(&between_attempts(json!({}), json!({ "phase": "Failed" }))), None);
+        assert_eq!(awaits(&between_attempts(&json!({ "cancel": true }), &json!({}))), None);
+        assert_eq!(awaits(&between_attempts(&json!({}), &json!({ "phase": "Failed" }))), None);
     }
 }
