@@ -22,6 +22,7 @@ pub mod problem;
 pub mod publication;
 pub mod quality_check;
 pub mod s3_uri;
+mod told;
 
 pub use failure::{Class, Failure};
 pub use kind::{Ask, DataDue, DataReading, Errand, Evidence, Kind, Lane, Port, Reading, Still};

@@ -1,7 +1,7 @@
 //! What to say of a job: the status, made from what was observed and acknowledged, never from intent.
 
 use jiff::Timestamp;
-use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, keeping_times};
+use mizuumi_api::condition::{cut, keeping_times};
 use mizuumi_api::ingest_job::{ConcurrencyPolicy, IngestJob, IngestJobStatus, LastRun};
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{Reason, annotation};
@@ -13,47 +13,14 @@ use super::schedule;
 use super::simulate::simulate;
 use super::step::JobStep;
 use super::world::JobWorld;
-use crate::failure::Failure;
 use crate::kind::Evidence;
 use crate::plan::{Goal, Verdict};
+use crate::told::Told;
 
 /// So many runs under way are named.
 const NAMED: usize = 20;
 /// Longest value of the annotation that requests a reconciliation.
 const LONGEST_REQUEST: usize = 256;
-
-/// What the conditions say.
-struct Told {
-    ready: ConditionStatus,
-    beside: Option<ConditionType>,
-    reason: Reason,
-    message: String,
-}
-
-impl Told {
-    fn ready(reason: Reason, message: impl Into<String>) -> Self {
-        Self { ready: ConditionStatus::True, beside: None, reason, message: message.into() }
-    }
-
-    fn working(reason: Reason, message: impl Into<String>) -> Self {
-        let (ready, beside) = (ConditionStatus::Unknown, Some(ConditionType::Reconciling));
-        Self { ready, beside, reason, message: message.into() }
-    }
-
-    fn stalled(reason: Reason, message: impl Into<String>) -> Self {
-        let (ready, beside) = (ConditionStatus::False, Some(ConditionType::Stalled));
-        Self { ready, beside, reason, message: message.into() }
-    }
-
-    fn failed(failure: &Failure) -> Self {
-        let (reason, message) = (failure.class.reason(), failure.to_string());
-        if failure.class.is_transient() {
-            Self::working(reason, message)
-        } else {
-            Self::stalled(reason, message)
-        }
-    }
-}
 
 /// The status of a job.
 #[must_use]
@@ -85,13 +52,7 @@ pub fn report(
         seen = Some(world);
     }
     let told = told(desired.as_ref(), evidence, seen.as_ref(), now);
-    let condition = |type_, is| Condition::new(type_, is, told.reason, &told.message, generation, now);
-    let conditions = told
-        .beside
-        .map(|beside| condition(beside, ConditionStatus::True))
-        .into_iter()
-        .chain([condition(ConditionType::Ready, told.ready)])
-        .collect();
+    let conditions = told.conditions(generation, now).collect();
     status.conditions = keeping_times(conditions, &before.conditions);
     status
 }

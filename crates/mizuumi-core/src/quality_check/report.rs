@@ -15,9 +15,9 @@ use super::desired::{DesiredCheck, LONGEST_REQUEST};
 use super::evaluate::{Earlier, Evaluated, evaluate};
 use super::facts::{CatalogFacts, Known};
 use super::world::CheckWorld;
-use crate::failure::Failure;
 use crate::kind::Evidence;
 use crate::plan::{Goal, Verdict};
+use crate::told::Told;
 
 /// So many earlier evaluations are remembered.
 const REMEMBERED: usize = 10;
@@ -30,35 +30,6 @@ const LONGEST_MESSAGE: usize = 256;
 const LONGEST_METRIC_NAME: usize = 96;
 /// So much room the results take; rules that passed make room for others.
 const ROOM: usize = 12 * 1024;
-
-/// What `Ready` says.
-struct Told {
-    ready: ConditionStatus,
-    beside: Option<ConditionType>,
-    reason: Reason,
-    message: String,
-}
-
-impl Told {
-    fn working(reason: Reason, message: impl Into<String>) -> Self {
-        let (ready, beside) = (ConditionStatus::Unknown, Some(ConditionType::Reconciling));
-        Self { ready, beside, reason, message: message.into() }
-    }
-
-    fn stalled(reason: Reason, message: impl Into<String>) -> Self {
-        let (ready, beside) = (ConditionStatus::False, Some(ConditionType::Stalled));
-        Self { ready, beside, reason, message: message.into() }
-    }
-
-    fn failed(failure: &Failure) -> Self {
-        let (reason, message) = (failure.class.reason(), failure.to_string());
-        if failure.class.is_transient() {
-            Self::working(reason, message)
-        } else {
-            Self::stalled(reason, message)
-        }
-    }
-}
 
 /// The status of a check.
 #[must_use]
@@ -98,10 +69,7 @@ pub fn report(
         Condition::new(never.0, never.1, never.2, message, generation, now)
     });
     let told = told(desired, evidence);
-    let condition = |type_, is| Condition::new(type_, is, told.reason, &told.message, generation, now);
-    let beside = told.beside.map(|beside| condition(beside, ConditionStatus::True));
-    let conditions =
-        beside.into_iter().chain([condition(ConditionType::Ready, told.ready), quality]).collect();
+    let conditions = told.conditions(generation, now).chain([quality]).collect();
     status.conditions = keeping_times(conditions, &before.conditions);
     status
 }
@@ -129,10 +97,9 @@ fn told(desired: Option<&DesiredCheck>, evidence: &Evidence<CheckWorld, Infallib
 
 /// What to say of a check whose rules hold.
 fn standing(desired: &DesiredCheck) -> Told {
-    let (ready, beside) = (ConditionStatus::True, None);
     if desired.is_suspended {
         let message = "`spec.suspend` is true: nothing is evaluated, and its gate is open".to_owned();
-        return Told { ready, beside, reason: Reason::Suspended, message };
+        return Told::ready(Reason::Suspended, message);
     }
     let rules = &desired.rules;
     let number = match rules.all.len() {
@@ -140,7 +107,7 @@ fn standing(desired: &DesiredCheck) -> Told {
         number => format!("{number} rules are"),
     };
     let message = format!("{number} evaluated by the engine {}: {}", rules.engine, rules.why);
-    Told { ready, beside, reason: Reason::Compiled, message }
+    Told::ready(Reason::Compiled, message)
 }
 
 /// What was measured before, by the metric, the latest first.
