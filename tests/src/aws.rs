@@ -71,6 +71,14 @@ impl Aws {
             .expect("the object is put");
     }
 
+    /// What an object says, in words.
+    pub(crate) async fn get(&self, key: &str) -> String {
+        let object = self.s3.get_object().bucket(&self.bucket).key(key).send().await;
+        let body =
+            object.unwrap_or_else(|error| panic!("{key} cannot be read: {error:?}")).body.collect().await;
+        String::from_utf8_lossy(&body.expect("the object is read").into_bytes()).into_owned()
+    }
+
     /// Deletes an object.
     pub async fn delete_object(&self, key: &str) {
         self.s3.delete_object().bucket(&self.bucket).key(key).send().await.expect("the object is deleted");
@@ -214,6 +222,10 @@ impl Aws {
 
 pub(crate) fn parameters(table: &Table) -> std::collections::HashMap<String, String> {
     table.parameters().cloned().unwrap_or_default()
+}
+
+pub(crate) fn parameters_of(partition: &Partition) -> std::collections::HashMap<String, String> {
+    partition.parameters().cloned().unwrap_or_default()
 }
 
 /// A table without what differs between two equal ones: times and the version.

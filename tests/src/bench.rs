@@ -24,6 +24,7 @@ mod settings;
 mod single;
 mod stats;
 mod steady;
+mod steps;
 mod sweeps;
 mod watch;
 

@@ -21,6 +21,7 @@ mod refused;
 mod restored;
 mod rivals;
 mod row;
+mod runs;
 mod stale;
 mod throttled;
 mod trial;
@@ -49,6 +50,12 @@ impl Options {
     pub const USUAL: Self = Self { scale: 1.0, seed: 1 };
     /// Those of `make test`.
     pub const SHORT: Self = Self { scale: 0.05, seed: 1 };
+
+    /// Whether one of several alike is enough.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.scale < Self::USUAL.scale
+    }
 
     /// So long as a time of the full run lasts in this one.
     #[must_use]
@@ -92,6 +99,8 @@ faults! {
     "F5c" "the record of an attempt is refused, or written without an answer" clusters::records::unacknowledged;
     "F6c" "the status after RunJobFlow is refused time and again" clusters::records::refused_after;
     "F7c" "256 steps and no reply; a cluster that is ended while it works" clusters::starts::steps;
+    "F7r" "AddJobFlowSteps for runs without a reply; a full cluster; one that is ended while it works" runs::asked::steps;
+    "F8r" "Jobs of runs asked for without a reply" runs::asked::jobs;
     "F9" "half of all AWS calls throttled, then all; a quota" throttled::storm;
     "F10" "only account A is throttled" throttled::one_account;
     "F10c" "only clusters of account A are throttled" clusters::accounts::throttled;
@@ -107,9 +116,11 @@ faults! {
     "F20c" "frozen at calls about a cluster while another controller goes on, then awake" clusters::rivals::frozen;
     "F21" "two controllers with one configuration" rivals::two;
     "F21c" "clusters kept by two controllers with one configuration" clusters::rivals::two;
+    "F21r" "runs, and two controllers with one configuration" runs::load::two;
     "F22c" "another controller takes over while a call about a cluster is under way" clusters::rivals::handed_over;
     "F23" "deleted while it is being made, and made again at once" recreated::in_creation;
     "F23c" "a cluster deleted while it is being made, and made again at once" clusters::ends::in_creation;
+    "F23r" "a run deleted while it works, and made again at once" runs::load::made_anew;
     "F24" "a deletion is denied, or there is nothing left to delete" refused::deletion;
     "F24c" "the end of a cluster is denied, or it is protected, or has ended" clusters::ends::refused;
     "F25" "a namespace goes, and the role that could delete its tables is gone" namespaces::without_role;
@@ -121,17 +132,19 @@ faults! {
     "F30" "objects vanish by the dozen" deletions::by_the_dozen;
     "F31" "hostile specs" hostile::specs;
     "F32" "SIGTERM and SIGKILL under load" load::stopped;
+    "F32r" "SIGTERM and SIGKILL with many runs under way" runs::load::stopped;
     "F33" "nowhere to write, log device full" load::no_disk;
     "F33c" "a cluster with nowhere to write, log device full" clusters::records::no_disk;
     "F34c" "two installations in one account" clusters::rivals::two_installations;
     "F35" "all tables turn stale in one moment; looks take all workers" flips::all_at_once;
+    "R1" "somebody reads without a rest while runs are published and controllers die" runs::readers::without_rest;
 }
 
-/// The faults of that number: of tables, and with a `c` of clusters.
+/// The faults of that number: of tables, with a `c` of clusters, with an `r` of runs.
 #[must_use]
 pub fn numbered(id: &str) -> Vec<&'static Fault> {
     let is = |row: &str| row.eq_ignore_ascii_case(id);
-    ALL.iter().filter(|fault| is(fault.id) || is(fault.id.trim_end_matches('c'))).collect()
+    ALL.iter().filter(|fault| is(fault.id) || is(fault.id.trim_end_matches(['c', 'r']))).collect()
 }
 
 /// The fault of that row.

@@ -71,6 +71,17 @@ impl Team {
         let of_run = ListParams::default().labels(&format!("{}={run}", label::RUN));
         jobs.list(&of_run).await.expect("the Jobs").items
     }
+
+    /// How many Jobs each run has.
+    pub(crate) async fn all_jobs(&self) -> BTreeMap<String, usize> {
+        let jobs: Api<Job> = Api::namespaced(self.client.clone(), &self.namespace);
+        let jobs = jobs.list(&ListParams::default().labels(label::RUN)).await.expect("the Jobs");
+        let mut all = BTreeMap::new();
+        for run in jobs.items.iter().filter_map(|job| job.labels().get(label::RUN)) {
+            *all.entry(run.clone()).or_default() += 1;
+        }
+        all
+    }
 }
 
 async fn run(client: Client, namespace: String, work: Work) {

@@ -29,6 +29,7 @@ mod kubernetes;
 mod plan;
 mod proxy;
 mod recorder;
+mod run_judge;
 mod runs;
 mod story;
 mod team;

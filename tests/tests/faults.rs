@@ -29,6 +29,8 @@ faults! {
     no_cluster_is_asked_for_before_that_is_written_down "F5c";
     a_cluster_is_not_lost_though_its_id_cannot_be_written_for_long "F6c";
     each_of_256_steps_runs_once "F7c";
+    work_whose_reply_is_lost_is_looked_for_and_not_asked_for_twice "F7r";
+    a_job_that_is_asked_for_twice_is_one "F8r";
     throttling_makes_no_storm "F9";
     an_account_that_is_throttled_is_alone_with_it "F10";
     clusters_of_an_account_that_is_throttled_are_alone_with_it "F10c";
@@ -44,9 +46,11 @@ faults! {
     one_that_slept_does_no_harm_to_clusters "F20c";
     two_controllers_do_what_one_does "F21";
     two_controllers_start_each_cluster_once "F21c";
+    two_controllers_begin_each_work_once "F21r";
     a_cluster_is_handed_over_in_the_middle_of_a_call "F22c";
     one_made_again_at_once_is_another_one "F23";
     a_cluster_made_again_at_once_is_another_one "F23c";
+    a_run_made_again_at_once_is_another_one "F23r";
     a_deletion_that_is_denied_waits_without_haste "F24";
     a_cluster_whose_end_is_denied_waits_without_haste "F24c";
     a_namespace_without_its_role_waits_without_haste "F25";
@@ -57,9 +61,11 @@ faults! {
     deletions_by_the_dozen_are_held "F30";
     hostile_specs_are_refused_or_told "F31";
     one_that_is_stopped_under_load_leaves_nothing_half_done "F32";
+    one_that_is_stopped_loses_no_run "F32r";
     nowhere_to_write_is_no_reason_to_stop "F33";
     nowhere_to_write_is_no_reason_to_lose_a_cluster "F33c";
     another_installations_clusters_are_not_touched "F34c";
+    readers_see_whole_data_in_order "R1";
     all_tables_may_turn_stale_at_once "F35";
 }
 

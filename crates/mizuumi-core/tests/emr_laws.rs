@@ -1,6 +1,6 @@
 //! Laws of `EmrCluster`: what holds for every resource, world and time, on the model that `simulate` is and on what EMR does by itself.
 //!
-//! Every order of events with two controllers is tried in `emr_cluster_model.rs`.
+//! Every order of events with two controllers is tried in `emr_cluster_model/`.
 #![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
 
 #[path = "emr_laws/generate.rs"]

@@ -1,10 +1,11 @@
-//! B11, B12: EMR clusters, forty of them: over a day, and at once. EMR's own quotas hold all along.
+//! B11, B12: EMR clusters, forty of them, and the runs that work on them: over a day, and at once. EMR's own quotas hold all along.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::future::join_all;
+use jiff::Timestamp;
 use mizuumi_api::Installation;
 use mizuumi_api::emr_cluster::Phase;
 use mizuumi_api::installation::{Clusters, Rates};
@@ -17,6 +18,7 @@ use super::report::{NOTHING, Report};
 use super::say;
 use super::settings::{Id, Settings, Size};
 use super::stats::{float, number};
+use super::steps::{self, CONCURRENCY, Order, Runs};
 use crate::cluster_judge::ClusterWitness;
 use crate::clusters::with_clusters;
 use crate::controller::Controller;
@@ -29,14 +31,17 @@ const DAY: f64 = 86_400.0;
 const AT_ONCE_SPEED: f64 = 10.0;
 /// So many seconds of a compressed day are between two looks at the list.
 const POLL: u32 = 5;
-/// Steps of a cluster of the day.
-const STEPS: [&str; 5] = ["one", "two", "three", "four", "five"];
+/// A cluster without work ends after so long.
+const IDLE: &str = "15m";
+/// How often runs are made that have become due.
+const TICK: Duration = Duration::from_millis(500);
 /// How long anything may take.
 const LONGEST: Duration = Duration::from_mins(20);
 /// Service Quotas: RunJobFlow at once, and a second.
 const RUN_JOB_FLOW: (f64, f64) = (10.0, 0.5);
 /// Service Quotas: calls a second of what is called most.
-const RATES: [(&str, f64); 9] = [
+const RATES: [(&str, f64); 10] = [
+    ("AddJobFlowSteps", 0.5),
     ("DescribeCluster", 1.0),
     ("ListInstanceGroups", 1.0),
     ("ListClusters", 0.5),
@@ -90,16 +95,45 @@ impl Field {
         self.team.within(LONGEST, "cluster-00", what, is_so).await;
     }
 
-    /// Waits until every batch has done its steps.
-    async fn completed(&self, clusters: usize) {
-        self.until("the clusters to be done", async || {
+    /// Waits until every cluster has ended for want of work.
+    async fn ended(&self) {
+        self.until("the clusters to end", async || {
             let all = self.team.clusters().list(&kube::api::ListParams::default()).await?;
-            let done = all.items.iter().filter_map(|cluster| cluster.status.as_ref());
-            let done = done.filter(|status| status.phase == Some(Phase::Completed)).count();
-            ensure!(done == clusters, "{done} of {clusters} are");
+            let phases =
+                all.items.iter().map(|cluster| cluster.status.as_ref().and_then(|status| status.phase));
+            let left = phases.filter(|phase| *phase != Some(Phase::Stopped)).count();
+            ensure!(left == 0, "{left} have not");
             Ok(())
         })
         .await;
+    }
+
+    /// Clusters that are there while runs need them.
+    async fn make_clusters(&self, clusters: usize) {
+        let spec = json!({ "lifecycle": "WhenNeeded", "idleTimeout": IDLE, "stepConcurrency": CONCURRENCY });
+        let names: Vec<String> = (0..clusters).map(steps::cluster).collect();
+        join_all(names.iter().map(|name| self.team.create_cluster(name, spec.clone()))).await;
+    }
+
+    /// What is told of the steps. From here on there are no quotas.
+    async fn tell_steps(
+        &self,
+        report: &mut Report,
+        id: Id,
+        runs: &Runs,
+        began: Timestamp,
+        clusters: Option<f64>,
+    ) -> Result<()> {
+        self.team.admin.no_quota().await;
+        let (asked, late) = runs.told(began).await?;
+        let size = Size(runs.count());
+        if let Some(clusters) = clusters {
+            let figure = Figure::new(id, size, "runs made → all steps asked for", Unit::Seconds, asked);
+            report.add(figure.at_most(clusters + 15.0).floor(clusters));
+        }
+        let figure = Figure::new(id, size, "step ended → its run says so, p99", Unit::Seconds, late.at(0.99));
+        report.add(figure.at_most(60.0).note(late.in_words()));
+        Ok(())
     }
 
     /// What is told of each benchmark: throttled calls, duplicates, orphans.
@@ -117,50 +151,63 @@ impl Field {
 
 /// B12: all at once.
 pub(crate) async fn at_once(settings: &Settings, report: &mut Report) -> Result<()> {
-    let clusters = settings.clusters;
-    say(format_args!("B12: {clusters} clusters at once"));
+    let (clusters, count) = (settings.clusters, settings.runs);
+    say(format_args!("B12: {count} runs on {clusters} clusters at once"));
     let field = field(settings, AT_ONCE_SPEED, None).await?;
+    let runs = Runs::prepare(&field.team, count, clusters, Order::InTurn).await?;
+    field.make_clusters(clusters).await;
     let theirs = field.started().await;
-    let began = Instant::now();
-    let names: Vec<String> = (0..clusters).map(|number| format!("cluster-{number:02}")).collect();
-    join_all(names.iter().map(|name| field.team.create_batch(name, &["only"]))).await;
+    say(format_args!("B12: the tables and the data are there; now the runs"));
+    let (at, began) = (wait::now(), Instant::now());
     let wanted = theirs + u64::try_from(clusters)?;
-    field
-        .until("all to be started", async || {
-            let started = field.started().await;
-            ensure!(started == wanted, "{started} of {wanted} are");
-            Ok(())
-        })
-        .await;
-    let took = began.elapsed().as_secs_f64();
-    field.completed(clusters).await;
+    let started = field.until("all to be started", async || {
+        let started = field.started().await;
+        ensure!(started == wanted, "{started} of {wanted} are");
+        Ok(())
+    });
+    let started = async {
+        started.await;
+        began.elapsed().as_secs_f64()
+    };
+    let (took, made) = tokio::join!(started, runs.make(count));
+    made?;
+    say(format_args!("B12: all clusters were asked for after {took:.1} s"));
+    runs.succeeded(LONGEST).await;
     let done = began.elapsed().as_secs_f64();
     let floor = (number(clusters) - RUN_JOB_FLOW.0).max(0.0) / RUN_JOB_FLOW.1;
     let size = Size(clusters);
-    let figure = Figure::new(Id::B12, size, "apply → all clusters asked for", Unit::Seconds, took);
+    let figure = Figure::new(Id::B12, size, "runs made → all clusters asked for", Unit::Seconds, took);
     report.add(figure.at_most(floor + 5.0).floor(floor));
-    let figure = Figure::new(Id::B12, size, "apply → all clusters done", Unit::Seconds, done);
-    report.add(
-        figure.detail().note("a cluster takes about 50 s, and its end is seen at the next look at the list"),
-    );
     field.tell(report, Id::B12, clusters).await?;
+    field.tell_steps(report, Id::B12, &runs, at, Some(floor)).await?;
+    let figure = Figure::new(Id::B12, size, "runs made → all published", Unit::Seconds, done);
+    report.add(
+        figure
+            .detail()
+            .note(format!("{count} runs; a step takes a minute of EMR's, {AT_ONCE_SPEED} times as fast")),
+    );
     Ok(())
 }
 
 /// B11: over a day, compressed; the quotas are not, so that they are that much harder to keep.
 pub(crate) async fn over_a_day(settings: &Settings, report: &mut Report) -> Result<()> {
-    let clusters = settings.clusters;
+    let (clusters, count) = (settings.clusters, settings.runs);
     let day = settings.day.as_secs_f64();
-    say(format_args!("B11: {clusters} clusters in a day of {day:.0} s"));
+    say(format_args!("B11: {count} runs on {clusters} clusters in a day of {day:.0} s"));
     let field = field(settings, DAY / day, Some(POLL)).await?;
-    let began = Instant::now();
-    for index in 0..clusters {
-        let at = settings.day.mul_f64(number(index) / number(clusters));
-        wait::pass(at.saturating_sub(began.elapsed())).await;
-        field.team.create_batch(&format!("cluster-{index:02}"), &STEPS).await;
+    let runs = Runs::prepare(&field.team, count, clusters, Order::InBlocks).await?;
+    field.make_clusters(clusters).await;
+    say(format_args!("B11: the tables and the data are there; the day begins"));
+    let (at, began) = (wait::now(), Instant::now());
+    while began.elapsed() < settings.day {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the runs")]
+        let due = (number(count) * (began.elapsed().as_secs_f64() / day).min(1.0)).ceil() as usize;
+        runs.make(due).await?;
+        wait::pass(TICK).await;
     }
-    wait::pass(settings.day.saturating_sub(began.elapsed())).await;
-    field.completed(clusters).await;
+    runs.make(count).await?;
+    runs.succeeded(LONGEST).await;
+    field.ended().await;
     let seconds = began.elapsed().as_secs_f64();
     let calls = field.tell(report, Id::B11, clusters).await?;
     let size = Size(clusters);
@@ -194,8 +241,9 @@ pub(crate) async fn over_a_day(settings: &Settings, report: &mut Report) -> Resu
     report.add(figure.at_most(10.0).note(format!("computed: {}", told.join(", "))));
     let each = (float(sum) - looks).max(0.0) / number(clusters);
     let figure = Figure::new(Id::B11, size, "EMR calls for a cluster's whole life", Unit::Count, round(each));
-    report.add(figure.note(format!("{} steps each; {looks:.0} looks at the list come besides", STEPS.len())));
-    Ok(())
+    let steps = count / clusters;
+    report.add(figure.note(format!("{steps} steps each; {looks:.0} looks at the list come besides")));
+    field.tell_steps(report, Id::B11, &runs, at, None).await
 }
 
 fn round(value: f64) -> f64 {

@@ -135,6 +135,8 @@ pub struct Settings {
     pub columns: usize,
     /// EMR clusters of B11 and B12.
     pub clusters: usize,
+    /// Runs of B11 and B12 that work on them.
+    pub runs: usize,
     /// How long the day of B11 lasts.
     pub day: Duration,
     /// The interval between sweeps where sweeps are measured.
@@ -174,6 +176,7 @@ impl Default for Settings {
             per_database: 10_000,
             columns: 40,
             clusters: 40,
+            runs: 3000,
             day: Duration::from_mins(8),
             sweep_seconds: 15,
             sweeps: 3,

@@ -48,6 +48,9 @@ struct Arguments {
     /// EMR clusters of B11 and B12.
     #[arg(long, default_value_t = 40)]
     clusters: usize,
+    /// Runs of B11 and B12 that work on them.
+    #[arg(long, default_value_t = 3000)]
+    runs: usize,
     /// How many seconds the day of B11 lasts.
     #[arg(long, default_value_t = 480)]
     day: u64,
@@ -78,6 +81,7 @@ impl Arguments {
             namespaces: self.namespaces,
             per_database: self.per_database,
             clusters: self.clusters,
+            runs: self.runs,
             day: Duration::from_secs(self.day),
             glue_per_second: self.glue_per_second,
             results: self.results,
