@@ -18,7 +18,7 @@ use super::report::{NOTHING, Report};
 use super::say;
 use super::settings::{Id, Settings, Size};
 use super::stats::{float, number};
-use super::steps::{self, CONCURRENCY, Order, Runs};
+use super::steps::{self, CONCURRENCY, Order, Runs, Told};
 use crate::cluster_judge::ClusterWitness;
 use crate::clusters::with_clusters;
 use crate::controller::Controller;
@@ -125,11 +125,13 @@ impl Field {
         clusters: Option<f64>,
     ) -> Result<()> {
         self.team.admin.no_quota().await;
-        let (asked, late) = runs.told(began).await?;
+        let Told { first, last, late } = runs.told(began).await?;
         let size = Size(runs.count());
         if let Some(clusters) = clusters {
-            let figure = Figure::new(id, size, "runs made → all steps asked for", Unit::Seconds, asked);
+            let figure = Figure::new(id, size, "runs made → every cluster has steps", Unit::Seconds, first);
             report.add(figure.at_most(clusters + 15.0).floor(clusters));
+            let figure = Figure::new(id, size, "runs made → all steps asked for", Unit::Seconds, last);
+            report.add(figure.detail().note("a cluster has to do with 64 runs at once, and runs 25 steps"));
         }
         let figure = Figure::new(id, size, "step ended → its run says so, p99", Unit::Seconds, late.at(0.99));
         report.add(figure.at_most(60.0).note(late.in_words()));

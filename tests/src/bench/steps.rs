@@ -130,20 +130,24 @@ impl Runs {
             .await;
     }
 
-    /// When EMR was asked for the last step, and how long after the end of each step in EMR its run said so, both in seconds; the
-    /// first since `began`. The endpoint may not hold calls up any more.
-    pub(super) async fn told(&self, began: Timestamp) -> Result<(f64, Spread)> {
+    /// What became of the steps. The endpoint may not hold calls up any more.
+    pub(super) async fn told(&self, began: Timestamp) -> Result<Told> {
         let emr = &self.team.aws.emr;
         let mut ended: HashMap<String, f64> = HashMap::new();
-        let mut asked = 0.0_f64;
+        let (mut first, mut last) = (0.0_f64, 0.0_f64);
         let clusters: Vec<_> = emr.list_clusters().into_paginator().send().try_collect().await?;
         for cluster in clusters.iter().flat_map(ListClustersOutput::clusters) {
             let steps = emr.list_steps().set_cluster_id(cluster.id.clone()).into_paginator().send();
+            let mut asked = Vec::new();
             for step in steps.try_collect().await?.iter().flat_map(ListStepsOutput::steps) {
                 let Some(time) = step.status().and_then(|status| status.timeline()) else { continue };
-                asked = time.creation_date_time().map_or(asked, |at| asked.max(at.as_secs_f64()));
+                asked.extend(time.creation_date_time().map(|at| at.as_secs_f64() - seconds(began)));
                 let nonce = nonce_of(step.name().unwrap_or_default()).to_owned();
                 ended.extend(time.end_date_time().map(|at| (nonce, at.as_secs_f64())));
+            }
+            let asked = Spread::new(asked);
+            if asked.count() > 0 {
+                (first, last) = (first.max(asked.at(0.0)), last.max(asked.max()));
             }
         }
         let runs = self.team.runs().list(&ListParams::default()).await?;
@@ -152,8 +156,19 @@ impl Runs {
             attempts.filter_map(|attempt| Some(seconds(attempt.ended_at?) - ended.get(&attempt.nonce)?));
         let late = Spread::new(late.collect());
         ensure!(late.count() == self.count, "{} of {} runs have a step that ended", late.count(), self.count);
-        Ok((asked - seconds(began), late))
+        Ok(Told { first, last, late })
     }
+}
+
+/// What became of the steps, in seconds.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// From the beginning until every cluster had been asked for some.
+    pub(super) first: f64,
+    /// Until EMR had been asked for the last.
+    pub(super) last: f64,
+    /// From the end of each in EMR until its run said so.
+    pub(super) late: Spread,
 }
 
 fn seconds(at: Timestamp) -> f64 {
