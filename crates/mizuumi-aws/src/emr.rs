@@ -20,7 +20,7 @@ use mizuumi_core::emr_cluster::{Cluster, ClusterState, ErrorDetail};
 use mizuumi_core::{Failure, Lane};
 
 use crate::clients::ProfileClients;
-use crate::gateway::api;
+use crate::gateway::{Sent, api};
 
 /// States of clusters that cost money, or will.
 const ALIVE: [EmrState; 5] = [
@@ -105,10 +105,15 @@ fn moment(time: Option<&DateTime>) -> Option<Timestamp> {
 }
 
 /// A cluster as EMR describes it.
-async fn find(clients: &ProfileClients, lane: Lane, id: &str) -> Result<Option<EmrCluster>, Failure> {
+async fn find(
+    clients: &ProfileClients,
+    lane: Lane,
+    id: &str,
+    sent: &Sent,
+) -> Result<Option<EmrCluster>, Failure> {
     let describe = clients.emr.describe_cluster().cluster_id(id);
     let api = api!("elasticmapreduce", "DescribeCluster", Read);
-    let answer = clients.gateway.read(api, lane, || describe.clone().send()).await?;
+    let answer = clients.gateway.read(api, lane, || sent.now(describe.clone().send())).await?;
     Ok(answer.and_then(|answer| answer.cluster))
 }
 
@@ -124,7 +129,7 @@ pub(crate) async fn describe(
     lane: Lane,
     id: &str,
 ) -> Result<Option<Cluster>, Failure> {
-    let Some(cluster) = find(clients, lane, id).await? else { return Ok(None) };
+    let Some(cluster) = find(clients, lane, id, &Sent::default()).await? else { return Ok(None) };
     let summary = ClusterSummary::builder()
         .set_id(cluster.id.clone())
         .set_name(cluster.name.clone())
@@ -175,8 +180,9 @@ pub(crate) async fn tags(
     clients: &ProfileClients,
     lane: Lane,
     id: &str,
+    sent: &Sent,
 ) -> Result<Option<Vec<(String, String)>>, Failure> {
-    let Some(cluster) = find(clients, lane, id).await? else { return Ok(None) };
+    let Some(cluster) = find(clients, lane, id, sent).await? else { return Ok(None) };
     let state =
         cluster.status().and_then(|status| status.state()).map(|state| ClusterState::of(state.as_str()));
     if !state.is_some_and(ClusterState::is_alive) {

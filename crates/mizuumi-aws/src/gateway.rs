@@ -6,7 +6,7 @@
 
 use std::error::Error;
 use std::future::{self, Future};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -31,7 +31,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// After so long without an answer a call is slow: it is waited for, and whoever knows another way is told.
 const SLOW: Duration = Duration::from_secs(3);
 
-/// What a last look before a write says holds for so long.
+/// What a last look before a write says holds for so long; each further one is given as much more, as whoever answers may be slow
+/// for long.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// How often a last look is taken again that took longer.
 const LAST_LOOKS: u32 = 5;
@@ -69,6 +70,28 @@ macro_rules! api {
     };
 }
 pub(crate) use api;
+
+/// When a call was sent the last time: how long it waited for its turn says nothing of how old its answer is.
+pub(crate) struct Sent(Mutex<Instant>);
+
+impl Default for Sent {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl Sent {
+    /// Notes that a call is sent now.
+    pub(crate) fn now<F>(&self, call: F) -> F {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        call
+    }
+
+    /// When that was.
+    pub(crate) fn at(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Calls with the credentials of one profile.
 #[derive(Clone, Debug)]
@@ -140,23 +163,8 @@ impl Gateway {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         C: Future<Output = Result<Option<Instant>, Failure>> + Send,
     {
-        let is_right = &is_right;
-        let last_look = || async move {
-            for _ in 0..LAST_LOOKS {
-                // How long it waited for its turn says nothing of how old it is.
-                let Some(looked) = is_right().await? else { return Ok(false) };
-                if !errand.still.holds().await {
-                    return Err(api.failure(Class::Conflict, LAPSED));
-                }
-                // A process that slept over its last look takes another one.
-                if looked.elapsed() < LAST_LOOK {
-                    return Ok(true);
-                }
-            }
-            // Nothing was sent, and the world may have changed: to be looked at from the start.
-            Err(api.failure(Class::Conflict, "what a last look says is old by the time it is there"))
-        };
-        self.call(api, errand.lane, Some(errand.still), last_look, || (), send).await
+        let is_right = || last_look(api, errand.still, &is_right);
+        self.call(api, errand.lane, Some(errand.still), is_right, || (), send).await
     }
 
     async fn call<T, E, F, C>(
@@ -235,9 +243,73 @@ impl Gateway {
     }
 }
 
+/// Takes a last look before a write, and takes it anew if it is old by the time that its answer is there.
+async fn last_look<C>(
+    api: Api,
+    still: &dyn Still,
+    is_right: &(impl Fn() -> C + Send + Sync),
+) -> Result<bool, Failure>
+where
+    C: Future<Output = Result<Option<Instant>, Failure>> + Send,
+{
+    for number in 1..=LAST_LOOKS {
+        let Some(looked) = is_right().await? else { return Ok(false) };
+        if !still.holds().await {
+            return Err(api.failure(Class::Conflict, LAPSED));
+        }
+        // A process that slept over its last look takes another one.
+        if looked.elapsed() < LAST_LOOK * number {
+            return Ok(true);
+        }
+    }
+    // Nothing was sent, and the world may have changed: to be looked at from the start.
+    Err(api.failure(Class::Conflict, "what a last look says is old by the time it is there"))
+}
+
 async fn lapses(still: Option<&dyn Still>) {
     match still {
         Some(still) => still.lapses().await,
         None => future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// An errand that holds, which takes so many milliseconds to find out: the first time, and later.
+    struct Slow(u64, u64, AtomicU64);
+
+    impl Still for Slow {
+        fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+            let is_first = self.2.fetch_add(1, Ordering::Relaxed) == 0;
+            let millis = if is_first { self.0 } else { self.1 };
+            Box::pin(async move {
+                time::sleep(Duration::from_millis(millis)).await;
+                true
+            })
+        }
+
+        fn lapses(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(future::pending())
+        }
+    }
+
+    async fn looks(first: u64, later: u64) -> (bool, u64) {
+        let still = Slow(first, later, AtomicU64::new(0));
+        let is_right = || async { Ok(Some(Instant::now())) };
+        let answer = last_look(api!("glue", "UpdateTable", Write), &still, &is_right).await;
+        (answer.is_ok_and(|is_right| is_right), still.2.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_slept_looks_again_and_one_whose_answers_are_slow_goes_on() {
+        assert_eq!(looks(10, 10).await, (true, 1));
+        assert_eq!(looks(60_000, 10).await, (true, 2), "it slept");
+        assert_eq!(looks(3_500, 3_500).await, (true, 4), "whoever answers is slow");
+        assert_eq!(looks(20_000, 20_000).await, (false, 5));
     }
 }

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::clients::ProfileClients;
 use crate::error::classify;
-use crate::gateway::api;
+use crate::gateway::{Sent, api};
 
 /// Tables on one page of GetTables; AWS takes at most 100.
 const TABLES_A_PAGE: i32 = 100;
@@ -182,27 +182,6 @@ async fn some_pages(
         }
     }
     Ok(None)
-}
-
-/// When a call was sent the last time.
-struct Sent(Mutex<Instant>);
-
-impl Default for Sent {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
-
-impl Sent {
-    /// Notes that a call is sent now.
-    fn now<F>(&self, call: F) -> F {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        call
-    }
-
-    fn at(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Makes a database.

@@ -32,7 +32,7 @@ const AT_ONCE_SPEED: f64 = 10.0;
 /// So many seconds of a compressed day are between two looks at the list.
 const POLL: u32 = 5;
 /// A cluster without work ends after so long.
-const IDLE: &str = "15m";
+const IDLE: &str = "2h";
 /// How often runs are made that have become due.
 const TICK: Duration = Duration::from_millis(500);
 /// How long anything may take.

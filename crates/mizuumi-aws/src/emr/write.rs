@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::make;
 use crate::clients::ProfileClients;
-use crate::gateway::{Api, api};
+use crate::gateway::{Api, Sent, api};
 
 /// Asks for a cluster; answers its id.
 pub(crate) async fn run_job_flow(
@@ -141,9 +141,9 @@ async fn right(
     errand: Errand<'_>,
     cluster: &Target,
 ) -> Result<Option<Instant>, Failure> {
-    let looked = Instant::now();
-    let tags = super::tags(clients, errand.lane, &cluster.id).await?;
+    let sent = Sent::default();
+    let tags = super::tags(clients, errand.lane, &cluster.id, &sent).await?;
     let is_right =
         tags.is_some_and(|tags| tags.iter().any(|(key, value)| key == OWNER && *value == cluster.owner));
-    Ok(is_right.then_some(looked))
+    Ok(is_right.then_some(sent.at()))
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::TABLES_A_PAGE;
 use crate::clients::ProfileClients;
-use crate::gateway::api;
+use crate::gateway::{Sent, api};
 
 /// What a crawler writes into the tables that it makes: its own name.
 const MADE_BY: &str = "UPDATED_BY_CRAWLER";
@@ -30,7 +30,8 @@ pub(crate) async fn look(
     lane: Lane,
     look: &CrawlerLook,
 ) -> Result<SeenCrawler, Failure> {
-    let crawler = get(clients, lane, &look.name).await?.and_then(|crawler| observed(&crawler));
+    let crawler =
+        get(clients, lane, &look.name, &Sent::default()).await?.and_then(|crawler| observed(&crawler));
     let database = match &crawler {
         Some(crawler) => Some(crawler.definition.database.clone()),
         // Tables without their crawler are of interest only to whoever wants to be rid of them.
@@ -43,9 +44,15 @@ pub(crate) async fn look(
     Ok(SeenCrawler { crawler, tables })
 }
 
-async fn get(clients: &ProfileClients, lane: Lane, name: &str) -> Result<Option<Crawler>, Failure> {
+async fn get(
+    clients: &ProfileClients,
+    lane: Lane,
+    name: &str,
+    sent: &Sent,
+) -> Result<Option<Crawler>, Failure> {
     let get = clients.glue.get_crawler().name(name);
-    let answer = clients.gateway.read(api!("glue", "GetCrawler", Read), lane, || get.clone().send()).await?;
+    let api = api!("glue", "GetCrawler", Read);
+    let answer = clients.gateway.read(api, lane, || sent.now(get.clone().send())).await?;
     Ok(answer.and_then(|answer| answer.crawler))
 }
 
@@ -235,12 +242,12 @@ pub(crate) async fn start(
 ) -> Result<(), Failure> {
     let api = api!("glue", "StartCrawler", Write);
     let is_as_seen = || async move {
-        let sent = Instant::now();
-        let crawler = get(clients, errand.lane, name).await?.and_then(|crawler| observed(&crawler));
+        let sent = Sent::default();
+        let crawler = get(clients, errand.lane, name, &sent).await?.and_then(|crawler| observed(&crawler));
         let is_as_seen = crawler.is_some_and(|crawler| {
             crawler.definition.mark == owner && crawler.last.map(|last| last.started) == last
         });
-        Ok(is_as_seen.then_some(sent))
+        Ok(is_as_seen.then_some(sent.at()))
     };
     let start = clients.glue.start_crawler().name(name);
     let started = clients.gateway.write_if(api, errand, is_as_seen, || start.clone().send()).await?;
@@ -286,11 +293,11 @@ pub(crate) async fn delete_tables(
         let get = clients.glue.get_table().database_name(database).name(name);
         let get = &get;
         let is_made = || async move {
-            let sent = Instant::now();
+            let sent = Sent::default();
             let read = api!("glue", "GetTable", Read);
-            let answer = clients.gateway.read(read, errand.lane, || get.clone().send()).await?;
+            let answer = clients.gateway.read(read, errand.lane, || sent.now(get.clone().send())).await?;
             let table = answer.and_then(|answer| answer.table);
-            Ok(table.filter(|table| is_made_by(table, "", crawler)).map(|_| sent))
+            Ok(table.filter(|table| is_made_by(table, "", crawler)).map(|_| sent.at()))
         };
         let delete = clients.glue.delete_table().database_name(database).name(name);
         clients.gateway.write_if(api, errand, is_made, || delete.clone().send()).await?;
@@ -305,9 +312,9 @@ async fn is_ours(
     name: &str,
     owner: &str,
 ) -> Result<Option<Instant>, Failure> {
-    let sent = Instant::now();
-    let crawler = get(clients, lane, name).await?;
-    Ok(crawler.filter(|crawler| crawler.description() == Some(owner)).map(|_| sent))
+    let sent = Sent::default();
+    let crawler = get(clients, lane, name, &sent).await?;
+    Ok(crawler.filter(|crawler| crawler.description() == Some(owner)).map(|_| sent.at()))
 }
 
 fn gone(operation: &'static str, name: &str) -> Failure {
