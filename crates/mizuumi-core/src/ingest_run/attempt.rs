@@ -7,6 +7,7 @@ use mizuumi_api::ingest_run::{IngestRun, PastRunAttempt, RunAttempt, RunAttemptS
 use super::desired::TargetTable;
 use super::own_cluster;
 use super::plan::RunStep;
+use super::shadow::ShadowTables;
 use super::trace;
 use super::work::{self, JobRequest, OwnWork, Progress, Task, Worker};
 use super::world::RunWorld;
@@ -45,7 +46,10 @@ pub(super) fn progress(own: &OwnWork, table: &TargetTable, world: &RunWorld, now
         Some(attempt) if attempt.state == RunAttemptState::Open => {
             Stage::Plan(under_way(own, table, attempt, world, now))
         }
-        _ if own.is_cancelled => Stage::Plan(after(Plan::blocked(Reason::RunCancelled, "it was given up"))),
+        _ if own.is_cancelled => {
+            let plan = Plan::blocked(Reason::RunCancelled, "it was given up");
+            Stage::Plan(after(Plan { steps: left_over(own, table, world), ..plan }))
+        }
         Some(_) => Stage::Plan(after(again(own, table, world, now))),
         None => Stage::Plan(first(own, table, world, now)),
     }
@@ -157,9 +161,17 @@ fn again(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
             last.message,
             attempts + 1
         );
-        return Plan { wake_at: Some(at), ..Plan::converge(Reason::Retrying, message, Vec::new()) };
+        // What it wrote to by name goes at once.
+        let steps = left_over(own, table, world);
+        return Plan { wake_at: Some(at), ..Plan::converge(Reason::Retrying, message, steps) };
     }
     start(own, table, world, now)
+}
+
+/// Deletes the tables that work wrote to by name which is over.
+fn left_over(own: &OwnWork, table: &TargetTable, world: &RunWorld) -> Vec<RunStep> {
+    let sweep = |tables: &ShadowTables| tables.sweep(&table.key.profile, world.shadows.as_ref());
+    own.shadows.as_ref().map(sweep).unwrap_or_default()
 }
 
 /// Whether the work can begin.
@@ -189,7 +201,9 @@ fn start(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
             (Err(message), _) => return Plan::blocked(Reason::ClusterNotFound, message),
         },
     };
+    let shadow = own.shadows.as_ref().and_then(|shadows| shadows.before(table, &attempt, world));
     match begin(own, table, attempt) {
+        Ok(_) if let Some(plan) = shadow => plan,
         Ok(step) => Plan::converge(Reason::Running, step.to_string(), vec![step]),
         Err((reason, message)) => Plan::blocked(reason, message),
     }
