@@ -453,10 +453,7 @@ impl Installation {
             problems.push(format!("partitions.quietPeriod: {error}"));
         }
         self.upstreams.problems(&mut problems);
-        self.problems_of_crawlers(&mut problems);
-        if let Some(shadows) = &self.shadows {
-            self.problems_of_database("shadows", &shadows.database, &mut problems);
-        }
+        self.problems_of_crawlers_and_shadows(&mut problems);
         emr::problems(self, &mut problems);
         let keys = &self.freshness_parameters;
         let names = [&keys.loaded_at, &keys.data_time, &keys.fresh_until];
@@ -471,7 +468,10 @@ impl Installation {
         problems
     }
 
-    fn problems_of_crawlers(&self, problems: &mut Vec<String>) {
+    fn problems_of_crawlers_and_shadows(&self, problems: &mut Vec<String>) {
+        if let Some(shadows) = &self.shadows {
+            self.problems_of_database("shadows", &shadows.database, problems);
+        }
         for (name, profile) in &self.profiles {
             let Some(role) = &profile.crawler_role_arn else { continue };
             if !role.starts_with("arn:") || !role.contains(":role/") {

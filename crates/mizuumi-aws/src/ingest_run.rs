@@ -67,6 +67,18 @@ impl RunPort {
         shadows::look(self.catalog.clients(&look.profile)?, lane, shadows).await.map(Some)
     }
 
+    /// The manifest of an earlier run of the same name. Where no attempt has left anything behind, there was none.
+    async fn earlier(
+        &self,
+        look: &RunLook,
+        traces: Option<&Traces>,
+        lane: Lane,
+    ) -> Result<Option<manifests::Found>, Failure> {
+        let was_begun = traces.is_some_and(|traces| traces.last() > 0);
+        let Some(manifest) = look.earlier.as_ref().filter(|_| was_begun) else { return Ok(None) };
+        manifests::read(self.catalog.clients(&look.profile)?, lane, manifest).await
+    }
+
     async fn manifest(&self, look: &RunLook, lane: Lane) -> Result<Option<manifests::Found>, Failure> {
         let Some(manifest) = &look.manifest else { return Ok(None) };
         manifests::read(self.catalog.clients(&look.profile)?, lane, manifest).await
@@ -100,12 +112,13 @@ impl Port<Runs> for RunPort {
         if look.manifest.is_none() {
             let traces = self.traces(look, ask.lane).await?;
             let shadows = self.shadows(look, ask.lane).await?;
+            let manifest = self.earlier(look, traces.as_ref(), ask.lane).await?;
             if look.artifacts.is_empty() {
-                return Ok(RunWorld { traces, shadows, ..RunWorld::default() });
+                return Ok(RunWorld { manifest, traces, shadows, ..RunWorld::default() });
             }
             let clients = self.catalog.clients(&look.profile)?;
             let artifacts = self.artifacts.digests(clients, ask.lane, &look.artifacts).await?;
-            return Ok(RunWorld { artifacts, traces, shadows, ..RunWorld::default() });
+            return Ok(RunWorld { artifacts, manifest, traces, shadows, ..RunWorld::default() });
         }
         let world = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(RunWorld::default()),

@@ -205,11 +205,12 @@ impl Stand {
                 .collect(),
             ..Output::default()
         });
+        let earlier = look.earlier.as_ref().filter(|_| self.traces.last() > 0);
         RunWorld {
             job: look.job.as_ref().map(|job| self.jobs.get(&job.name).cloned().unwrap_or(SeenJob::Missing)),
             output,
             shadows,
-            manifest: look.manifest.as_ref().and_then(|_| {
+            manifest: look.manifest.as_ref().or(earlier).and_then(|_| {
                 let manifest = self.manifest.clone()?;
                 let digest = sha256(&manifest.bytes());
                 Some(Ok((manifest, digest)))
@@ -379,10 +380,7 @@ proptest! {
         for (fate, stops_after) in fates {
             stand.pass(stops_after);
             prop_assert!(stand.ours().len() <= 1, "{:?}", stand.ours());
-            // A run that is settled is not looked at as one that is new.
-            if fate != Fate::StatusLost || stand.manifest.is_none() {
-                stand.befall(fate);
-            }
+            stand.befall(fate);
             stand.wait(11);
         }
         match ending {
@@ -410,6 +408,28 @@ proptest! {
             prop_assert_eq!(values, ["1", "2"]);
         }
     }
+}
+
+#[test]
+fn a_name_that_has_brought_data_before_is_told_before_anything_is_begun() {
+    let mut stand = done(Writes::Two);
+    for _ in 0..4 {
+        stand.pass(None);
+    }
+    assert!(stand.manifest.is_some());
+    let jobs = stand.jobs.len();
+    stand.object = run(json!({}));
+    stand.object.metadata.uid = Some("u-2".to_owned());
+    for _ in 0..3 {
+        stand.pass(None);
+    }
+    let (reason, message) = stand.message();
+    assert_eq!((stand.phase(), reason.as_str()), (Some(RunPhase::Failed), "OutputInvalid"));
+    assert!(
+        message.contains("`mizuumi rerun daily-r0`") && message.contains("Nothing was begun"),
+        "{message}"
+    );
+    assert_eq!((stand.jobs.len(), stand.ours().len()), (jobs, 0));
 }
 
 /// A run whose work is done, right before it is looked at.

@@ -14,6 +14,7 @@ use super::world::RunWorld;
 use crate::emr_cluster::Awaited;
 use crate::plan::Plan;
 use crate::problem::Problem;
+use crate::publication;
 
 /// So often work is done again that failed through no fault of its own.
 const LOST_AT_MOST: i64 = 5;
@@ -88,7 +89,12 @@ fn under_way(
                 Err((reason, message)) => Plan::blocked(reason, message),
             },
             Task::Step(_) => {
-                waits(Reason::Running, format!("EmrCluster '{}' is asked for a step", attempt.worker))
+                let cluster = &attempt.worker;
+                let worker = own.workers.iter().find(|worker| worker.name == *cluster);
+                let stalled = worker.and_then(|worker| worker.stalled.as_ref());
+                let why = stalled.map(|why| format!(", which it cannot take now: {why}"));
+                let why = why.unwrap_or_default();
+                waits(Reason::Running, format!("EmrCluster '{cluster}' is asked for a step{why}"))
             }
         },
         Progress::Going(message) if stops => {
@@ -176,6 +182,16 @@ fn left_over(own: &OwnWork, table: &TargetTable, world: &RunWorld) -> Vec<RunSte
 
 /// Whether the work can begin.
 fn first(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
+    if world.manifest.is_some() {
+        let run = &own.order.run;
+        let message = format!(
+            "a run of this name has brought data before: its manifest {} is there, and one never changes. Nothing was begun. To bring \
+             the data of its session anew, make a run of the next revision: `mizuumi rerun {run}`; what was published stays",
+            publication::manifest(&table.root, run)
+        );
+        let plan = Plan::blocked(Reason::OutputInvalid, message);
+        return Plan { steps: left_over(own, table, world), ..plan };
+    }
     let waits = own.waits();
     if !waits.is_empty() {
         let message = format!("waiting for {}", waits.join("; for "));

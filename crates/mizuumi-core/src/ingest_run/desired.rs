@@ -339,6 +339,7 @@ impl DesiredRun {
         let begins = || RunLook {
             profile: table.key.profile.clone(),
             traces: (own.attempt.is_some() || own.may_begin()).then(|| traces.clone()),
+            earlier: own.attempt.is_none().then(|| publication::manifest(&table.root, &self.run)),
             artifacts: own.artifacts_to_look_at(),
             shadows: own
                 .shadows

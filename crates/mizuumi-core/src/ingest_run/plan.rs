@@ -296,8 +296,9 @@ fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunS
         Some(Ok(_)) => Plan::blocked(
             Reason::OutputInvalid,
             format!(
-                "what is in its directory is not what its manifest {location} says: it has been written to since; make a \
-                 run of the next revision, under another name"
+                "what is in its directory is not what its manifest {location} says: it has been written to since, and a manifest \
+                 never changes; make a run of the next revision, under another name: `mizuumi rerun {}`",
+                desired.run
             ),
         ),
     }

@@ -102,6 +102,8 @@ pub struct Worker {
     pub runs: usize,
     /// Why it takes no steps, if it does not.
     pub refuses: Option<String>,
+    /// Why it cannot be started or go on until somebody changes something, if it cannot.
+    pub stalled: Option<String>,
     /// What it says of the attempt.
     pub answer: Option<RunStepStatus>,
 }

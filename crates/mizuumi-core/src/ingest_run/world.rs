@@ -22,6 +22,8 @@ pub struct RunLook {
     pub pointers: Option<PointerLook>,
     /// Where the run's manifest is, or will be.
     pub manifest: Option<String>,
+    /// Where the manifest is of an earlier run of the same name, should its attempts have left something behind.
+    pub earlier: Option<String>,
     /// The Job that does its work.
     pub job: Option<JobLook>,
     /// Where its attempts say what became of them.
