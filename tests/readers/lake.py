@@ -1,6 +1,7 @@
 """Writes and reads a lake as its users do, with awswrangler and boto3: clients that know nothing of who keeps the catalog.
 
   lake.py write FORMAT ROOT DAY [more]    a partition `day=DAY` under ROOT, with every type family; with `more`, one column more
+  lake.py insert DATABASE.TABLE DAY...    these partitions into a table by its name: where it says, registered in the catalog
   lake.py read FORMAT DATABASE TABLE      checks the catalog's types and every row, and prints how many there are
 """
 
@@ -48,6 +49,17 @@ def write(format_: str, root: str, day: str, more: bool) -> None:
     {"parquet": wr.s3.to_parquet, "orc": wr.s3.to_orc}[format_](frame, path, index=False)
 
 
+def insert(name: str, days: list[str]) -> None:
+    database, name = name.split(".")
+    root = wr.catalog.get_table_location(database=database, table=name)
+    for day in days:
+        write("parquet", root, day, False)
+    partitions = {f"{root}day={day}/": [day] for day in days}
+    wr.catalog.add_parquet_partitions(
+        database=database, table=name, partitions_values=partitions, columns_types=TYPES
+    )
+
+
 def read(format_: str, database: str, name: str) -> None:
     types = wr.catalog.get_table_types(database=database, table=name)
     partitions = wr.catalog.get_partitions(database=database, table=name)
@@ -80,6 +92,8 @@ def read(format_: str, database: str, name: str) -> None:
 match sys.argv[1:]:
     case ["write", format_, root, day, *more]:
         write(format_, root, day, more == ["more"])
+    case ["insert", name, *days]:
+        insert(name, days)
     case ["read", format_, database, name]:
         read(format_, database, name)
     case _:

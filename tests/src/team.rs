@@ -123,6 +123,7 @@ impl Team {
             partitions: mizuumi_api::installation::PartitionDefaults::default(),
             freshness_parameters: mizuumi_api::installation::FreshnessParameters::default(),
             crawlers: None,
+            shadows: None,
             clusters: mizuumi_api::installation::Clusters::default(),
             upstreams: mizuumi_api::installation::Upstreams::default(),
         }

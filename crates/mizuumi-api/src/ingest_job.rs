@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::condition::Condition;
 use crate::duration::ShortDuration;
 use crate::ingest_run::engine;
-use crate::ingest_run::{Artifact, EmrStep, IngestRun, KubernetesJob, RunEngine, RunPhase, Upstream};
+use crate::ingest_run::{
+    Artifact, EmrStep, IngestRun, KubernetesJob, RunEngine, RunOutput, RunPhase, Upstream,
+};
 use crate::label;
 
 /// Work that comes again and again: it makes an `IngestRun` for each session.
@@ -129,6 +131,8 @@ pub enum ConcurrencyPolicy {
         .message("`emrStep` must be set when `engine` is 'EmrStep', and only then").reason(Reason::FieldValueInvalid).field_path(".emrStep"),
     validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
         .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".engine"),
+    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || !has(self.output)")
+        .message("`output` goes with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".output"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RunTemplate {
@@ -143,6 +147,9 @@ pub struct RunTemplate {
     /// With `EmrStep`: the step that does the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emr_step: Option<EmrStep>,
+    /// How the work writes its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<RunOutput>,
     /// Values that the work is given, by name; `mizuumi run --set NAME=VALUE` says others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "engine::parameters")]

@@ -1,6 +1,7 @@
 //! `IngestRun`: one run that brings data into a table, and asks for it to be published once it is all there.
 
 pub mod engine;
+pub mod output;
 pub mod own_cluster;
 pub mod status;
 
@@ -13,10 +14,11 @@ use serde::{Deserialize, Serialize};
 pub use engine::{
     Artifact, EmrStep, ExternalRun, KubernetesJob, Outcome, RunEngine, SecretKey, Upstream, Variable,
 };
+pub use output::{OutputMode, RunOutput};
 pub use own_cluster::OwnCluster;
 pub use status::{
     GateStatus, GateVerdict, IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState,
-    RunPhase,
+    RunPhase, ShadowStatus,
 };
 
 use crate::duration::ShortDuration;
@@ -61,6 +63,8 @@ use crate::label;
         .message("`emrStep` must be set when `engine` is 'EmrStep', and only then").reason(Reason::FieldValueInvalid).field_path(".emrStep"),
     validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
         .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".engine"),
+    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || !has(self.output)")
+        .message("`output` goes with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".output"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IngestRunSpec {
@@ -93,6 +97,10 @@ pub struct IngestRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`emrStep` is immutable").reason(Reason::FieldValueForbidden))]
     pub emr_step: Option<EmrStep>,
+    /// How the work writes its data. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`output` is immutable").reason(Reason::FieldValueForbidden))]
+    pub output: Option<RunOutput>,
     /// Values that the work is given, by name: `${parameters.NAME}` stands for them. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "engine::parameters")]

@@ -48,6 +48,9 @@ pub struct Installation {
     /// Where crawlers write. Without it, no resource may have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crawlers: Option<Crawlers>,
+    /// Where runs have shadow tables. Without it, no run may write to a table by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadows: Option<Shadows>,
     /// How EMR clusters are watched over.
     #[serde(default)]
     pub clusters: Clusters,
@@ -187,6 +190,15 @@ pub struct Crawlers {
     /// The least time from one crawl of a table to the next, whatever the resource says.
     #[serde(default = "an_hour")]
     pub least_every: ShortDuration,
+}
+
+/// Where the shadow tables are that the work of runs writes to by name, with `output.mode: ShadowTable`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shadows {
+    /// Glue database that they are made in; it has to exist, in the account of each profile whose runs have them. No resource
+    /// may have a table there.
+    pub database: String,
 }
 
 fn an_hour() -> ShortDuration {
@@ -441,7 +453,7 @@ impl Installation {
             problems.push(format!("partitions.quietPeriod: {error}"));
         }
         self.upstreams.problems(&mut problems);
-        self.problems_of_crawlers(&mut problems);
+        self.problems_of_crawlers_and_shadows(&mut problems);
         emr::problems(self, &mut problems);
         let keys = &self.freshness_parameters;
         let names = [&keys.loaded_at, &keys.data_time, &keys.fresh_until];
@@ -456,7 +468,10 @@ impl Installation {
         problems
     }
 
-    fn problems_of_crawlers(&self, problems: &mut Vec<String>) {
+    fn problems_of_crawlers_and_shadows(&self, problems: &mut Vec<String>) {
+        if let Some(shadows) = &self.shadows {
+            self.problems_of_database("shadows", &shadows.database, problems);
+        }
         for (name, profile) in &self.profiles {
             let Some(role) = &profile.crawler_role_arn else { continue };
             if !role.starts_with("arn:") || !role.contains(":role/") {
@@ -467,23 +482,23 @@ impl Installation {
             }
         }
         let Some(crawlers) = &self.crawlers else { return };
-        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-        if crawlers.database.is_empty()
-            || crawlers.database.len() > 255
-            || !crawlers.database.bytes().all(is_name)
-        {
-            problems.push(format!(
-                "crawlers.database: must be a lower-case name of at most 255 characters; it is '{}'",
-                crawlers.database
-            ));
-        } else if self.allows_database(&crawlers.database) {
-            problems.push(format!(
-                "crawlers.database: must not be one that allow.databases lets resources write to; it is '{}'",
-                crawlers.database
-            ));
-        }
+        self.problems_of_database("crawlers", &crawlers.database, problems);
         if let Err(error) = crawlers.least_every.length() {
             problems.push(format!("crawlers.leastEvery: {error}"));
+        }
+    }
+
+    /// A database that others write to, and no resource.
+    fn problems_of_database(&self, whose: &str, database: &str, problems: &mut Vec<String>) {
+        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if database.is_empty() || database.len() > 255 || !database.bytes().all(is_name) {
+            problems.push(format!(
+                "{whose}.database: must be a lower-case name of at most 255 characters; it is '{database}'"
+            ));
+        } else if self.allows_database(database) {
+            problems.push(format!(
+                "{whose}.database: must not be one that allow.databases lets resources write to; it is '{database}'"
+            ));
         }
     }
 
@@ -565,6 +580,7 @@ partitions: { quietPeriod: 10 minutes }
 freshnessParameters: { loadedAt: a, dataTime: a }
 profiles: { default: { crawlerRoleArn: crawler, emr: { serviceRole: '', instanceProfile: p, subnets: [], logUri: /tmp } } }
 crawlers: { database: Crawls, leastEvery: often }
+shadows: { database: '' }
 clusters: { pollSeconds: 0, failuresPerDay: 11 }
 ";
         let InvalidInstallation(problems) = Installation::from_yaml(bad).expect_err("invalid");
@@ -586,6 +602,7 @@ clusters: { pollSeconds: 0, failuresPerDay: 11 }
             "profiles.default.crawlerRoleArn:",
             "crawlers.database:",
             "crawlers.leastEvery:",
+            "shadows.database:",
             "profiles.default.emr.serviceRole:",
             "profiles.default.emr.subnets:",
             "profiles.default.emr.logUri:",
@@ -597,11 +614,13 @@ clusters: { pollSeconds: 0, failuresPerDay: 11 }
     }
 
     #[test]
-    fn crawlers_write_where_no_resource_does() {
-        let text = format!("{SMALLEST}crawlers: {{ database: nyc_crawls }}\n");
-        let InvalidInstallation(problems) =
-            Installation::from_yaml(&text).expect_err("one database for both");
-        assert!(problems[0].contains("must not be one that allow.databases"), "{problems:?}");
+    fn crawlers_and_shadows_are_where_no_resource_writes() {
+        for whose in ["crawlers", "shadows"] {
+            let text = format!("{SMALLEST}{whose}: {{ database: nyc_crawls }}\n");
+            let InvalidInstallation(problems) =
+                Installation::from_yaml(&text).expect_err("one database for both");
+            assert!(problems[0].contains("must not be one that allow.databases"), "{problems:?}");
+        }
         let text = format!("{SMALLEST}crawlers: {{ database: crawls }}\n");
         let crawlers = Installation::from_yaml(&text).expect("valid").crawlers.expect("crawlers");
         assert_eq!(crawlers.least_every, ShortDuration("1h".to_owned()));

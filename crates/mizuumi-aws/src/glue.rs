@@ -18,6 +18,7 @@ use mizuumi_api::data_table::LinkTo;
 use mizuumi_core::data_table::link::ObservedLink;
 use mizuumi_core::data_table::partitions::PartitionEntry;
 use mizuumi_core::data_table::{ObservedPartition, ObservedTable, PartitionValues, TableDefinition};
+use mizuumi_core::ingest_run::shadow::{ShadowPartition, StoredAs};
 use mizuumi_core::{Class, Errand, Failure, Lane};
 use tokio::time::Instant;
 
@@ -131,6 +132,36 @@ pub(crate) async fn get_partitions(
         all.append(&mut part);
     }
     Ok(all)
+}
+
+/// Every partition of a shadow table with how its files are read, each way of that once.
+pub(crate) async fn get_partitions_whole(
+    clients: &ProfileClients,
+    lane: Lane,
+    database: &str,
+    table: &str,
+) -> Result<(BTreeMap<PartitionValues, ShadowPartition>, Vec<StoredAs>), Failure> {
+    let get = clients.glue.get_partitions().database_name(database).table_name(table);
+    let get = get.max_results(PARTITIONS_A_PAGE);
+    let (mut all, mut ways) = (BTreeMap::new(), Vec::new());
+    let mut token = None;
+    loop {
+        let page = get.clone().set_next_token(token);
+        let call = clients.gateway.read(api!("glue", "GetPartitions", Read), lane, || page.clone().send());
+        let Some(answer) = call.await? else { return Ok((all, ways)) };
+        for partition in answer.partitions() {
+            let (values, location, way) = convert::whole_partition(partition);
+            let stored = ways.iter().position(|known| *known == way).unwrap_or_else(|| {
+                ways.push(way);
+                ways.len() - 1
+            });
+            all.insert(values, ShadowPartition { location, stored });
+        }
+        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+        if token.is_none() {
+            return Ok((all, ways));
+        }
+    }
 }
 
 /// How many calls it takes to list so many partitions.

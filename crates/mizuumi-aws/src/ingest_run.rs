@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mizuumi_core::data_table::publishing;
+use mizuumi_core::ingest_run::shadow::SeenShadows;
 use mizuumi_core::ingest_run::trace::{Trace, Traces};
 use mizuumi_core::ingest_run::world::PointerLook;
 use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs};
@@ -13,7 +14,7 @@ use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port};
 use crate::artifacts::Artifacts;
 use crate::catalog::Catalog;
 use crate::clients::ProfileClients;
-use crate::{glue, manifests, s3};
+use crate::{glue, manifests, s3, shadows};
 
 /// S3 and Glue as the run driver sees them.
 #[derive(Debug)]
@@ -61,6 +62,23 @@ impl RunPort {
         Ok(Some(Traces::of(names.iter().map(String::as_str))))
     }
 
+    async fn shadows(&self, look: &RunLook, lane: Lane) -> Result<Option<SeenShadows>, Failure> {
+        let Some(shadows) = &look.shadows else { return Ok(None) };
+        shadows::look(self.catalog.clients(&look.profile)?, lane, shadows).await.map(Some)
+    }
+
+    /// The manifest of an earlier run of the same name. Where no attempt has left anything behind, there was none.
+    async fn earlier(
+        &self,
+        look: &RunLook,
+        traces: Option<&Traces>,
+        lane: Lane,
+    ) -> Result<Option<manifests::Found>, Failure> {
+        let was_begun = traces.is_some_and(|traces| traces.last() > 0);
+        let Some(manifest) = look.earlier.as_ref().filter(|_| was_begun) else { return Ok(None) };
+        manifests::read(self.catalog.clients(&look.profile)?, lane, manifest).await
+    }
+
     async fn manifest(&self, look: &RunLook, lane: Lane) -> Result<Option<manifests::Found>, Failure> {
         let Some(manifest) = &look.manifest else { return Ok(None) };
         manifests::read(self.catalog.clients(&look.profile)?, lane, manifest).await
@@ -80,6 +98,7 @@ impl RunPort {
                 None => None,
             },
             traces: self.traces(look, ask.lane).await?,
+            shadows: self.shadows(look, ask.lane).await?,
             looked: Some(ask.now),
             ..RunWorld::default()
         })
@@ -92,12 +111,14 @@ impl Port<Runs> for RunPort {
         let known = self.seen().remove(key).filter(|seen| seen.look == *look);
         if look.manifest.is_none() {
             let traces = self.traces(look, ask.lane).await?;
+            let shadows = self.shadows(look, ask.lane).await?;
+            let manifest = self.earlier(look, traces.as_ref(), ask.lane).await?;
             if look.artifacts.is_empty() {
-                return Ok(RunWorld { traces, ..RunWorld::default() });
+                return Ok(RunWorld { manifest, traces, shadows, ..RunWorld::default() });
             }
             let clients = self.catalog.clients(&look.profile)?;
             let artifacts = self.artifacts.digests(clients, ask.lane, &look.artifacts).await?;
-            return Ok(RunWorld { artifacts, traces, ..RunWorld::default() });
+            return Ok(RunWorld { artifacts, manifest, traces, shadows, ..RunWorld::default() });
         }
         let world = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(RunWorld::default()),
@@ -130,6 +151,14 @@ impl Port<Runs> for RunPort {
                     seen.is_outdated = true;
                 }
                 outcome
+            }
+            RunStep::CreateShadow { shadow, definition, .. } => {
+                let clients = self.catalog.clients(&shadow.profile)?;
+                glue::create_table(clients, errand, &shadow.database, &shadow.table, definition).await
+            }
+            RunStep::DeleteShadow { profile, database, table, owner } => {
+                let clients = self.catalog.clients(profile)?;
+                glue::delete_table(clients, errand, database, table, owner).await
             }
             // Asking a cluster is writing it down; Jobs, runs and their clusters are not AWS's.
             RunStep::AskCluster { .. }

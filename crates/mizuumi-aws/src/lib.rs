@@ -25,6 +25,7 @@ mod pace;
 pub mod quality_check;
 mod query;
 pub mod s3;
+mod shadows;
 mod superseded;
 
 pub use clients::Clients;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::{Api, Client, ResourceExt};
+use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::data_table::ManagementPolicy;
 use mizuumi_api::emr_cluster::{Lifecycle, RunStepStatus};
 use mizuumi_api::ingest_run::{EmrStep, RunPhase};
@@ -46,6 +47,7 @@ struct State {
 struct Cluster {
     labels: BTreeMap<String, String>,
     refuses: Option<String>,
+    stalled: Option<String>,
     owners: Vec<String>,
     answers: Vec<RunStepStatus>,
 }
@@ -65,6 +67,7 @@ impl RunSteps {
         let now = cluster.map(|cluster| Cluster {
             labels: cluster.labels().clone(),
             refuses: refuses(cluster),
+            stalled: stalled(cluster),
             owners: cluster.owner_references().iter().map(|owner| owner.uid.clone()).collect(),
             answers: cluster.status.as_ref().map(|status| status.runs.clone()).unwrap_or_default(),
         });
@@ -80,7 +83,13 @@ impl RunSteps {
         let woken: Vec<Name> = if is_same_offer {
             let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
             let changed = now.answers.iter().filter(|answer| !before.answers.contains(answer));
-            changed.map(|answer| Name { name: answer.run.as_str().into(), ..name.clone() }).collect()
+            let asking = state.asks.iter().filter(|(run, ask)| {
+                before.stalled != now.stalled && run.namespace == name.namespace && *ask.cluster == *name.name
+            });
+            changed
+                .map(|answer| Name { name: answer.run.as_str().into(), ..name.clone() })
+                .chain(asking.map(|(run, _)| run.clone()))
+                .collect()
         } else {
             state.waiting.iter().filter(|run| run.namespace == name.namespace).cloned().collect()
         };
@@ -180,6 +189,7 @@ impl RunSteps {
                 name: cluster.name.to_string(),
                 runs: of_cluster.get(&*cluster.name).copied().unwrap_or_default(),
                 refuses: seen.refuses.clone(),
+                stalled: seen.stalled.clone(),
                 answer: open
                     .and_then(|open| seen.answers.iter().find(|answer| answer.nonce == open.nonce))
                     .cloned(),
@@ -246,6 +256,13 @@ fn is_meant(run: &IngestRun, step: &EmrStep, name: &Name, cluster: &Cluster) -> 
             *name.name == *own_cluster::name(&run.name_any(), &uid) && cluster.owners.contains(&uid)
         }
     }
+}
+
+/// Why a cluster waits for somebody to change something, if it does.
+fn stalled(cluster: &EmrCluster) -> Option<String> {
+    let conditions = &cluster.status.as_ref()?.conditions;
+    let stalled = condition::find(conditions, ConditionType::Stalled)?;
+    Some(format!("{}: {}", stalled.reason, stalled.message))
 }
 
 /// Why a cluster takes no steps of runs, if it takes none.

@@ -7,6 +7,7 @@ pub mod own_cluster;
 pub mod plan;
 pub mod report;
 pub mod rollback;
+pub mod shadow;
 pub mod trace;
 pub mod upstream;
 pub mod variables;
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, RunPhase};
 use mizuumi_api::{Condition, Installation};
 
-pub use desired::{DesiredRun, RunClaim, Target, TargetTable};
+pub use desired::{DesiredRun, RunClaim, Sweep, Target, TargetTable};
 pub use plan::RunStep;
 pub use work::{Covered, Worker};
 pub use world::{RunLook, RunWorld};
@@ -107,6 +108,9 @@ impl Kind for Runs {
         if object.metadata.deletion_timestamp.is_some() {
             return Ok(Goal::Absent(RunClaim::new(object, installation)));
         }
+        if let Some(problem) = shadow::problems(object, installation) {
+            return Err(vec![problem]);
+        }
         Ok(Goal::Present(DesiredRun::new(object, installation)))
     }
 
@@ -123,6 +127,11 @@ impl Kind for Runs {
             }
             Goal::Absent(claim) | Goal::Released(claim) => {
                 claim.is_publishing = asked(object).is_some() && target.is_publishing(object);
+                if let (Target::Table(table), Some(sweep)) = (&target, &mut claim.shadows)
+                    && sweep.profile.is_none()
+                {
+                    sweep.profile = Some(table.key.profile.clone());
+                }
                 claim.work.as_mut()
             }
         };
@@ -135,14 +144,18 @@ impl Kind for Runs {
     fn look(goal: &RunGoal) -> RunLook {
         match goal {
             Goal::Present(desired) => desired.look(),
-            Goal::Absent(_) | Goal::Released(_) => RunLook::default(),
+            Goal::Absent(claim) | Goal::Released(claim) => {
+                claim.shadows.as_ref().map(Sweep::look).unwrap_or_default()
+            }
         }
     }
 
     fn may_write(goal: &RunGoal) -> bool {
         match goal {
             Goal::Present(_) => true,
-            Goal::Absent(claim) | Goal::Released(claim) => claim.is_publishing || claim.work.is_some(),
+            Goal::Absent(claim) | Goal::Released(claim) => {
+                claim.is_publishing || claim.work.is_some() || claim.shadows.is_some()
+            }
         }
     }
 
@@ -160,12 +173,16 @@ impl Kind for Runs {
                 failed_attempts.truncate(report::FAILED_ATTEMPTS);
                 Some(IngestRunStatus { attempt: Some((**attempt).clone()), failed_attempts, ..status })
             }
+            RunStep::CreateShadow { shadow, .. } => {
+                Some(IngestRunStatus { shadow: Some(shadow.clone()), ..status })
+            }
             // Nothing is to be remembered, since its name says all: but only over the run as it was seen.
             RunStep::CreateCluster { .. } => Some(status),
             RunStep::WriteManifest { .. }
             | RunStep::WriteResult { .. }
             | RunStep::DeleteRun { .. }
-            | RunStep::DeleteJob { .. } => None,
+            | RunStep::DeleteJob { .. }
+            | RunStep::DeleteShadow { .. } => None,
         }
     }
 

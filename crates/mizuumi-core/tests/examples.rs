@@ -141,7 +141,7 @@ fn begins(mut run: IngestRun, file: &Path) {
     run.metadata.uid = Some("u-1".to_owned());
     let mut goal = Runs::goal(&run, &installation).expect("a goal");
     let upstreams = run.spec.wait_for.iter().flatten().map(|upstream| upstream.table.clone());
-    let worker = Worker { name: "adhoc".to_owned(), runs: 0, refuses: None, answer: None };
+    let worker = Worker { name: "adhoc".to_owned(), runs: 0, refuses: None, stalled: None, answer: None };
     let around = RunAround {
         target: Target::of(&table, &installation),
         covered: upstreams.map(|table| (table, Covered::Until(run.spec.session_time))).collect(),

@@ -1,23 +1,30 @@
 //! Clients that know nothing of Mizuumi write the data and read the tables: awswrangler and boto3.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use futures::FutureExt as _;
 use mizuumi_api::ingest_run::RunPhase;
-use mizuumi_tests::{Controller, Team};
+use mizuumi_tests::{Container, Controller, Exit, Team, with_shadows};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 /// Has another client do something; what it prints.
 async fn lake(team: &Team, arguments: &[&str]) -> String {
+    let output = client(team, arguments).output().await.expect("Python starts");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    assert!(output.status.success(), "{arguments:?}\n{}", said(&output.stderr));
+    said(&output.stdout)
+}
+
+/// Another client that does something.
+fn client(team: &Team, arguments: &[&str]) -> Command {
     let cache =
         std::env::var_os("MIZUUMI_CACHE").map(PathBuf::from).expect("MIZUUMI_CACHE, as `make test` sets it");
     let mut command = Command::new(cache.join("venv/bin/python"));
     command.arg("readers/lake.py").args(arguments);
     command.env("AWS_ENDPOINT_URL", team.url()).env("AWS_ACCESS_KEY_ID", &team.account);
-    let output = command.output().await.expect("Python starts");
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    assert!(output.status.success(), "{arguments:?}\n{}", said(&output.stderr));
-    said(&output.stdout)
+    command
 }
 
 async fn read(team: &Team, format: &str) -> String {
@@ -83,6 +90,39 @@ async fn what_runs_publish_is_read_and_what_was_taken_back_is_not() {
         team.mark_output("orders", run).await;
         team.run_phase(run, RunPhase::Succeeded).await;
     }
+    assert_eq!(read(&team, "parquet").await, "6 rows of 13 columns, by partitions only");
+    team.roll_back("back", "orders", "second").await;
+    team.run_phase("back", RunPhase::Succeeded).await;
+    assert_eq!(read(&team, "parquet").await, "3 rows of 13 columns, by partitions only");
+}
+
+#[tokio::test]
+async fn what_a_job_inserts_into_a_table_by_its_name_is_published_and_read() {
+    let team = Team::new("readers-inserted").await;
+    let _controller = Controller::with(&team, with_shadows).await;
+    team.create_shadows().await;
+    team.create("orders", spec("parquet", &json!({ "mode": "Published" }))).await;
+    lake(&team, &["write", "parquet", &team.output("orders", "first"), "2026-11-01"]).await;
+    team.start_run("first", "orders", 1, 0).await;
+    team.mark_output("orders", "first").await;
+    team.run_phase("first", RunPhase::Succeeded).await;
+    team.ready("orders").await;
+    let worker = team.clone();
+    let _kubelet = team.kubelet(Arc::new(move |container: Container| {
+        let team = worker.clone();
+        async move {
+            let table = &container.env["MIZUUMI_OUTPUT_TABLE"];
+            lake(&team, &["insert", table, "2026-11-01", "2026-11-02"]).await;
+            Exit::Code(0)
+        }
+        .boxed()
+    }));
+    let inserts = json!({
+        "table": "orders", "sessionTime": "2026-11-02T00:00:00Z", "engine": "KubernetesJob",
+        "kubernetesJob": { "image": "ingest" }, "output": { "mode": "ShadowTable" },
+    });
+    team.create_run("second", inserts).await;
+    team.run_phase("second", RunPhase::Succeeded).await;
     assert_eq!(read(&team, "parquet").await, "6 rows of 13 columns, by partitions only");
     team.roll_back("back", "orders", "second").await;
     team.run_phase("back", RunPhase::Succeeded).await;

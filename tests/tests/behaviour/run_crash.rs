@@ -7,9 +7,11 @@ use std::sync::Arc;
 use anyhow::ensure;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use mizuumi_api::Installation;
-use mizuumi_api::ingest_run::RunPhase;
-use mizuumi_api::installation::{JobsProfile, Profile};
-use mizuumi_tests::{Ask, Call, Container, Controller, Exit, Launch, Proxy, Team, Way, with_clusters};
+use mizuumi_api::ingest_run::{IngestRun, RunPhase};
+use mizuumi_tests::{
+    Ask, Call, Container, Controller, Exit, Kubelet, Launch, Proxy, Team, Way, register, with_clusters,
+    with_shadows,
+};
 use serde_json::{Value, json};
 
 /// Points of death tried at once.
@@ -22,6 +24,8 @@ enum Engine {
     Job,
     /// A step of a cluster that runs already.
     Step,
+    /// A Job of Kubernetes that writes to a table by name.
+    Shadow,
 }
 
 /// How the controller dies.
@@ -33,6 +37,8 @@ enum Death {
     AfterAsking(usize),
     /// Before a call to AWS has an effect.
     Before(usize),
+    /// Before so many-th call of that operation has an effect.
+    InTurn(&'static str, u64),
     /// After the effect of the first call of that operation, without having heard of it.
     After(&'static str),
     /// In it, and its effect comes while the next controller is at work already.
@@ -41,15 +47,16 @@ enum Death {
 
 fn settings(installation: &mut Installation) {
     with_clusters(installation);
-    let jobs = JobsProfile { service_account: "ingest".to_owned(), images: vec!["ingest".to_owned()] };
-    let profile = installation.profiles.remove("default").unwrap_or_default();
-    installation.profiles.insert("default".to_owned(), Profile { jobs: Some(jobs), ..profile });
+    with_shadows(installation);
 }
 
 impl Engine {
     fn spec(self) -> Value {
         let work = match self {
             Self::Job => json!({ "engine": "KubernetesJob", "kubernetesJob": { "image": "ingest" } }),
+            Self::Shadow => json!({
+                "engine": "KubernetesJob", "kubernetesJob": { "image": "ingest" }, "output": { "mode": "ShadowTable" },
+            }),
             Self::Step => json!({
                 "engine": "EmrStep",
                 "emrStep": { "cluster": "shared", "step": { "name": "load", "command": ["load", "${output}"] } },
@@ -67,6 +74,9 @@ impl Engine {
         });
         team.create_ready("orders", published).await;
         team.write_output("orders", "one", &["a1/day=1/", "a2/day=1/"]).await;
+        if matches!(self, Self::Shadow) {
+            team.create_shadows().await;
+        }
         if matches!(self, Self::Step) {
             team.class(json!({})).await;
             team.create_cluster("shared", json!({ "lifecycle": "WhenNeeded" })).await;
@@ -78,7 +88,7 @@ impl Engine {
     /// How often work was begun.
     async fn begun(self, team: &Team, run: &str) -> usize {
         match self {
-            Self::Job => team.jobs_of(run).await.len(),
+            Self::Job | Self::Shadow => team.jobs_of(run).await.len(),
             Self::Step => {
                 let clusters = team.aws.emr.list_clusters().send().await.expect("the clusters");
                 let mut steps = 0;
@@ -94,14 +104,29 @@ impl Engine {
 }
 
 /// A team whose controller is reached only by a proxy; its pods end well at once.
-async fn team_of(engine: Engine) -> (Team, Proxy, Controller, mizuumi_tests::Kubelet) {
+async fn team_of(engine: Engine) -> (Team, Proxy, Controller, Kubelet) {
     let team = Team::new("run-crash").await;
     let proxy = Proxy::of_apiserver(&team).await;
     let launch = Launch::through(&proxy.kubeconfig(&team, "proxied"));
     let controller = Controller::launch(&team, launch, settings).await;
-    let kubelet = team.kubelet(Arc::new(|_: Container| async { Exit::Code(0) }.boxed()));
+    let kubelet = kubelet(&team);
     engine.prepare(&team).await;
     (team, proxy, controller, kubelet)
+}
+
+/// Runs pods that end well at once; those that are to write by name do.
+fn kubelet(team: &Team) -> Kubelet {
+    let aws = team.aws.clone();
+    team.kubelet(Arc::new(move |container: Container| {
+        let aws = aws.clone();
+        async move {
+            if container.env.contains_key("MIZUUMI_OUTPUT_TABLE") {
+                register(&aws, &container, "1").await;
+            }
+            Exit::Code(0)
+        }
+        .boxed()
+    }))
 }
 
 /// Which calls, and which requests to the apiserver, write for a run that is undisturbed; the first is 1.
@@ -110,6 +135,9 @@ async fn reference(engine: Engine) -> (Vec<usize>, Vec<usize>) {
     let (since, asked) = (team.admin.seq().await, proxy.asked().len());
     team.create_run("one", engine.spec()).await;
     team.run_phase("one", RunPhase::Succeeded).await;
+    if matches!(engine, Engine::Shadow) {
+        no_shadow_is_left(&team, "undisturbed").await;
+    }
     let calls = numbers(team.admin.calls(since).await.iter().map(Call::writes));
     let asked = proxy.asked().split_off(asked);
     (calls, numbers(asked.iter().filter(|ask| ask.is_single()).map(Ask::writes)))
@@ -129,6 +157,10 @@ async fn with_death(engine: Engine, death: Death) {
     let (team, proxy, mut controller, _kubelet) = team_of(engine).await;
     match death {
         Death::Before(call) => team.admin.fault(json!({ "action": "hang", "from": call })).await,
+        Death::InTurn(operation, number) => {
+            let hang = json!({ "action": "hang", "operation": operation, "from": number });
+            team.admin.fault(hang).await;
+        }
         Death::After(operation) => {
             team.admin.fault(json!({ "action": "drop-after", "operation": operation, "times": 1 })).await;
         }
@@ -159,6 +191,16 @@ async fn with_death(engine: Engine, death: Death) {
     assert!(attempts.is_some_and(|number| number <= most), "{engine:?}, {death:?}: {attempts:?}");
     assert_eq!(engine.begun(&team, "one").await, 1, "{engine:?}, {death:?}");
     assert_eq!(team.aws.partitions("orders").await.len(), 1, "{engine:?}, {death:?}");
+    if matches!(engine, Engine::Shadow) {
+        no_shadow_is_left(&team, &format!("{death:?}")).await;
+    }
+}
+
+async fn no_shadow_is_left(team: &Team, what: &str) {
+    team.run_until("one", what, |run| run.status.as_ref().is_some_and(|status| status.shadow.is_none()))
+        .await;
+    let left = team.shadow_tables().await;
+    assert!(left.is_empty(), "{what}: {left:?}");
 }
 
 async fn dies(engine: Engine, deaths: Vec<Death>) {
@@ -184,19 +226,38 @@ async fn a_controller_may_die_at_every_write_of_a_run_that_a_step_works_for() {
 }
 
 #[tokio::test]
+async fn a_controller_may_die_at_every_write_of_a_run_that_writes_by_name() {
+    // What says that the attempt was begun, how it ended, and the manifest.
+    let objects = (1..=3).map(|number| Death::InTurn("PutObject", number));
+    let of_shadow = ["CreateTable", "DeleteTable"]
+        .into_iter()
+        .flat_map(|operation| [Death::InTurn(operation, 1), Death::After(operation), Death::Late(operation)]);
+    let published = [Death::InTurn("BatchCreatePartition", 1)];
+    let (_, requests) = reference(Engine::Shadow).await;
+    assert!(requests.len() >= 6, "{requests:?}");
+    let asking = requests.into_iter().map(Death::AfterAsking);
+    dies(Engine::Shadow, objects.chain(of_shadow).chain(published).chain(asking).collect()).await;
+}
+
+#[tokio::test]
 async fn two_controllers_begin_the_work_of_an_attempt_once() {
     let team = Team::new("run-rivals").await;
     let _one = Controller::with(&team, settings).await;
     let _other = Controller::launch(&team, Launch::default().named("other"), settings).await;
-    let _kubelet = team.kubelet(Arc::new(|_: Container| async { Exit::Code(0) }.boxed()));
-    for (engine, run) in [(Engine::Step, "one"), (Engine::Job, "two")] {
+    let _kubelet = kubelet(&team);
+    for (engine, run) in [(Engine::Step, "one"), (Engine::Job, "two"), (Engine::Shadow, "three")] {
         if matches!(engine, Engine::Step) {
             engine.prepare(&team).await;
+            team.create_shadows().await;
             team.write_output("orders", "two", &["a1/day=1/"]).await;
+            team.write_output("orders", "three", &["a1/day=1/"]).await;
         }
         team.create_run(run, engine.spec()).await;
         team.run_phase(run, RunPhase::Succeeded).await;
         assert_eq!(engine.begun(&team, run).await, 1, "{engine:?}");
+        let is_swept = |run: &IngestRun| run.status.as_ref().is_some_and(|status| status.shadow.is_none());
+        team.run_until(run, "its shadow is gone", is_swept).await;
+        assert_eq!(team.shadow_tables().await, Vec::<String>::new());
         team.runs().delete(run, &kube::api::DeleteParams::default()).await.expect("it is deleted");
         team.eventually(run, "the run is gone", async || {
             ensure!(team.runs().get_opt(run).await?.is_none(), "it is there");

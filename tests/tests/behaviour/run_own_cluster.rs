@@ -71,6 +71,29 @@ async fn a_run_has_a_cluster_of_its_own_which_ends_with_its_work_and_goes_with_i
 }
 
 #[tokio::test]
+async fn a_run_repeats_why_its_cluster_cannot_be_built_and_goes_on_once_it_can() {
+    let team = Team::new("own-stalled").await;
+    let _controller = Controller::with(&team, with_clusters).await;
+    let published = json!({
+        "partitionKeys": [{ "name": "day", "type": "string" }],
+        "partitions": { "mode": "Published" },
+    });
+    team.create_ready("orders", published).await;
+    team.write_output("orders", "first", &["a1/day=1/"]).await;
+    team.create_run("first", run(&team)).await;
+    let repeats = |run: &IngestRun| {
+        let conditions = run.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let class = format!("'{}'", team.class_name());
+        conditions
+            .iter()
+            .any(|one| one.message.contains("cannot take now") && one.message.contains(&class))
+    };
+    team.run_until("first", "it says what its cluster lacks", repeats).await;
+    team.class(json!({})).await;
+    team.run_phase("first", RunPhase::Succeeded).await;
+}
+
+#[tokio::test]
 async fn a_controller_that_dies_while_it_makes_a_runs_cluster_makes_one() {
     for (number, way) in [Way::Hang, Way::HangAfter].into_iter().enumerate() {
         let team = Team::new(&format!("own-crash-{number}")).await;

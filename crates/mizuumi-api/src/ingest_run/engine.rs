@@ -52,9 +52,9 @@ pub enum Outcome {
 }
 
 /// A container that does the work, once an attempt. It knows of the run by its environment: `MIZUUMI_OUTPUT` (where its files
-/// go), `MIZUUMI_SESSION_TIME`, `MIZUUMI_RUN`, `MIZUUMI_ATTEMPT`, `MIZUUMI_TABLE`. In `command`, `args` and values of `env`,
-/// `${output}`, `${sessionTime}`, `${sessionDate}`, `${run}`, `${attempt}`, `${table}` and `${parameters.NAME}` stand for those;
-/// `$${` stands for `${`.
+/// go), `MIZUUMI_SESSION_TIME`, `MIZUUMI_RUN`, `MIZUUMI_ATTEMPT`, `MIZUUMI_TABLE`, and with `output.mode: ShadowTable`
+/// `MIZUUMI_OUTPUT_TABLE`. In `command`, `args` and values of `env`, `${output}`, `${outputTable}`, `${sessionTime}`, `${sessionDate}`,
+/// `${run}`, `${attempt}`, `${table}` and `${parameters.NAME}` stand for those; `$${` stands for `${`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesJob {
@@ -116,8 +116,8 @@ pub struct SecretKey {
     pub key: String,
 }
 
-/// A step of a cluster. In its arguments, `${output}`, `${sessionTime}`, `${sessionDate}`, `${run}`, `${attempt}`, `${table}` and
-/// `${parameters.NAME}` stand for those; `$${` stands for `${`.
+/// A step of a cluster. In its arguments, `${output}`, with `output.mode: ShadowTable` `${outputTable}`, `${sessionTime}`, `${sessionDate}`,
+/// `${run}`, `${attempt}`, `${table}` and `${parameters.NAME}` stand for those; `$${` stands for `${`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
     validation = Rule::new("[has(self.cluster), has(self.clusterSelector), has(self.ownCluster)].exists_one(is, is)")

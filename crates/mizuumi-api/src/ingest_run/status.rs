@@ -36,6 +36,10 @@ pub struct IngestRunStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub failed_attempts: Vec<PastRunAttempt>,
+    /// The shadow table that the work writes to, with `output.mode: ShadowTable`. It is written down before the table is made, and
+    /// until the table is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowStatus>,
     /// What the checks with `gate: Publish` say of what the run brings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -77,6 +81,10 @@ pub struct RunAttempt {
     /// The directory that its files go to.
     #[schemars(length(max = 2048))]
     pub output: String,
+    /// The table that it writes to, `database.table`, with `output.mode: ShadowTable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 511))]
+    pub output_table: Option<String>,
     /// Who does the work: name of the Job, or of the `EmrCluster`.
     #[schemars(length(max = 253))]
     pub worker: String,
@@ -127,6 +135,25 @@ pub struct PastRunAttempt {
     /// Why it failed.
     #[schemars(length(max = 512))]
     pub message: String,
+}
+
+/// A table that a run's work writes to by name, and that is deleted once its data is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowStatus {
+    /// Glue database.
+    #[schemars(length(max = 255))]
+    pub database: String,
+    /// Glue table.
+    #[schemars(length(max = 255))]
+    pub table: String,
+    /// Profile of the installation's configuration that it is made with.
+    #[schemars(length(max = 63))]
+    pub profile: String,
+    /// Why it is still there though nobody needs it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
 }
 
 /// What a check says of what a run brings.

@@ -20,6 +20,7 @@ use mizuumi_core::data_table::view::ViewText;
 use mizuumi_core::data_table::{
     Column, ObservedPartition, ObservedTable, PartitionValues, Serde, TableDefinition,
 };
+use mizuumi_core::ingest_run::shadow::StoredAs;
 use mizuumi_core::publication::Pointer;
 use mizuumi_core::{Class, Failure};
 
@@ -36,11 +37,7 @@ pub(super) fn observed_table(table: &Table) -> ObservedTable {
         location: text(storage.and_then(|s| s.location())),
         input_format: text(storage.and_then(|s| s.input_format())),
         output_format: text(storage.and_then(|s| s.output_format())),
-        serde: storage.and_then(|s| s.serde_info()).map(|serde| Serde {
-            name: text(serde.name()),
-            library: text(serde.serialization_library()),
-            parameters: sorted(serde.parameters()),
-        }),
+        serde: storage.and_then(|s| s.serde_info()).map(serde),
         view: text(table.view_original_text())
             .map(|original| ViewText { original, expanded: text(table.view_expanded_text()) }),
         link: table.target_table().map(|target| ObservedLink {
@@ -100,6 +97,26 @@ pub(super) fn observed_partition(partition: &Partition) -> (PartitionValues, Obs
         columns: parameter(COLUMNS_PARAMETER).and_then(ColumnsMark::read),
     };
     (partition.values().to_vec(), observed)
+}
+
+/// A partition as Glue answered it: its values, where it is, and how its files are read.
+pub(super) fn whole_partition(partition: &Partition) -> (PartitionValues, Option<String>, StoredAs) {
+    let storage = partition.storage_descriptor();
+    let stored = StoredAs {
+        columns: columns(storage.map(StorageDescriptor::columns).unwrap_or_default()),
+        input_format: text(storage.and_then(|storage| storage.input_format())),
+        serde: storage.and_then(|storage| storage.serde_info()).map(serde),
+    };
+    let location = text(storage.and_then(|storage| storage.location()));
+    (partition.values().to_vec(), location, stored)
+}
+
+fn serde(serde: &SerDeInfo) -> Serde {
+    Serde {
+        name: text(serde.name()),
+        library: text(serde.serialization_library()),
+        parameters: sorted(serde.parameters()),
+    }
 }
 
 /// The input that makes a table so.

@@ -307,7 +307,7 @@ impl DesiredTable {
             location: self.partition_keys.is_empty().then(|| self.location.clone()),
             places: if learns { self.places() } else { Vec::new() },
             columns: self.learning.as_ref().and_then(Learning::format),
-            by_place: finds_by_place(&self.storage),
+            by_place: finds_by_place(&self.storage.serde),
             times,
             watched: crawler::policy(self).is_some(),
         });

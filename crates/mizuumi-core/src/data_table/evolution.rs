@@ -114,7 +114,7 @@ pub fn changes(
     storage: &StorageClasses,
     engines: &[Engine],
 ) -> Vec<Evolution> {
-    let by_place = finds_by_place(storage);
+    let by_place = finds_by_place(&storage.serde);
     let types = Types::of(storage, engines);
     let name = |column: &Column| column.name.to_lowercase();
     let (here, there): (BTreeSet<String>, BTreeSet<String>) =
@@ -170,9 +170,9 @@ fn evolution(
 
 /// Whether readers find a column by its place in the file: text always, ORC and Parquet by a parameter of the serde, whose
 /// default in Athena is by place for ORC and by name for Parquet.
-pub(super) fn finds_by_place(storage: &StorageClasses) -> bool {
-    let library = storage.serde.library.as_deref().unwrap_or_default();
-    let says = |key: &str| storage.serde.parameters.get(key).map(|value| value.eq_ignore_ascii_case("true"));
+pub(crate) fn finds_by_place(serde: &Serde) -> bool {
+    let library = serde.library.as_deref().unwrap_or_default();
+    let says = |key: &str| serde.parameters.get(key).map(|value| value.eq_ignore_ascii_case("true"));
     if library.ends_with("OrcSerde") {
         says("orc.column.index.access").unwrap_or(true)
     } else if library.ends_with("ParquetHiveSerDe") {

@@ -340,7 +340,7 @@ fn laid_over(known: &[Column], said: &[Said], desired: &DesiredTable) -> Result<
     }
     let is_missing = |column: &&Column| !names.contains(&column.name.to_lowercase());
     let missing: Vec<Column> = known.iter().filter(is_missing).cloned().collect();
-    if finds_by_place(&desired.storage) {
+    if finds_by_place(&desired.storage.serde) {
         columns.extend(missing);
         return Ok(columns);
     }

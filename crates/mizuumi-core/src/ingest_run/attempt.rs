@@ -7,12 +7,14 @@ use mizuumi_api::ingest_run::{IngestRun, PastRunAttempt, RunAttempt, RunAttemptS
 use super::desired::TargetTable;
 use super::own_cluster;
 use super::plan::RunStep;
+use super::shadow::ShadowTables;
 use super::trace;
 use super::work::{self, JobRequest, OwnWork, Progress, Task, Worker};
 use super::world::RunWorld;
 use crate::emr_cluster::Awaited;
 use crate::plan::Plan;
 use crate::problem::Problem;
+use crate::publication;
 
 /// So often work is done again that failed through no fault of its own.
 const LOST_AT_MOST: i64 = 5;
@@ -45,7 +47,10 @@ pub(super) fn progress(own: &OwnWork, table: &TargetTable, world: &RunWorld, now
         Some(attempt) if attempt.state == RunAttemptState::Open => {
             Stage::Plan(under_way(own, table, attempt, world, now))
         }
-        _ if own.is_cancelled => Stage::Plan(after(Plan::blocked(Reason::RunCancelled, "it was given up"))),
+        _ if own.is_cancelled => {
+            let plan = Plan::blocked(Reason::RunCancelled, "it was given up");
+            Stage::Plan(after(Plan { steps: left_over(own, table, world), ..plan }))
+        }
         Some(_) => Stage::Plan(after(again(own, table, world, now))),
         None => Stage::Plan(first(own, table, world, now)),
     }
@@ -84,7 +89,12 @@ fn under_way(
                 Err((reason, message)) => Plan::blocked(reason, message),
             },
             Task::Step(_) => {
-                waits(Reason::Running, format!("EmrCluster '{}' is asked for a step", attempt.worker))
+                let cluster = &attempt.worker;
+                let worker = own.workers.iter().find(|worker| worker.name == *cluster);
+                let stalled = worker.and_then(|worker| worker.stalled.as_ref());
+                let why = stalled.map(|why| format!(", which it cannot take now: {why}"));
+                let why = why.unwrap_or_default();
+                waits(Reason::Running, format!("EmrCluster '{cluster}' is asked for a step{why}"))
             }
         },
         Progress::Going(message) if stops => {
@@ -157,13 +167,31 @@ fn again(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
             last.message,
             attempts + 1
         );
-        return Plan { wake_at: Some(at), ..Plan::converge(Reason::Retrying, message, Vec::new()) };
+        // What it wrote to by name goes at once.
+        let steps = left_over(own, table, world);
+        return Plan { wake_at: Some(at), ..Plan::converge(Reason::Retrying, message, steps) };
     }
     start(own, table, world, now)
 }
 
+/// Deletes the tables that work wrote to by name which is over.
+fn left_over(own: &OwnWork, table: &TargetTable, world: &RunWorld) -> Vec<RunStep> {
+    let sweep = |tables: &ShadowTables| tables.sweep(&table.key.profile, world.shadows.as_ref());
+    own.shadows.as_ref().map(sweep).unwrap_or_default()
+}
+
 /// Whether the work can begin.
 fn first(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
+    if world.manifest.is_some() {
+        let run = &own.order.run;
+        let message = format!(
+            "a run of this name has brought data before: its manifest {} is there, and one never changes. Nothing was begun. To bring \
+             the data of its session anew, make a run of the next revision: `mizuumi rerun {run}`; what was published stays",
+            publication::manifest(&table.root, run)
+        );
+        let plan = Plan::blocked(Reason::OutputInvalid, message);
+        return Plan { steps: left_over(own, table, world), ..plan };
+    }
     let waits = own.waits();
     if !waits.is_empty() {
         let message = format!("waiting for {}", waits.join("; for "));
@@ -189,7 +217,9 @@ fn start(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
             (Err(message), _) => return Plan::blocked(Reason::ClusterNotFound, message),
         },
     };
+    let shadow = own.shadows.as_ref().and_then(|shadows| shadows.before(table, &attempt, world));
     match begin(own, table, attempt) {
+        Ok(_) if let Some(plan) = shadow => plan,
         Ok(step) => Plan::converge(Reason::Running, step.to_string(), vec![step]),
         Err((reason, message)) => Plan::blocked(reason, message),
     }

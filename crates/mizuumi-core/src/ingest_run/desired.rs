@@ -6,8 +6,10 @@ use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, Outcome, RunAttemptState, RunEngine};
 use mizuumi_api::{Installation, Reason};
 
+use super::plan::RunStep;
+use super::shadow::{self, ShadowTables};
 use super::work::{OwnWork, Task};
-use super::world::{JobLook, OutputLook, PointerLook, RunLook};
+use super::world::{JobLook, OutputLook, PointerLook, RunLook, RunWorld};
 use crate::data_table::{Column, DesiredTable, Mode, TableKey, Tables, learning, publishing};
 use crate::kind::Kind;
 use crate::plan::Goal;
@@ -34,8 +36,36 @@ pub struct DesiredRun {
     pub is_cancelled: bool,
     /// When it is deleted, since it was over long before.
     pub expiry: Option<Expiry>,
+    /// Whether the status speaks of a shadow table.
+    pub has_shadow: bool,
+    /// Its shadow tables that nobody needs any more.
+    pub left_over: Option<Sweep>,
     /// The least time between two looks.
     pub least: SignedDuration,
+}
+
+/// Shadow tables that go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// Which.
+    pub tables: ShadowTables,
+    /// Profile that they are looked at with, if one is known.
+    pub profile: Option<String>,
+}
+
+impl Sweep {
+    /// The look at them.
+    #[must_use]
+    pub fn look(&self) -> RunLook {
+        let Some(profile) = self.profile.clone() else { return RunLook::default() };
+        RunLook { profile, shadows: Some(self.tables.look()), ..RunLook::default() }
+    }
+
+    /// What is deleted of what was seen.
+    pub(super) fn steps(&self, world: &RunWorld) -> Vec<RunStep> {
+        let profile = self.profile.as_deref().unwrap_or_default();
+        self.tables.sweep(profile, world.shadows.as_ref())
+    }
 }
 
 /// When a run is deleted.
@@ -107,6 +137,8 @@ pub struct RunClaim {
     pub is_publishing: bool,
     /// A step of a cluster that may be under way: it is stopped before the run goes. A Job goes with the run that owns it.
     pub work: Option<Box<OwnWork>>,
+    /// Its shadow tables, if there may be any.
+    pub shadows: Option<Sweep>,
 }
 
 /// A run's place among the others; a rollback has none.
@@ -215,11 +247,19 @@ fn expiry(object: &IngestRun) -> Option<Expiry> {
     Some(Expiry { at, uid: object.metadata.uid.clone()? })
 }
 
+fn sweep(tables: ShadowTables) -> Sweep {
+    Sweep { profile: tables.profile().map(str::to_owned), tables }
+}
+
 impl RunClaim {
     pub(super) fn new(object: &IngestRun, installation: &Installation) -> Self {
         let work = OwnWork::new(object, installation)
             .filter(|work| matches!(work.task, Task::Step(_)) && work.open().is_some());
-        Self { is_publishing: false, work: work.map(Box::new) }
+        let status = object.status.as_ref();
+        // One that has worked and remembers no shadow has none. Of what a status that was lost does not tell, the names do.
+        let may_have = status.is_none_or(|status| status.shadow.is_some() || status.attempt.is_none());
+        let shadows = ShadowTables::of(object, installation).filter(|_| may_have).map(sweep);
+        Self { is_publishing: false, work: work.map(Box::new), shadows }
     }
 }
 
@@ -242,19 +282,18 @@ impl DesiredRun {
             (RunEngine::Rollback, _, Some(rollback)) => Work::Rollback(rollback.run.clone()),
             _ => Work::Unsaid,
         };
-        let status = object.status.as_ref();
+        let left_over = ShadowTables::of(object, installation).filter(|tables| tables.is_left_over(object));
         Self {
             run: object.metadata.name.clone().unwrap_or_default(),
             table: spec.table.clone(),
             work,
             target: Target::Unknown,
             gates: Vec::new(),
-            is_settled: status.is_some_and(|status| {
-                status.manifest.is_some()
-                    || status.phase.is_some_and(mizuumi_api::ingest_run::RunPhase::is_over)
-            }),
+            is_settled: shadow::is_settled(object),
             is_cancelled: spec.cancel,
             expiry: expiry(object),
+            has_shadow: object.status.as_ref().is_some_and(|status| status.shadow.is_some()),
+            left_over: left_over.map(sweep),
             least: SignedDuration::from_secs(installation.intervals.data_seconds.into()),
         }
     }
@@ -262,10 +301,10 @@ impl DesiredRun {
     /// What has to be looked at; nothing once the table is asked, since what it is asked for never changes.
     #[must_use]
     pub fn look(&self) -> RunLook {
-        let Target::Table(table) = &self.target else { return RunLook::default() };
         if self.is_settled {
-            return RunLook::default();
+            return self.left_over.as_ref().map(Sweep::look).unwrap_or_default();
         }
+        let Target::Table(table) = &self.target else { return RunLook::default() };
         let output = self.look_at(publication::output(&table.root, &self.run), table);
         let pointers = |run: &String| PointerLook {
             table: table.key.clone(),
@@ -300,7 +339,13 @@ impl DesiredRun {
         let begins = || RunLook {
             profile: table.key.profile.clone(),
             traces: (own.attempt.is_some() || own.may_begin()).then(|| traces.clone()),
+            earlier: own.attempt.is_none().then(|| publication::manifest(&table.root, &self.run)),
             artifacts: own.artifacts_to_look_at(),
+            shadows: own
+                .shadows
+                .as_ref()
+                .filter(|_| own.attempt.is_some() || own.may_begin() || own.is_cancelled)
+                .map(|shadows| shadows.look_for_work(table, None)),
             ..RunLook::default()
         };
         let Some(attempt) = &own.attempt else { return begins() };
@@ -318,6 +363,11 @@ impl DesiredRun {
                 output: Some(self.look_at(attempt.output.clone(), table)),
                 traces: Some(traces),
                 manifest: Some(publication::manifest(&table.root, &self.run)),
+                shadows: own
+                    .shadows
+                    .as_ref()
+                    .filter(|_| attempt.output_table.is_some())
+                    .map(|shadows| shadows.look_for_work(table, Some(attempt))),
                 ..RunLook::default()
             },
             (RunAttemptState::Failed | RunAttemptState::Lost, _) => begins(),

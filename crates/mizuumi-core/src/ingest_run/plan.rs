@@ -1,19 +1,22 @@
 //! What to do about a run: write its manifest once its data is all there.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
-use mizuumi_api::ingest_run::{Outcome, RunAttempt};
+use mizuumi_api::ingest_run::{Outcome, RunAttempt, ShadowStatus};
 use mizuumi_api::{EmrCluster, Reason};
 
 use super::RunGoal;
 use super::attempt::{self, Stage};
 use super::desired::{DesiredRun, RunClaim, Target, TargetTable, Work};
 use super::gates;
+use super::shadow;
 use super::trace::Trace;
-use super::work::JobRequest;
+use super::work::{JobRequest, OwnWork};
 use super::world::{Output, RunWorld};
-use crate::plan::{Goal, Plan};
+use crate::data_table::{TableDefinition, TableKey};
+use crate::plan::{Goal, Plan, Verdict};
 use crate::publication::{self, Manifest, ManifestPartition, RunTimes};
 use crate::quality_check::gate;
 
@@ -53,6 +56,26 @@ pub enum RunStep {
         /// What that is.
         trace: Box<Trace>,
     },
+    /// Make a table that the next attempt's work writes to by name. It is written down before.
+    CreateShadow {
+        /// Which.
+        shadow: ShadowStatus,
+        /// The table that it stands for.
+        of: TableKey,
+        /// How it is to be.
+        definition: Box<TableDefinition>,
+    },
+    /// Delete a table that work has written to by name.
+    DeleteShadow {
+        /// Profile of the installation's configuration.
+        profile: String,
+        /// Glue database.
+        database: String,
+        /// Glue table.
+        table: String,
+        /// The mark that it has to bear.
+        owner: String,
+    },
     /// Create the run's own cluster, if it is not there.
     CreateCluster {
         /// The cluster.
@@ -82,6 +105,8 @@ impl RunStep {
             Self::WriteManifest { .. } => "ManifestWritten",
             Self::WriteResult { .. } => "ResultWritten",
             Self::CreateJob { .. } | Self::AskCluster { .. } => "WorkStarted",
+            Self::CreateShadow { .. } => "ShadowCreated",
+            Self::DeleteShadow { .. } => "ShadowDeleted",
             Self::CreateCluster { .. } => "ClusterCreated",
             Self::DeleteJob { .. } => "WorkStopped",
             Self::DeleteRun { .. } => "RunDeleted",
@@ -104,6 +129,17 @@ impl fmt::Display for RunStep {
             Self::AskCluster { attempt, .. } => {
                 write!(f, "ask EmrCluster '{}' for a step (attempt {})", attempt.worker, attempt.number)
             }
+            Self::CreateShadow { shadow, of, definition } => {
+                let location = definition.location.as_deref().unwrap_or_default();
+                write!(
+                    f,
+                    "create shadow table '{}.{}' like '{of}', at {location}",
+                    shadow.database, shadow.table
+                )
+            }
+            Self::DeleteShadow { database, table, .. } => {
+                write!(f, "delete shadow table '{database}.{table}' from the catalog (data stays)")
+            }
             Self::CreateCluster { cluster } => {
                 let name = cluster.metadata.name.as_deref().unwrap_or_default();
                 write!(f, "create EmrCluster '{name}' of class '{}' for the run", cluster.spec.class_name)
@@ -118,6 +154,11 @@ impl fmt::Display for RunStep {
 #[must_use]
 pub fn plan(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
     match goal {
+        Goal::Present(DesiredRun { is_settled: true, left_over: Some(sweep), .. })
+            if !sweep.steps(world).is_empty() =>
+        {
+            Plan::converge(Reason::Publishing, "its shadow table goes", sweep.steps(world))
+        }
         Goal::Present(desired) if desired.is_settled => match &desired.expiry {
             Some(expiry) if expiry.at <= now => {
                 let step = RunStep::DeleteRun { uid: expiry.uid.clone() };
@@ -125,14 +166,37 @@ pub fn plan(goal: &RunGoal, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
             }
             _ => Plan::in_sync(None),
         },
-        Goal::Present(desired) => progress(desired, world, now),
+        Goal::Present(desired) => {
+            let plan = progress(desired, world, now);
+            let is_known = matches!(
+                plan.verdict,
+                Verdict::Converging(Reason::Publishing, _)
+                    | Verdict::Blocked(
+                        Reason::OutputInvalid | Reason::RunFailed | Reason::RunCancelled | Reason::GateFailed,
+                        _
+                    )
+            );
+            // Once it is written down what became of it, its shadow table goes.
+            let wake_at = (is_known && desired.has_shadow).then_some(now).or(plan.wake_at);
+            Plan { wake_at, ..plan }
+        }
         Goal::Absent(claim) | Goal::Released(claim) if claim.is_publishing => Plan::converge(
             Reason::Deleting,
             "its table is publishing it; it goes once that is done",
             Vec::new(),
         ),
         Goal::Absent(RunClaim { work: Some(work), .. })
-        | Goal::Released(RunClaim { work: Some(work), .. }) => attempt::stop(work, world, now),
+        | Goal::Released(RunClaim { work: Some(work), .. })
+            if !attempt::stop(work, world, now).is_settled() =>
+        {
+            attempt::stop(work, world, now)
+        }
+        Goal::Absent(RunClaim { shadows: Some(sweep), .. })
+        | Goal::Released(RunClaim { shadows: Some(sweep), .. })
+            if !sweep.steps(world).is_empty() =>
+        {
+            Plan::converge(Reason::Deleting, "its shadow table goes before it", sweep.steps(world))
+        }
         Goal::Absent(_) | Goal::Released(_) => Plan::in_sync(None),
     }
 }
@@ -170,7 +234,11 @@ fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunS
         Work::Own(own) => match attempt::progress(own, table, world, now) {
             Stage::Plan(plan) => return plan,
             Stage::Done(location) => match &world.output {
-                Some(output) => of_output(desired, table, output, &location),
+                Some(output) => match written(own, table, world, output) {
+                    Ok(output) => of_output(desired, table, &output, &location),
+                    Err((Reason::OutputInvalid, why)) => Err(why),
+                    Err((reason, why)) => return Plan::blocked(reason, why),
+                },
                 None => return Plan::converge(Reason::Running, format!("looking at {location}"), Vec::new()),
             },
         },
@@ -228,11 +296,25 @@ fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunS
         Some(Ok(_)) => Plan::blocked(
             Reason::OutputInvalid,
             format!(
-                "what is in its directory is not what its manifest {location} says: it has been written to since; make a \
-                 run of the next revision, under another name"
+                "what is in its directory is not what its manifest {location} says: it has been written to since, and a manifest \
+                 never changes; make a run of the next revision, under another name: `mizuumi rerun {}`",
+                desired.run
             ),
         ),
     }
+}
+
+/// What an attempt has brought: what lies in its directory, as far as its shadow table knows of it if it writes by name.
+fn written<'a>(
+    own: &OwnWork,
+    table: &TargetTable,
+    world: &RunWorld,
+    output: &'a Output,
+) -> Result<Cow<'a, Output>, (Reason, String)> {
+    let by_name = own.attempt.as_ref().filter(|attempt| attempt.output_table.is_some());
+    let (Some(attempt), Some(shadows)) = (by_name, &own.shadows) else { return Ok(Cow::Borrowed(output)) };
+    let seen = world.shadows.clone().unwrap_or_default();
+    shadow::brought(shadows, table, attempt, &seen, output).map(Cow::Owned)
 }
 
 /// The table that a run is for, or what to do without it.

@@ -81,6 +81,7 @@ pub fn report(
     if matches!(evidence, Evidence::Observed { .. }) {
         status.last_handled_reconcile_at = requested.map(|text| cut(text, LONGEST_REQUEST));
     }
+    shadow_told(&mut status, object, goal, evidence);
     if before.phase.is_some_and(RunPhase::is_over) {
         // What is over does not change any more.
         for condition in &mut status.conditions {
@@ -175,7 +176,10 @@ fn told(
             Told::stuck(phase, Reason::SpecInvalid, listed.join("; "))
         }
         Evidence::Held(why) => Told::stuck(phase, Reason::DeletionHeld, why),
-        Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
+        // Of what is settled only the shadow table is looked at any more, and that is told beside.
+        Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. }
+            if !desired.is_some_and(|desired| desired.is_settled) =>
+        {
             let (reason, message) = (failure.class.reason(), failure.to_string());
             if failure.class.is_transient() {
                 Told::held_up(phase, reason, message)
@@ -183,6 +187,7 @@ fn told(
                 Told::stuck(phase, reason, message)
             }
         }
+        Evidence::NotObserved(_) => answer(object, desired, status),
         Evidence::Observed { world, plan, .. } => {
             match &plan.verdict {
                 Verdict::Blocked(
@@ -219,21 +224,54 @@ fn told(
                 }
                 Verdict::Converging(..) | Verdict::InSync => {}
             }
-            let is_deleted = object.metadata.deletion_timestamp.is_some();
-            match desired.and_then(|desired| desired.target.answer(object)) {
-                _ if is_deleted => Told::held_up(
-                    phase,
-                    Reason::Deleting,
-                    format!(
-                        "its table is publishing it; the run goes once that is done, or at once with the annotation \
-                         '{}: true'",
-                        annotation::ABANDON
-                    ),
-                ),
-                Some(answer) if answer.state.is_over() => answered(answer, status),
-                _ => publishing(desired, status),
+            answer(object, desired, status)
+        }
+    }
+}
+
+/// What became of what it asks for.
+fn answer(object: &IngestRun, desired: Option<&DesiredRun>, status: &mut IngestRunStatus) -> Told {
+    let phase = status.phase.unwrap_or(RunPhase::Pending);
+    let is_deleted = object.metadata.deletion_timestamp.is_some();
+    match desired.and_then(|desired| desired.target.answer(object)) {
+        _ if is_deleted => Told::held_up(
+            phase,
+            Reason::Deleting,
+            format!(
+                "its table is publishing it; the run goes once that is done, or at once with the annotation '{}: true'",
+                annotation::ABANDON
+            ),
+        ),
+        Some(answer) if answer.state.is_over() => answered(answer, status),
+        _ => publishing(desired, status),
+    }
+}
+
+/// Tells whether the shadow table is gone that nobody needs any more, and if not, why.
+fn shadow_told(
+    status: &mut IngestRunStatus,
+    object: &IngestRun,
+    goal: Option<&RunGoal>,
+    evidence: &Evidence<RunWorld, RunStep>,
+) {
+    let left_over = match goal {
+        Some(Goal::Present(desired)) => desired.left_over.as_ref(),
+        Some(Goal::Absent(claim) | Goal::Released(claim)) => claim.shadows.as_ref(),
+        None => None,
+    };
+    let known = object.status.as_ref().and_then(|status| status.shadow.as_ref());
+    // One that was written down in this very pass has not been looked at.
+    let Some(sweep) = left_over.filter(|sweep| sweep.tables.knows(known)) else { return };
+    match evidence {
+        Evidence::Observed { world, .. } if sweep.tables.are_gone(world.shadows.as_ref()) => {
+            status.shadow = None
+        }
+        Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
+            if let Some(shadow) = &mut status.shadow {
+                shadow.message = Some(cut(&failure.to_string(), LONGEST_MESSAGE));
             }
         }
+        _ => {}
     }
 }
 

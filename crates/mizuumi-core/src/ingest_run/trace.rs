@@ -36,6 +36,8 @@ pub struct Said {
     worker: String,
     nonce: String,
     output: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_table: Option<String>,
     started_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<String>,
@@ -113,6 +115,7 @@ fn trace(own: &OwnWork, table: &TargetTable, attempt: &RunAttempt, ending: &str)
             worker: attempt.worker.clone(),
             nonce: attempt.nonce.clone(),
             output: attempt.output.clone(),
+            output_table: attempt.output_table.clone(),
             started_at: attempt.started_at,
             external_id: attempt.external_id.clone(),
             ended_at: attempt.ended_at,

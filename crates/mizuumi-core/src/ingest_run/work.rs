@@ -12,6 +12,7 @@ use mizuumi_api::installation::JobsProfile;
 use mizuumi_api::{Installation, Reason};
 
 use super::desired::{self, TargetTable};
+use super::shadow::ShadowTables;
 use super::trace::Traces;
 use super::variables::Variables;
 use crate::emr_cluster::request::StepCall;
@@ -41,6 +42,8 @@ pub struct OwnWork {
     pub uid: String,
     /// What is done.
     pub task: Task,
+    /// The tables that it writes to by name, if it does.
+    pub shadows: Option<ShadowTables>,
     /// What has to be there before.
     pub upstreams: Vec<Needed>,
     /// How often work that failed is done again.
@@ -99,6 +102,8 @@ pub struct Worker {
     pub runs: usize,
     /// Why it takes no steps, if it does not.
     pub refuses: Option<String>,
+    /// Why it cannot be started or go on until somebody changes something, if it cannot.
+    pub stalled: Option<String>,
     /// What it says of the attempt.
     pub answer: Option<RunStepStatus>,
 }
@@ -196,6 +201,7 @@ impl OwnWork {
             namespace: object.metadata.namespace.clone().unwrap_or_default(),
             uid: object.metadata.uid.clone().unwrap_or_default(),
             task,
+            shadows: ShadowTables::of(object, installation),
             upstreams: spec.wait_for.iter().flatten().map(needed).collect(),
             retries: spec.retries.unwrap_or_default().into(),
             timeout: spec.timeout.as_ref().and_then(|timeout| timeout.length().ok()).unwrap_or(DAY),
@@ -251,6 +257,7 @@ impl OwnWork {
             started_at: now,
             state: RunAttemptState::Open,
             output: publication::attempt_output(&table.root, &self.order.run, number),
+            output_table: self.shadows.as_ref().map(|shadows| shadows.external(number)),
             worker: worker.map_or_else(|| self.job_name(&nonce), str::to_owned),
             nonce,
             external_id: None,
@@ -436,7 +443,8 @@ fn variables(object: &IngestRun, attempt: &RunAttempt) -> Variables {
         ("attempt", attempt.number.to_string()),
         ("table", spec.table.clone()),
     ];
-    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let output_table = attempt.output_table.iter().map(|table| ("outputTable", table.clone()));
+    let values = values.into_iter().chain(output_table).map(|(name, value)| (name.to_owned(), value));
     let parameters = spec.parameters.iter().flatten();
     Variables::new(
         values.chain(parameters.map(|(name, value)| (format!("parameters.{name}"), value.clone()))).collect(),
@@ -488,6 +496,7 @@ pub fn job_request(
         said("MIZUUMI_ATTEMPT", attempt.number.to_string()),
         said("MIZUUMI_TABLE", object.spec.table.clone()),
     ];
+    env.extend(attempt.output_table.iter().map(|table| said("MIZUUMI_OUTPUT_TABLE", table.clone())));
     for (index, variable) in job.env.iter().flatten().enumerate() {
         let path = format!("{at}.env[{index}].value");
         let value = variable.value.as_ref().map(|value| fill(&known, value, &path, &mut problems));

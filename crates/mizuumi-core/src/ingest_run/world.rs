@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::shadow::{SeenShadows, ShadowLook};
 use super::trace::Traces;
 use super::work::SeenJob;
 use crate::data_table::{PartitionValues, TableKey};
@@ -21,12 +22,16 @@ pub struct RunLook {
     pub pointers: Option<PointerLook>,
     /// Where the run's manifest is, or will be.
     pub manifest: Option<String>,
+    /// Where the manifest is of an earlier run of the same name, should its attempts have left something behind.
+    pub earlier: Option<String>,
     /// The Job that does its work.
     pub job: Option<JobLook>,
     /// Where its attempts say what became of them.
     pub traces: Option<String>,
     /// Where the programs are that its work uses, if it is about to begin.
     pub artifacts: Vec<String>,
+    /// The tables that its work writes to by name.
+    pub shadows: Option<ShadowLook>,
 }
 
 /// Which Job to look at.
@@ -77,6 +82,8 @@ pub struct RunWorld {
     pub traces: Option<Traces>,
     /// SHA-256 of the programs that its work uses, by their places; none where there is none.
     pub artifacts: BTreeMap<String, Option<String>>,
+    /// The tables that its work writes to by name, if they were looked at.
+    pub shadows: Option<SeenShadows>,
     /// When it was looked.
     pub looked: Option<Timestamp>,
 }
