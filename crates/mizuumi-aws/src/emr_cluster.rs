@@ -288,8 +288,10 @@ impl Port<Kind> for ClusterPort {
         let Some(cluster) = step.target() else { return Ok(()) };
         let clients = self.clients.of(&cluster.profile)?;
         let outcome = Box::pin(emr::write::change(clients, errand, step)).await;
-        // Whatever came of it, only a new look tells.
-        self.seen().described.remove(&cluster.id);
+        // Whatever came of it, only a new look tells; of steps, what they are listed as.
+        if !matches!(step, ClusterStep::AddSteps { .. } | ClusterStep::CancelSteps { .. }) {
+            self.seen().described.remove(&cluster.id);
+        }
         outcome
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures::future::join_all;
 use jiff::Timestamp;
-use mizuumi_api::Installation;
 use mizuumi_api::emr_cluster::Phase;
 use mizuumi_api::installation::{Clusters, Rates};
+use mizuumi_api::{EmrCluster, Installation};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -95,14 +95,13 @@ impl Field {
         self.team.within(LONGEST, "cluster-00", what, is_so).await;
     }
 
-    /// Waits until every cluster has ended for want of work.
-    async fn ended(&self) {
-        self.until("the clusters to end", async || {
+    /// Waits until every cluster is in this phase.
+    async fn are(&self, what: &str, phase: Phase) {
+        self.until(what, async || {
             let all = self.team.clusters().list(&kube::api::ListParams::default()).await?;
-            let phases =
-                all.items.iter().map(|cluster| cluster.status.as_ref().and_then(|status| status.phase));
-            let left = phases.filter(|phase| *phase != Some(Phase::Stopped)).count();
-            ensure!(left == 0, "{left} have not");
+            let of = |cluster: &EmrCluster| cluster.status.as_ref().and_then(|status| status.phase);
+            let left = all.items.iter().filter(|cluster| of(cluster) != Some(phase)).count();
+            ensure!(left == 0, "{left} clusters are not {phase:?}");
             Ok(())
         })
         .await;
@@ -151,43 +150,40 @@ impl Field {
     }
 }
 
-/// B12: all at once.
+/// B12: all clusters at once, and then, once they wait for work, all runs at once.
 pub(crate) async fn at_once(settings: &Settings, report: &mut Report) -> Result<()> {
     let (clusters, count) = (settings.clusters, settings.runs);
-    say(format_args!("B12: {count} runs on {clusters} clusters at once"));
+    say(format_args!("B12: {clusters} clusters at once, and {count} runs"));
     let field = field(settings, AT_ONCE_SPEED, None).await?;
     let runs = Runs::prepare(&field.team, count, clusters, Order::InTurn).await?;
-    field.make_clusters(clusters).await;
     let theirs = field.started().await;
-    say(format_args!("B12: the tables and the data are there; now the runs"));
-    let (at, began) = (wait::now(), Instant::now());
+    let began = Instant::now();
+    field.make_clusters(clusters).await;
+    join_all((0..clusters).map(async |index| field.team.need(&steps::cluster(index), true).await)).await;
     let wanted = theirs + u64::try_from(clusters)?;
-    let started = field.until("all to be started", async || {
-        let started = field.started().await;
-        ensure!(started == wanted, "{started} of {wanted} are");
-        Ok(())
-    });
-    let started = async {
-        started.await;
-        began.elapsed().as_secs_f64()
-    };
-    let (took, made) = tokio::join!(started, runs.make(count));
-    made?;
-    say(format_args!("B12: all clusters were asked for after {took:.1} s"));
-    runs.succeeded(LONGEST).await;
-    let done = began.elapsed().as_secs_f64();
+    field
+        .until("all to be started", async || {
+            let started = field.started().await;
+            ensure!(started == wanted, "{started} of {wanted} are");
+            Ok(())
+        })
+        .await;
+    let took = began.elapsed().as_secs_f64();
     let floor = (number(clusters) - RUN_JOB_FLOW.0).max(0.0) / RUN_JOB_FLOW.1;
     let size = Size(clusters);
-    let figure = Figure::new(Id::B12, size, "runs made → all clusters asked for", Unit::Seconds, took);
+    let figure = Figure::new(Id::B12, size, "apply → all clusters asked for", Unit::Seconds, took);
     report.add(figure.at_most(floor + 5.0).floor(floor));
+    field.are("waiting for work", Phase::Waiting).await;
+    say(format_args!("B12: all clusters were asked for after {took:.1} s, and wait for work now"));
+    let (at, began) = (wait::now(), Instant::now());
+    runs.make(count).await?;
+    runs.succeeded(LONGEST).await;
+    let done = began.elapsed().as_secs_f64();
     field.tell(report, Id::B12, clusters).await?;
     field.tell_steps(report, Id::B12, &runs, at, Some(floor)).await?;
-    let figure = Figure::new(Id::B12, size, "runs made → all published", Unit::Seconds, done);
-    report.add(
-        figure
-            .detail()
-            .note(format!("{count} runs; a step takes a minute of EMR's, {AT_ONCE_SPEED} times as fast")),
-    );
+    let figure = Figure::new(Id::B12, Size(count), "runs made → all published", Unit::Seconds, done);
+    let note = format!("a step takes a minute of EMR's, which goes {AT_ONCE_SPEED} times as fast");
+    report.add(figure.detail().note(note));
     Ok(())
 }
 
@@ -209,7 +205,7 @@ pub(crate) async fn over_a_day(settings: &Settings, report: &mut Report) -> Resu
     }
     runs.make(count).await?;
     runs.succeeded(LONGEST).await;
-    field.ended().await;
+    field.are("the clusters to end for want of work", Phase::Stopped).await;
     let seconds = began.elapsed().as_secs_f64();
     let calls = field.tell(report, Id::B11, clusters).await?;
     let size = Size(clusters);
