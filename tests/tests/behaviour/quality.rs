@@ -81,7 +81,10 @@ async fn what_cannot_be_evaluated_is_refused_before_or_told_apart_from_what_fail
     team.create_check(
         "rows",
         "orders",
-        json!({ "typed": [{ "type": "Completeness", "parameters": ["id"], "condition": "> 0.9" }] }),
+        json!({
+            "engine": "CatalogOnly",
+            "typed": [{ "type": "Completeness", "parameters": ["id"], "condition": "> 0.9" }],
+        }),
     )
     .await;
     let stowaway = json!({ "typed": [{ "type": "ColumnCount", "condition": "> 0, ColumnExists \"id\"" }] });
