@@ -103,7 +103,7 @@ impl Engine {
             )),
             (Need::More, _) if rule.type_ == RuleType::CustomSql => Some(
                 "'CustomSql' is not evaluated: its query would run with this installation's credentials and could read any table \
-                 that they can; say it by other rules with `where`, or let Glue Data Quality itself evaluate it"
+                 that they can; say it by other rules with `where`; Glue Data Quality itself can"
                     .to_owned(),
             ),
             (Need::More, _) => {
