@@ -73,11 +73,16 @@ fn each_thing_is_measured_once_and_all_of_it_in_one_scan() {
         "FROM \"lake\".\"orders\"",
         "WHERE \"day\" = '1'",
     ];
-    let rules = "RowCount > 0, IsComplete \"id\", Completeness \"id\" > 0.5, Sum \"price\" > 1, IsUnique \"id\"";
+    let rules =
+        "RowCount > 0, IsComplete \"id\", Completeness \"id\" > 0.5, Sum \"price\" > 1, IsUnique \"id\"";
     assert_eq!(sql(rules), expected.join("\n"));
-    let grouped = sql("RowCount > 0, Uniqueness \"id\" > 0.9, Entropy \"what\" > 1, Uniqueness \"what\" \"id\" > 0");
+    let grouped =
+        sql("RowCount > 0, Uniqueness \"id\" > 0.9, Entropy \"what\" > 1, Uniqueness \"what\" \"id\" > 0");
     assert_eq!(grouped.matches("FROM \"lake\".\"orders\"").count(), 1, "{grouped}");
-    assert!(grouped.contains("GROUP BY GROUPING SETS ((), (\"id\"), (\"what\"), (\"id\", \"what\"))"), "{grouped}");
+    assert!(
+        grouped.contains("GROUP BY GROUPING SETS ((), (\"id\"), (\"what\"), (\"id\", \"what\"))"),
+        "{grouped}"
+    );
 }
 
 #[test]
@@ -117,7 +122,10 @@ fn filters_are_written_anew_with_the_types_of_the_columns() {
         ("ID = '5'", "(\"id\" = 5)"),
         ("on >= '2026-01-31' AND NOT odd", "((\"on\" >= DATE '2026-01-31') AND (NOT \"odd\"))"),
         ("`a ``b` is null", ""),
-        ("lower(what) like 'x%' or what not in ('a', 'it''s')", "((lower(\"what\") LIKE 'x%') OR (\"what\" NOT IN ('a', 'it''s')))"),
+        (
+            "lower(what) like 'x%' or what not in ('a', 'it''s')",
+            "((lower(\"what\") LIKE 'x%') OR (\"what\" NOT IN ('a', 'it''s')))",
+        ),
         ("price / 2 between -1 and .5", "((CAST(\"price\" AS double) / 2) BETWEEN (- 1) AND 0.5)"),
         ("at < timestamp '2026-01-01 10:00:00'", "(\"at\" < TIMESTAMP '2026-01-01 10:00:00')"),
     ] {
@@ -161,10 +169,59 @@ fn outside_quotes(sql: &str) -> Option<(String, Vec<String>)> {
 
 /// Everything that a statement may say outside of quotes.
 const WORDS: &[&str] = &[
-    "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IS", "NULL", "IN", "BETWEEN", "LIKE", "AS", "GROUP", "BY", "GROUPING", "SETS",
-    "FILTER", "DISTINCT", "ROW", "CAST", "TRY_CAST", "COALESCE", "TRUE", "FALSE", "DATE", "TIMESTAMP", "count", "sum", "avg", "max",
-    "corr", "stddev_pop", "var_pop", "ln", "grouping", "length", "trim", "lower", "upper", "abs", "year", "month", "is_nan",
-    "regexp_like", "double", "varchar", "date", "timestamp", "boolean", "integer", "bigint", "counted", "g",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "AND",
+    "OR",
+    "NOT",
+    "IS",
+    "NULL",
+    "IN",
+    "BETWEEN",
+    "LIKE",
+    "AS",
+    "GROUP",
+    "BY",
+    "GROUPING",
+    "SETS",
+    "FILTER",
+    "DISTINCT",
+    "ROW",
+    "CAST",
+    "TRY_CAST",
+    "COALESCE",
+    "TRUE",
+    "FALSE",
+    "DATE",
+    "TIMESTAMP",
+    "count",
+    "sum",
+    "avg",
+    "max",
+    "corr",
+    "stddev_pop",
+    "var_pop",
+    "ln",
+    "grouping",
+    "length",
+    "trim",
+    "lower",
+    "upper",
+    "abs",
+    "year",
+    "month",
+    "is_nan",
+    "regexp_like",
+    "double",
+    "varchar",
+    "date",
+    "timestamp",
+    "boolean",
+    "integer",
+    "bigint",
+    "counted",
+    "g",
 ];
 
 fn assert_contained(sql: &str) {
@@ -173,7 +230,8 @@ fn assert_contained(sql: &str) {
     for mark in ["--", "/*", ";", "$", "\\", "@", "`", "?"] {
         assert!(!left.contains(mark), "{mark} in {sql}");
     }
-    let words = left.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_').filter(|word| !word.is_empty());
+    let words =
+        left.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_').filter(|word| !word.is_empty());
     for word in words {
         let is_own = word.len() > 1
             && ["m", "n", "a", "k"].contains(&&word[..1])
@@ -181,7 +239,9 @@ fn assert_contained(sql: &str) {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
         assert!(is_own || is_number || WORDS.contains(&word), "'{word}' in {sql}");
     }
-    let known = |name: &String| ["lake", "orders"].contains(&name.as_str()) || COLUMNS.iter().any(|(of, _)| of == name);
+    let known = |name: &String| {
+        ["lake", "orders"].contains(&name.as_str()) || COLUMNS.iter().any(|(of, _)| of == name)
+    };
     assert!(names.iter().all(known), "{names:?} in {sql}");
     assert_eq!(sql.matches("\"lake\".\"orders\"").count(), 1, "{sql}");
 }
@@ -246,7 +306,8 @@ fn tried(place: &str, hostile: &str) -> Option<String> {
 #[test]
 fn no_text_gets_out_of_its_quotes() {
     let mut asked = 0;
-    for (place, hostile) in PLACES.iter().flat_map(|place| CORPUS.iter().map(move |hostile| (place, hostile))) {
+    for (place, hostile) in PLACES.iter().flat_map(|place| CORPUS.iter().map(move |hostile| (place, hostile)))
+    {
         if let Some(sql) = tried(place, hostile) {
             asked += 1;
             assert_contained(&sql);

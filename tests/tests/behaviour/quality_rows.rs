@@ -218,3 +218,30 @@ async fn each_reason_to_evaluate_is_one_query_whoever_dies_and_whatever_is_lost(
     team.sweeps(2).await;
     assert_eq!(team.aws.queries("quality").await.len(), 2);
 }
+
+#[tokio::test]
+async fn twenty_rules_scan_what_one_of_them_does() {
+    let (team, _controller) = with_flights("rows-scan").await;
+    let columns =
+        ["carrier", "tailnum", "origin", "dest", "distance", "number", "pair", "share", "note", "flight"];
+    let rules = columns.iter().flat_map(|column| {
+        [format!("Completeness \"{column}\" > 0"), format!("DistinctValuesCount \"{column}\" > 0")]
+    });
+    let rules: Vec<String> = rules.collect();
+    let evaluate = async |check: String, rules: &[String]| {
+        let rules = format!("Rules = [ {} ]", rules.join(", "));
+        team.create_check(&check, "flights", json!({ "rules": rules })).await;
+        let (check, _) = team.check_says(&check, "QualityPassed", "RulesPassed").await;
+        let evaluation = check.status.and_then(|status| status.evaluation).expect("an evaluation");
+        evaluation.scanned_bytes.expect("a query")
+    };
+    let together = evaluate("all".to_owned(), &rules).await;
+    assert_eq!(team.aws.queries("quality").await.len(), 1);
+    let one_by_one =
+        rules.chunks(1).enumerate().map(|(number, rule)| evaluate(format!("one-{number}"), rule));
+    let one_by_one: i64 = futures::future::join_all(one_by_one).await.iter().sum();
+    let statements = team.aws.queries("quality").await.len() - 1;
+    println!("20 rules in one check: 1 statement, {together} bytes scanned");
+    println!("20 checks of one rule: {statements} statements, {one_by_one} bytes scanned");
+    assert_eq!((statements, one_by_one), (20, 20 * together));
+}

@@ -240,6 +240,15 @@ impl DesiredCheck {
         })
     }
 
+    /// Whether what came of this very look is in the status.
+    pub(super) fn is_told(&self, world: &CheckWorld) -> bool {
+        let of = self.look().of;
+        self.handled == self.request
+            && self.evaluated.as_ref().is_some_and(|(at, generation, last)| {
+                (Some(*at), *generation, last) == (world.looked, self.generation, &of)
+            })
+    }
+
     /// A digest of what is evaluated and why: another reason is another query.
     pub(super) fn reason(&self, world: &CheckWorld) -> String {
         let look = self.look();

@@ -71,10 +71,11 @@ pub enum Progress {
     Done(Box<Answer>),
 }
 
-/// The client token of a query: 64 characters, of those that Athena takes.
+/// The client token of a query: 64 characters, of those that Athena takes. Two reasons within a second are two queries.
 #[must_use]
 pub fn token(owner: &str, uid: &str, record: &QueryStatus) -> String {
-    hexadecimal(&Sha256::digest(format!("{owner}\n{uid}\n{}\n{}", record.at, record.attempt).as_bytes()))
+    let QueryStatus { attempt, at, of, statement, id: _ } = record;
+    hexadecimal(&Sha256::digest(format!("{owner}\n{uid}\n{at}\n{attempt}\n{of}\n{statement}").as_bytes()))
 }
 
 impl StartQuery {
@@ -117,7 +118,8 @@ impl StartQuery {
 #[must_use]
 pub fn progress(desired: &DesiredCheck, world: &CheckWorld, now: Timestamp) -> Progress {
     let (Some(facts), Some(table)) = (&world.facts, desired.seen_table()) else { return Progress::None };
-    if !desired.rules.need_rows() || desired.is_suspended {
+    // What was told is done with, whatever is still known of it.
+    if !desired.rules.need_rows() || desired.is_suspended || desired.is_told(world) {
         return Progress::None;
     }
     let statement = |at| Statement::new(&desired.rules, &facts.columns, &facts.scope, at);

@@ -49,6 +49,8 @@ class S3:
             "Authorization": f"AWS4-HMAC-SHA256 Credential={self.account}/20260101/{self.region}/s3/aws4_request, "
                              "SignedHeaders=host, Signature=0",
             "x-moto-account-id": self.account,
+            # Anything else would be taken for a form.
+            "Content-Type": "application/octet-stream",
         })
         with urllib.request.urlopen(request) as answer:
             return answer.read()
