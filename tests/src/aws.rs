@@ -1,6 +1,7 @@
-//! AWS as a team's other programs use it: Glue and S3 through their SDKs, beside the controller.
+//! AWS as a team's other programs use it: Glue, S3 and Athena through their SDKs, beside the controller.
 
 use aws_config::{BehaviorVersion, Region};
+use aws_sdk_athena::types::{ResultConfiguration, WorkGroupConfiguration};
 use aws_sdk_glue::config::Credentials;
 use aws_sdk_glue::operation::get_table::GetTableError;
 use aws_sdk_glue::types::{
@@ -11,6 +12,8 @@ use aws_sdk_s3::primitives::ByteStream;
 /// Glue and S3 in one account, with one database and one bucket.
 #[derive(Clone, Debug)]
 pub struct Aws {
+    /// Athena.
+    pub athena: aws_sdk_athena::Client,
     /// EMR.
     pub emr: aws_sdk_emr::Client,
     /// Glue.
@@ -33,6 +36,7 @@ impl Aws {
             .await;
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Self {
+            athena: aws_sdk_athena::Client::new(&config),
             emr: aws_sdk_emr::Client::new(&config),
             glue: aws_sdk_glue::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
@@ -51,6 +55,26 @@ impl Aws {
     pub async fn delete_database(&self) {
         let delete = self.glue.delete_database().name(&self.database);
         delete.send().await.expect("the database is deleted");
+    }
+
+    /// Makes a workgroup of Athena whose queries may scan so much, with results beside the data.
+    pub async fn create_workgroup(&self, name: &str, most_bytes: Option<i64>) {
+        let results = ResultConfiguration::builder()
+            .output_location(format!("s3://{}/athena-results/", self.bucket))
+            .build();
+        let configuration = WorkGroupConfiguration::builder()
+            .enforce_work_group_configuration(true)
+            .set_bytes_scanned_cutoff_per_query(most_bytes)
+            .result_configuration(results)
+            .build();
+        let create = self.athena.create_work_group().name(name).configuration(configuration);
+        create.send().await.expect("the workgroup is made");
+    }
+
+    /// The queries of a workgroup, the newest first.
+    pub async fn queries(&self, workgroup: &str) -> Vec<String> {
+        let list = self.athena.list_query_executions().work_group(workgroup).send().await;
+        list.expect("the queries").query_execution_ids.unwrap_or_default()
     }
 
     /// Makes the bucket.

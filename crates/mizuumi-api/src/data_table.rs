@@ -54,6 +54,7 @@ pub use crate::policy::{DeletionPolicy, ManagementPolicy};
     printcolumn(name = "Format", type_ = "string", json_path = ".spec.format"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Fresh", type_ = "string", json_path = r#".status.conditions[?(@.type=="Fresh")].reason"#),
+    printcolumn(name = "Quality", type_ = "string", json_path = r#".status.conditions[?(@.type=="QualityPassed")].status"#),
     printcolumn(name = "Age-of-data", type_ = "date", json_path = ".status.freshness.dataTime"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Table", type_ = "string", json_path = ".status.table.name", priority = 1),

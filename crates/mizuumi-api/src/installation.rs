@@ -3,12 +3,14 @@
 //! The platform team owns this file; no resource of a tenant can widen it. Unknown keys are errors, so that a
 //! misspelt limit never goes unnoticed.
 
+mod athena;
 mod emr;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use athena::AthenaProfile;
 pub use emr::{Clusters, EmrProfile, OrphanPolicy};
 
 use crate::data_table::LinkTo;
@@ -129,6 +131,9 @@ pub struct Profile {
     /// What EMR clusters of this profile are made with. Without it, it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emr: Option<EmrProfile>,
+    /// What queries over this profile's tables run in. Without it, rules that need rows are not evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub athena: Option<AthenaProfile>,
     /// What Jobs of Kubernetes of this profile's runs work with. Without it, they have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<JobsProfile>,
@@ -454,6 +459,7 @@ impl Installation {
         }
         self.upstreams.problems(&mut problems);
         self.problems_of_crawlers_and_shadows(&mut problems);
+        athena::problems(self, &mut problems);
         emr::problems(self, &mut problems);
         let keys = &self.freshness_parameters;
         let names = [&keys.loaded_at, &keys.data_time, &keys.fresh_until];
@@ -578,7 +584,7 @@ deletions: { holdAbove: 0 }
 kubernetes: { concurrency: 0 }
 partitions: { quietPeriod: 10 minutes }
 freshnessParameters: { loadedAt: a, dataTime: a }
-profiles: { default: { crawlerRoleArn: crawler, emr: { serviceRole: '', instanceProfile: p, subnets: [], logUri: /tmp } } }
+profiles: { default: { crawlerRoleArn: crawler, athena: { workgroup: a b }, emr: { serviceRole: '', instanceProfile: p, subnets: [], logUri: /tmp } } }
 crawlers: { database: Crawls, leastEvery: often }
 shadows: { database: '' }
 clusters: { pollSeconds: 0, failuresPerDay: 11 }
@@ -603,6 +609,7 @@ clusters: { pollSeconds: 0, failuresPerDay: 11 }
             "crawlers.database:",
             "crawlers.leastEvery:",
             "shadows.database:",
+            "profiles.default.athena.workgroup:",
             "profiles.default.emr.serviceRole:",
             "profiles.default.emr.subnets:",
             "profiles.default.emr.logUri:",

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use status::{
-    EvaluationStatus, MetricStatus, PastEvaluation, QualityCheckStatus, RuleOutcome, RuleResult, RuleSeverity,
+    EvaluationStatus, MetricStatus, PastEvaluation, QualityCheckStatus, QueryStatus, RuleOutcome, RuleResult,
+    RuleSeverity,
 };
 
 use crate::ingest_job::JobSchedule;

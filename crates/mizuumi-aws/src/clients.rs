@@ -28,6 +28,8 @@ const IDENTITY: Duration = Duration::from_secs(5);
 /// The clients of one profile. The SDK repeats nothing by itself: the gateway knows what may be.
 #[derive(Clone, Debug)]
 pub struct ProfileClients {
+    /// Athena.
+    pub athena: aws_sdk_athena::Client,
     /// EC2, of which only reads of the network are used.
     pub(crate) ec2: query::Service,
     /// EMR.
@@ -158,6 +160,7 @@ impl ProfileClients {
         // A bucket's own host name does not resolve at an endpoint of one's own.
         let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
         Self {
+            athena: aws_sdk_athena::Client::new(config),
             ec2: query::Service::new("ec2", config),
             emr: aws_sdk_emr::Client::new(config),
             glue: aws_sdk_glue::Client::new(config),

@@ -144,17 +144,18 @@ fn credentials_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> O
     None
 }
 
-/// Whether Glue, S3 or EMR says that what the call speaks of is not there. A bucket that is not there is another matter: its
+/// Whether Glue, S3, EMR or Athena says that what the call speaks of is not there. A bucket that is not there is another matter: its
 /// name is wrong.
 pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let Some(service) = error.as_service_error() else { return false };
     match service.code() {
         // HeadObject has no body, so the SDK knows no more than the status: `NotFound`.
         Some("EntityNotFoundException" | "NoSuchKey" | "NotFound") => true,
-        // EMR has one code for all that it refuses.
-        Some("InvalidRequestException") => service
-            .message()
-            .is_some_and(|message| message.starts_with("Cluster id ") && message.contains("is not valid")),
+        // EMR and Athena have one code for all that they refuse.
+        Some("InvalidRequestException") => service.message().is_some_and(|message| {
+            (message.starts_with("Cluster id ") && message.contains("is not valid"))
+                || (message.starts_with("QueryExecution ") && message.contains("was not found"))
+        }),
         _ => false,
     }
 }

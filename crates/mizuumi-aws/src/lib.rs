@@ -4,6 +4,7 @@
 //! `mizuumi-core`, and what came of it goes back in its words.
 
 mod artifacts;
+mod athena;
 mod avsc;
 pub mod catalog;
 pub mod clients;

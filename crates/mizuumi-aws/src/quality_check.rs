@@ -1,16 +1,19 @@
 //! What the rules of checks go by, looked at when they are evaluated: definitions of tables and lists of files.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use mizuumi_core::data_table::{TableDefinition, TableKey, partitions};
-use mizuumi_core::quality_check::facts::{SeenColumn, SeenFile, SeenFiles};
-use mizuumi_core::quality_check::{CatalogFacts, CheckKey, CheckLook, CheckWorld, Checks, FilesLook, Known};
-use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port, Reading};
+use mizuumi_core::data_table::{Column, ObservedPartition, TableDefinition, TableKey, partitions};
+use mizuumi_core::quality_check::facts::{SeenColumn, SeenFile, SeenFiles, SeenScope};
+use mizuumi_core::quality_check::{
+    CatalogFacts, CheckKey, CheckLook, CheckWorld, Checks, FilesLook, Known, QueryLook, SeenQuery, StartQuery,
+};
+use mizuumi_core::{Ask, Class, DataReading, Errand, Failure, Lane, Port, Reading};
 
 use crate::catalog::Catalog;
-use crate::{glue, s3};
+use crate::clients::ProfileClients;
+use crate::{athena, glue, s3};
 
 /// So many pages of a list of files are read, of 1,000 each, and so many partitions: rules over more are not evaluated.
 const MOST_PAGES: usize = 20;
@@ -18,23 +21,122 @@ const MOST_PARTITIONS: usize = 1_000;
 /// Files on a page (Amazon S3 API reference).
 const PAGE: usize = 1_000;
 
-/// Glue and S3 as the driver of checks sees them.
+/// Between two looks at a query that somebody waits for.
+const AGAIN: Duration = Duration::from_millis(500);
+/// So long a workgroup's limit counts that was looked at.
+const LIMIT_KNOWN: Duration = Duration::from_secs(600);
+
+/// Glue, S3 and Athena as the driver of checks sees them.
 #[derive(Debug)]
 pub struct CheckPort {
     catalog: Arc<Catalog>,
     seen: Mutex<HashMap<CheckKey, (CheckLook, CheckWorld)>>,
+    queries: Mutex<HashMap<CheckKey, Query>>,
+    /// Workgroups by profile and name, and when they were last found to limit what queries scan.
+    limited: Mutex<HashMap<(String, String), Instant>>,
+}
+
+/// A query that this process has started or found.
+#[derive(Clone, Debug)]
+struct Query {
+    token: String,
+    id: String,
+    /// What has become of it, once it is over.
+    over: Option<SeenQuery>,
 }
 
 impl CheckPort {
     /// A port that shares the catalog's reads.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, seen: Mutex::default() }
+        Self { catalog, seen: Mutex::default(), queries: Mutex::default(), limited: Mutex::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<CheckKey, (CheckLook, CheckWorld)>> {
         // Nothing here can panic half way, so a poisoned lock guards whole data.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queries(&self) -> MutexGuard<'_, HashMap<CheckKey, Query>> {
+        self.queries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has become of the query that was written down; none if nobody knows that it was started.
+    async fn query(
+        &self,
+        key: &CheckKey,
+        clients: &ProfileClients,
+        look: &QueryLook,
+        lane: Lane,
+    ) -> Result<(Option<SeenQuery>, Option<String>), Failure> {
+        let known = self.queries().get(key).filter(|query| query.token == look.token).cloned();
+        if let Some(Query { over: Some(over), id, .. }) = known {
+            return Ok((Some(over), Some(id)));
+        }
+        let Some(id) = known.map(|query| query.id).or_else(|| look.id.clone()) else {
+            return Ok((None, None));
+        };
+        let seen = athena::look(clients, lane, &id, look).await?;
+        let over = (seen != SeenQuery::Runs).then(|| seen.clone());
+        self.queries().insert(key.clone(), Query { token: look.token.clone(), id: id.clone(), over });
+        Ok((Some(seen), Some(id)))
+    }
+
+    /// Makes sure that a query cannot scan without end.
+    async fn check_limit(
+        &self,
+        step: &StartQuery,
+        clients: &ProfileClients,
+        lane: Lane,
+    ) -> Result<(), Failure> {
+        if step.allow_unlimited_scans {
+            return Ok(());
+        }
+        let limited = || self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = (step.profile.clone(), step.workgroup.clone());
+        if limited().get(&group).is_some_and(|known| known.elapsed() < LIMIT_KNOWN) {
+            return Ok(());
+        }
+        if athena::cutoff(clients, lane, &step.workgroup).await?.is_none() {
+            return Err(Failure {
+                operation: "athena:GetWorkGroup",
+                class: Class::Denied,
+                message: format!(
+                    "workgroup '{}' does not limit the bytes that a query may scan, and nothing was started: set its \
+                     BytesScannedCutoffPerQuery, or `athena.allowUnlimitedScans` of profile '{}'",
+                    step.workgroup, step.profile
+                ),
+            });
+        }
+        limited().insert(group, Instant::now());
+        Ok(())
+    }
+
+    /// Starts a query, and waits for its numbers, or for why there are none.
+    ///
+    /// # Errors
+    /// If Athena cannot be asked.
+    pub async fn answer(
+        &self,
+        step: &StartQuery,
+        errand: Errand<'_>,
+    ) -> Result<Known<Vec<Option<f64>>>, Failure> {
+        let clients = self.catalog.clients(&step.profile)?;
+        self.check_limit(step, clients, errand.lane).await?;
+        let id = athena::start(clients, errand, step).await?;
+        let look = QueryLook {
+            token: step.token.clone(),
+            statement: step.record.statement.clone(),
+            workgroup: step.workgroup.clone(),
+            id: Some(id.clone()),
+        };
+        loop {
+            match athena::look(clients, errand.lane, &id, &look).await? {
+                SeenQuery::Runs => tokio::time::sleep(AGAIN).await,
+                SeenQuery::Answered { numbers, .. } => return Ok(Known::Is(numbers)),
+                SeenQuery::Failed { why, .. } => return Ok(Known::Not(why)),
+            }
+        }
     }
 
     /// Looks at all that rules go by.
@@ -67,7 +169,49 @@ impl CheckPort {
                 Known::Not(why) => Known::Not(why.clone()),
             };
         }
+        if let Some(rows) = &look.rows {
+            facts.scope = match &table {
+                Known::Is(table) => self.scope(key, table, rows, lane).await?,
+                Known::Not(why) => Known::Not(why.clone()),
+            };
+        }
         Ok(facts)
+    }
+
+    /// Which rows to query.
+    async fn scope(
+        &self,
+        key: &TableKey,
+        table: &TableDefinition,
+        look: &FilesLook,
+        lane: Lane,
+    ) -> Result<Known<SeenScope>, Failure> {
+        let whole = SeenScope {
+            database: key.database.clone(),
+            table: key.table.clone(),
+            partition: Vec::new(),
+            place: table.location.clone(),
+        };
+        if table.partition_keys.is_empty() && !matches!(look, FilesLook::Partition(_)) {
+            return Ok(Known::Is(whole));
+        }
+        if matches!(look, FilesLook::All) {
+            return Ok(Known::Is(SeenScope { place: None, ..whole }));
+        }
+        Ok(match self.locations(key, table, look, lane).await? {
+            Known::Not(why) => Known::Not(why),
+            Known::Is(found) => match found.into_iter().next() {
+                Some((values, place)) => {
+                    let keys = table.partition_keys.iter().map(seen_column);
+                    Known::Is(SeenScope {
+                        partition: keys.zip(values).collect(),
+                        place: Some(place),
+                        ..whole
+                    })
+                }
+                None => Known::Not(format!("'{key}' has no such partition")),
+            },
+        })
     }
 
     async fn definition(
@@ -91,7 +235,7 @@ impl CheckPort {
         lane: Lane,
     ) -> Result<Known<SeenFiles>, Failure> {
         let locations = match self.locations(key, table, look, lane).await? {
-            Known::Is(locations) => locations,
+            Known::Is(locations) => locations.into_iter().map(|(_, location)| location).collect::<Vec<_>>(),
             Known::Not(why) => return Ok(Known::Not(why)),
         };
         let place = match locations.as_slice() {
@@ -117,18 +261,18 @@ impl CheckPort {
         Ok(Known::Is(SeenFiles { place, files }))
     }
 
-    /// Where the files are.
+    /// Where the files are, with the values of their partitions.
     async fn locations(
         &self,
         key: &TableKey,
         table: &TableDefinition,
         look: &FilesLook,
         lane: Lane,
-    ) -> Result<Known<Vec<String>>, Failure> {
+    ) -> Result<Known<Vec<(Vec<String>, String)>>, Failure> {
         if table.partition_keys.is_empty() {
             return Ok(match (look, &table.location) {
                 (FilesLook::Partition(_), _) => Known::Not(format!("'{key}' has no partition keys")),
-                (_, Some(location)) => Known::Is(vec![location.clone()]),
+                (_, Some(location)) => Known::Is(vec![(Vec::new(), location.clone())]),
                 (_, None) => Known::Not(format!("'{key}' has no location")),
             });
         }
@@ -157,44 +301,62 @@ impl CheckPort {
         if chosen.len() > MOST_PARTITIONS {
             return Ok(Known::Not(format!("'{key}' has more than {MOST_PARTITIONS} partitions")));
         }
-        Ok(Known::Is(chosen.into_iter().filter_map(|(_, partition)| partition.location.clone()).collect()))
+        let place = |(values, partition): (&Vec<String>, &ObservedPartition)| {
+            Some((values.clone(), partition.location.clone()?))
+        };
+        Ok(Known::Is(chosen.into_iter().filter_map(place).collect()))
     }
 }
 
 /// A table's columns with its partition keys, which readers see as columns at the end.
 fn columns(table: &TableDefinition) -> Vec<SeenColumn> {
     let all = table.columns.iter().chain(&table.partition_keys);
-    all.map(|column| SeenColumn {
-        name: column.name.clone(),
-        type_: column.type_.clone().unwrap_or_default(),
-    })
-    .collect()
+    all.map(seen_column).collect()
+}
+
+fn seen_column(column: &Column) -> SeenColumn {
+    SeenColumn { name: column.name.clone(), type_: column.type_.clone().unwrap_or_default() }
 }
 
 impl Port<Checks> for CheckPort {
     async fn observe(&self, key: &CheckKey, look: &CheckLook, ask: Ask) -> Result<CheckWorld, Failure> {
         // Who looks and fails knows nothing: what was seen before must not stand for what should have been seen now.
-        let known = self.seen().remove(key).filter(|(of, _)| of == look);
-        let world = match (known, ask.data) {
+        let known = self.seen().remove(key).filter(|(of, _)| of.is_like(look));
+        let mut world = match (known, ask.data) {
             _ if look.table.is_none() => return Ok(CheckWorld::default()),
             (None, DataReading::Known) => return Ok(CheckWorld::default()),
             (Some((_, world)), DataReading::Known) => world,
             (_, DataReading::Newest | DataReading::Whole) => {
                 let facts = self.facts(look, ask.definition, ask.lane).await?;
-                CheckWorld { facts: Some(facts), looked: Some(ask.now) }
+                CheckWorld { facts: Some(facts), looked: Some(ask.now), ..CheckWorld::default() }
             }
         };
+        (world.query, world.query_id) = (None, None);
+        if let (Some(query), Some(table)) = (&look.query, &look.table) {
+            let clients = self.catalog.clients(&table.profile)?;
+            let seen = self.query(key, clients, query, ask.lane).await;
+            // What was seen of the data is as true as before if Athena cannot be asked.
+            if seen.is_err() {
+                self.seen().insert(key.clone(), (look.clone(), world.clone()));
+            }
+            (world.query, world.query_id) = seen?;
+        }
         self.seen().insert(key.clone(), (look.clone(), world.clone()));
         Ok(world)
     }
 
-    async fn execute(&self, _key: &CheckKey, step: &Infallible, _errand: Errand<'_>) -> Result<(), Failure> {
-        match *step {}
+    async fn execute(&self, key: &CheckKey, step: &StartQuery, errand: Errand<'_>) -> Result<(), Failure> {
+        let clients = self.catalog.clients(&step.profile)?;
+        self.check_limit(step, clients, errand.lane).await?;
+        let id = athena::start(clients, errand, step).await?;
+        self.queries().insert(key.clone(), Query { token: step.token.clone(), id, over: None });
+        Ok(())
     }
 
     fn expect(&self, _keys: Vec<CheckKey>) {}
 
     fn forget(&self, key: &CheckKey) {
         self.seen().remove(key);
+        self.queries().remove(key);
     }
 }

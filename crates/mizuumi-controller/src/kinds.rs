@@ -156,7 +156,7 @@ impl Kinds {
         let checks = Arc::new(QualityChecks::new(
             installation.clone(),
             store.clone(),
-            check_queue.clone(),
+            [check_queue.clone(), table_queue.clone()],
             metrics.clone(),
         ));
         let publications = Arc::new(Publications::new(

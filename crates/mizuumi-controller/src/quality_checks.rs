@@ -1,12 +1,12 @@
 //! Checks and what they are about: which check is of which table, who wakes whom, and which checks runs have to pass.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mizuumi_api::{DataTable, Installation, QualityCheck};
-use mizuumi_core::data_table::Tables;
+use mizuumi_core::data_table::{CheckVerdict, TableQuality, Tables};
 use mizuumi_core::ingest_run::desired::columns_of;
 use mizuumi_core::quality_check::facts::SeenColumn;
 use mizuumi_core::quality_check::{CheckAround, CheckedTable, Checks, GateRules, Known, Rules};
@@ -24,6 +24,7 @@ pub(crate) struct QualityChecks {
     installation: Arc<Installation>,
     tables: Arc<Store<DataTable>>,
     queue: Arc<Queue>,
+    table_queue: Arc<Queue>,
     metrics: Metrics,
     state: Mutex<State>,
 }
@@ -37,16 +38,22 @@ struct State {
     compare_with: HashMap<Name, BTreeSet<Name>>,
     /// What the checks of a table were woken for last.
     seen: HashMap<Name, String>,
+    /// What each check says of its table.
+    verdicts: HashMap<Name, CheckVerdict>,
+    /// Namespaces of which the checks have been listed; none: all.
+    listed: HashSet<Option<Arc<str>>>,
+    /// Tables that want to know what their checks say before those have been listed.
+    early: HashSet<Name>,
 }
 
 impl QualityChecks {
     pub(crate) fn new(
         installation: Arc<Installation>,
         tables: Arc<Store<DataTable>>,
-        queue: Arc<Queue>,
+        [queue, table_queue]: [Arc<Queue>; 2],
         metrics: Metrics,
     ) -> Self {
-        Self { installation, tables, queue, metrics, state: Mutex::default() }
+        Self { installation, tables, queue, table_queue, metrics, state: Mutex::default() }
     }
 
     /// A table is in the store as it is now, or is gone from there; wakes its checks if they would see a difference.
@@ -94,6 +101,19 @@ impl QualityChecks {
         gates
     }
 
+    /// What the checks of a table say; nothing before they have been listed.
+    pub(crate) fn quality_of(&self, table: &Name) -> Option<TableQuality> {
+        let mut state = self.state();
+        if !state.has_listed(&table.namespace) {
+            state.early.insert(table.clone());
+            return None;
+        }
+        let checks = state.of_table.get(table).into_iter().flat_map(BTreeMap::keys);
+        let told =
+            checks.filter_map(|check| Some((check.name.to_string(), state.verdicts.get(check)?.clone())));
+        Some(TableQuality { checks: told.collect() })
+    }
+
     /// The columns of another table, as its resource knows them.
     fn columns(&self, name: &Name) -> Known<Vec<SeenColumn>> {
         let Some(Held::Object(table)) = self.tables.get(name) else {
@@ -120,6 +140,10 @@ impl QualityChecks {
 }
 
 impl State {
+    fn has_listed(&self, namespace: &Arc<str>) -> bool {
+        self.listed.contains(&None) || self.listed.contains(&Some(namespace.clone()))
+    }
+
     fn forget(&mut self, check: &Name) {
         if let Some(table) = self.table_of.remove(check)
             && let Some(checks) = self.of_table.get_mut(&table)
@@ -154,7 +178,11 @@ impl Relations<Checks> for QualityChecks {
 
     fn brought(&self, name: &Name, check: Option<&QualityCheck>) -> Vec<Name> {
         let mut state = self.state();
+        let before = (state.table_of.get(name).cloned(), state.verdicts.remove(name));
         state.forget(name);
+        if let Some(verdict) = check.and_then(CheckVerdict::of) {
+            state.verdicts.insert(name.clone(), verdict);
+        }
         if let Some(check) = check {
             let table = beside(name, &check.spec.table);
             state.of_table.entry(table.clone()).or_default().insert(name.clone(), GateRules::of(check));
@@ -163,15 +191,34 @@ impl Relations<Checks> for QualityChecks {
                 state.compare_with.entry(beside(name, &other)).or_default().insert(name.clone());
             }
         }
+        let now = (state.table_of.get(name).cloned(), state.verdicts.get(name).cloned());
         drop(state);
         let status = check.and_then(|check| check.status.as_ref());
         self.metrics.quality(&name.namespace, &name.name, status.and_then(|status| status.score));
-        Vec::new()
+        if before == now {
+            return Vec::new();
+        }
+        let tables: BTreeSet<Name> = before.0.into_iter().chain(now.0).collect();
+        tables.into_iter().collect()
     }
 
-    fn listed(&self, _namespace: Option<&Arc<str>>) {}
+    fn listed(&self, namespace: Option<&Arc<str>>) {
+        let mut state = self.state();
+        state.listed.insert(namespace.cloned());
+        let early = std::mem::take(&mut state.early);
+        let (known, unknown): (HashSet<Name>, HashSet<Name>) =
+            early.into_iter().partition(|table| state.has_listed(&table.namespace));
+        state.early = unknown;
+        drop(state);
+        self.wake(known.into_iter().collect());
+    }
 
-    fn wake(&self, _names: Vec<Name>) {}
+    /// Tables tell what their checks say.
+    fn wake(&self, tables: Vec<Name>) {
+        for table in tables {
+            self.table_queue.push(&table, Lane::Progress);
+        }
+    }
 }
 
 /// Names of the tables that a check's rules compare with.

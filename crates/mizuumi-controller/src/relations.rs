@@ -271,7 +271,11 @@ impl Publications {
 
 impl Relations<Tables> for Publications {
     fn around<'a>(&'a self, table: &'a DataTable) -> BoxFuture<'a, Result<TableAround, Error>> {
-        async move { Ok(TableAround { runs: self.runs_of(table), avsc: self.avsc_of(table).await? }) }.boxed()
+        async move {
+            let quality = self.checks.quality_of(&Name::of(table));
+            Ok(TableAround { runs: self.runs_of(table), avsc: self.avsc_of(table).await?, quality })
+        }
+        .boxed()
     }
 
     /// A table's runs look at it again, whatever has changed: they wait for its answers, for its spec, for itself.

@@ -24,6 +24,7 @@ pub mod partitions;
 pub mod plan;
 pub mod projection;
 pub mod publishing;
+pub mod quality;
 pub mod report;
 pub mod simulate;
 pub mod step;
@@ -42,6 +43,7 @@ use mizuumi_api::{Condition, Installation, installation};
 pub use definition::{Column, Serde, TableDefinition};
 pub use desired::{DesiredTable, Mode};
 pub use publishing::{Asked, RunsOfTable};
+pub use quality::{CheckVerdict, TableQuality};
 pub use step::TableStep;
 pub use world::{ObservedPartition, ObservedTable, PartitionValues, TableLook, TableWorld};
 
@@ -100,6 +102,8 @@ pub struct TableAround {
     pub runs: Option<RunsOfTable>,
     /// What the ConfigMap says that its columns come from, once it was read.
     pub avsc: Option<SeenAvsc>,
+    /// What its checks say, once they are known.
+    pub quality: Option<TableQuality>,
 }
 
 /// What a goal for a table is.
@@ -175,6 +179,7 @@ impl Kind for Tables {
 
     fn heed(goal: &mut TableGoal, object: &DataTable, around: TableAround) {
         let Goal::Present(desired) = goal else { return };
+        desired.quality = around.quality;
         if let (Some(PartitionPolicy::Published(published)), Some(runs)) =
             (&mut desired.partitions, around.runs)
         {

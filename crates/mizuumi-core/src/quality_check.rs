@@ -5,11 +5,13 @@ pub mod evaluate;
 pub mod facts;
 pub mod gate;
 mod number;
+pub mod query;
 pub mod report;
+pub mod rows;
 pub mod rules;
+pub mod statement;
 pub mod world;
 
-use std::convert::Infallible;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -19,8 +21,11 @@ use mizuumi_api::{Condition, Installation, Reason};
 pub use desired::{CheckAround, CheckedTable, DesiredCheck, SeenTable};
 pub use facts::{CatalogFacts, Known};
 pub use gate::GateRules;
+pub use query::StartQuery;
+pub use rows::Answer;
 pub use rules::Rules;
-pub use world::{CheckLook, CheckWorld, FilesLook};
+pub use statement::Statement;
+pub use world::{CheckLook, CheckWorld, FilesLook, QueryLook, SeenQuery};
 
 use crate::kind::{DataDue, DataReading, Evidence, Kind};
 use crate::plan::{Goal, Plan};
@@ -57,10 +62,11 @@ impl Kind for Checks {
     type Claim = ();
     type Look = CheckLook;
     type World = CheckWorld;
-    /// A check only looks: an evaluation is a look at data, and the status says what came of it.
-    type Step = Infallible;
+    /// A check only looks: an evaluation is a look at data, and the status says what came of it. A query has to be started, though.
+    type Step = StartQuery;
 
     const NAME: &'static str = "QualityCheck";
+    const RECORDS: bool = true;
 
     fn key(object: &QualityCheck) -> CheckKey {
         CheckKey {
@@ -69,16 +75,17 @@ impl Kind for Checks {
         }
     }
 
-    fn goal(object: &QualityCheck, _installation: &Installation) -> Result<CheckGoal, Vec<Problem>> {
+    fn goal(object: &QualityCheck, installation: &Installation) -> Result<CheckGoal, Vec<Problem>> {
         if object.metadata.deletion_timestamp.is_some() {
             return Ok(Goal::Absent(()));
         }
-        DesiredCheck::new(object).map(Goal::Present)
+        DesiredCheck::new(object, installation).map(Goal::Present)
     }
 
     fn heed(goal: &mut CheckGoal, _object: &QualityCheck, around: CheckAround) {
         if let Goal::Present(desired) = goal {
             desired.around = around;
+            desired.athena = desired.seen_table().and_then(|table| table.athena.clone());
         }
     }
 
@@ -89,15 +96,15 @@ impl Kind for Checks {
         }
     }
 
-    fn may_write(_goal: &CheckGoal) -> bool {
-        false
+    fn may_write(goal: &CheckGoal) -> bool {
+        matches!(goal, Goal::Present(_))
     }
 
-    fn plan(goal: &CheckGoal, _world: &CheckWorld, _now: Timestamp) -> Plan<Infallible> {
+    fn plan(goal: &CheckGoal, world: &CheckWorld, now: Timestamp) -> Plan<StartQuery> {
         let Goal::Present(desired) = goal else { return Plan::in_sync(None) };
         let name = &desired.table;
         match &desired.around.table {
-            CheckedTable::Table(_) => Plan::in_sync(None),
+            CheckedTable::Table(_) => query::plan(desired, world, now),
             CheckedTable::Unknown => {
                 let message = format!("looking for DataTable '{name}'");
                 Plan::converge(Reason::Progressing, message, Vec::new())
@@ -115,10 +122,16 @@ impl Kind for Checks {
         }
     }
 
+    /// A query is written down before it is started.
+    fn record(object: &QualityCheck, step: &StartQuery) -> Option<QualityCheckStatus> {
+        let status = object.status.clone().unwrap_or_default();
+        Some(QualityCheckStatus { query: Some(step.record.clone()), ..status })
+    }
+
     fn report(
         object: &QualityCheck,
         goal: Option<&CheckGoal>,
-        evidence: &Evidence<CheckWorld, Infallible>,
+        evidence: &Evidence<CheckWorld, StartQuery>,
         now: Timestamp,
     ) -> QualityCheckStatus {
         report::report(object, goal, evidence, now)
@@ -128,12 +141,12 @@ impl Kind for Checks {
         &status.conditions
     }
 
-    fn event_reason(step: &Infallible) -> &'static str {
-        match *step {}
+    fn event_reason(_step: &StartQuery) -> &'static str {
+        "QueryStarted"
     }
 
-    fn rests_on_data(step: &Infallible) -> bool {
-        match *step {}
+    fn rests_on_data(_step: &StartQuery) -> bool {
+        true
     }
 
     /// When the rules are evaluated.

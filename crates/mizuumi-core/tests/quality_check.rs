@@ -10,7 +10,7 @@ use mizuumi_core::kind::{Evidence, Kind};
 use mizuumi_core::quality_check::evaluate::{Earlier, evaluate};
 use mizuumi_core::quality_check::facts::{SeenColumn, SeenFile, SeenFiles};
 use mizuumi_core::quality_check::gate::refusal;
-use mizuumi_core::quality_check::{CatalogFacts, CheckWorld, Checks, GateRules, Known, Rules};
+use mizuumi_core::quality_check::{Answer, CatalogFacts, CheckWorld, Checks, GateRules, Known, Rules};
 use mizuumi_core::{Goal, Plan};
 use serde_json::json;
 
@@ -49,6 +49,7 @@ fn facts() -> CatalogFacts {
             place: "s3://lake/t/".into(),
             files: vec![file("a", 1024, "2026-11-26T09:30:00Z"), file("b", 2048, "2026-11-25T12:00:00Z")],
         }),
+        ..CatalogFacts::default()
     }
 }
 
@@ -57,7 +58,7 @@ fn outcome(rule: &str, facts: &CatalogFacts, earlier: &[f64]) -> (RuleOutcome, S
     let rules = Rules::of_text("rules", &text, CheckEngine::Auto);
     let rules = rules.map_err(|wrong| format!("{rule}: {wrong:?}")).expect("a rule");
     let metrics = ["ColumnCount", "SchemaMatch \"other\""].map(|name| (name.to_owned(), earlier.to_vec()));
-    let results = evaluate(&rules, facts, &Earlier::from(metrics), now());
+    let results = evaluate(&rules, facts, &Answer::default(), &Earlier::from(metrics), now());
     (results[0].outcome, results[0].metric.clone().unwrap_or_default())
 }
 
@@ -129,7 +130,8 @@ fn rules_that_could_never_be_evaluated_are_refused() {
         ("ColumnCount > median_of(last(3))", "no function 'median_of'"),
         ("ColumnNamesMatchPattern \"(?=x)\"", "no regular expression"),
         ("ColumnNamesMatchPattern \"[\"", "no regular expression"),
-        ("IsComplete \"id\"", "needs the rows"),
+        ("CustomSql \"select 1\" = 1", "its query would run with this installation's credentials"),
+        ("DatasetMatch \"other\" \"id\" > 0.9", "no engine of this version"),
     ] {
         let refused =
             Rules::of_text("rules", &format!("Rules = [ {rule} ]"), CheckEngine::Auto).expect_err(rule);
@@ -157,7 +159,7 @@ fn evaluated(check: &mut QualityCheck, facts: CatalogFacts, minute: i64) {
     let goal = Checks::goal(check, &installation);
     let goal = goal.expect("a goal");
     let looked = Timestamp::from_second(now().as_second() + 60 * minute).expect("a time");
-    let world = CheckWorld { facts: Some(facts), looked: Some(looked) };
+    let world = CheckWorld { facts: Some(facts), looked: Some(looked), ..CheckWorld::default() };
     let evidence = Evidence::Observed {
         world,
         plan: Plan::in_sync(None),

@@ -289,6 +289,7 @@ async fn judge(State(endpoint): Shared, Query(question): Query<Question>, body: 
 async fn reset(State(endpoint): Shared, Query(selection): Query<Selection>) -> Response {
     let account = selection.account.as_deref();
     endpoint.glue.reset(account);
+    endpoint.athena.reset(account);
     endpoint.emr.reset(account);
     endpoint.faults.clear(account, None);
     endpoint.quotas.clear(account);

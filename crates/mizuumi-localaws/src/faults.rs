@@ -138,6 +138,8 @@ pub(crate) struct Plan {
     pub(crate) fate: Option<Action>,
     /// When the cluster that the call is about loses a spot instance: so long after it is ready, or now.
     pub(crate) spot_loss: Option<Duration>,
+    /// How long the query that the call starts stays queued.
+    pub(crate) queued: Option<Duration>,
     /// What goes wrong besides.
     pub(crate) action: Option<Action>,
 }
@@ -147,8 +149,9 @@ impl Plan {
     pub(crate) fn name(&self) -> Option<String> {
         let lag = (!self.lag.is_zero()).then_some(Action::ListLag);
         let loss = self.spot_loss.map(|_| Action::SpotLoss);
+        let queued = self.queued.map(|_| Action::SlowQuery);
         let slow = (!self.delay.is_zero()).then_some(Action::Delay);
-        let action = self.action.or(self.fate).or(loss).or(lag).or(slow);
+        let action = self.action.or(self.fate).or(loss).or(queued).or(lag).or(slow);
         action.map(|action| action.name().to_owned())
     }
 }
@@ -198,7 +201,10 @@ impl Faults {
             let spent = armed.rule.times.is_some_and(|times| armed.fired >= times);
             let taken = match armed.rule.action {
                 Action::Delay | Action::ListLag => false,
-                Action::BootstrapFailure | Action::InsufficientCapacity => plan.fate.is_some(),
+                Action::BootstrapFailure | Action::InsufficientCapacity | Action::QueryFailure => {
+                    plan.fate.is_some()
+                }
+                Action::SlowQuery => plan.queued.is_some(),
                 Action::SpotLoss => plan.spot_loss.is_some(),
                 _ => plan.action.is_some(),
             };
@@ -211,7 +217,10 @@ impl Faults {
                 Action::Delay => plan.delay += millis,
                 Action::ListLag => plan.lag = plan.lag.max(millis),
                 Action::SpotLoss => plan.spot_loss = Some(millis),
-                fate @ (Action::BootstrapFailure | Action::InsufficientCapacity) => plan.fate = Some(fate),
+                Action::SlowQuery => plan.queued = Some(millis),
+                fate @ (Action::BootstrapFailure | Action::InsufficientCapacity | Action::QueryFailure) => {
+                    plan.fate = Some(fate);
+                }
                 action => plan.action = Some(action),
             }
         }

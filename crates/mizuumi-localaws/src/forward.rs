@@ -34,6 +34,11 @@ impl Upstream {
         Self { client, authority }
     }
 
+    /// `host:port`, for a process that asks by itself.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// Sends a request on, for an account. `Host` stays as it is: moto builds queue URLs from it.
     pub(crate) async fn send(
         &self,

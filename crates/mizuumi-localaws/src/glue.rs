@@ -3,6 +3,7 @@
 mod answer;
 mod crawlers;
 mod databases;
+mod definition;
 mod expression;
 mod findings;
 mod history;

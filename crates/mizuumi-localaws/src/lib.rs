@@ -1,8 +1,9 @@
-//! The local AWS endpoint: Glue and EMR answered here, everything else by moto behind it, with faults, counts and an audit.
+//! The local AWS endpoint: Glue, EMR and Athena answered here, everything else by moto behind it, with faults, counts and an audit.
 //!
 //! Never a part of the product: it shares no type with the crates that it helps to test.
 
 mod admin;
+mod athena;
 mod audit;
 mod bench;
 mod calls;

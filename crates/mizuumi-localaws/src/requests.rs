@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 
+use crate::athena::{self, Athena};
 use crate::audit::{Audit, Effect, Writer, Written};
 use crate::calls::{Calls, Kind};
 use crate::client;
@@ -38,11 +39,12 @@ pub(crate) struct Dropped;
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) accounts: Accounts,
+    pub(crate) athena: Athena,
     pub(crate) audit: Audit,
     pub(crate) calls: Calls,
     pub(crate) emr: Emr,
     pub(crate) faults: Faults,
-    pub(crate) glue: Glue,
+    pub(crate) glue: Arc<Glue>,
     pub(crate) latencies: Latencies,
     pub(crate) ledger: Ledger,
     pub(crate) limits: Limits,
@@ -55,13 +57,16 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// An endpoint that knows nothing yet.
     pub(crate) fn new(options: &Options, upstream: Option<Upstream>) -> Self {
+        let glue = Arc::<Glue>::default();
+        let athena = Athena::new(options.moto_python.clone(), Arc::clone(&glue), upstream.clone());
         Self {
             accounts: Accounts::default(),
+            athena,
             audit: Audit::new(options.audit_kept),
             calls: Calls::new(options.calls_kept),
             emr: Emr::new(Pace::of(options.emr_speed), options.emr_steps.is_some()),
             faults: Faults::default(),
-            glue: Glue::default(),
+            glue,
             latencies: Latencies::new(options.latency.clone()),
             ledger: Ledger::default(),
             limits: Limits { versions_per_table: options.versions_per_table },
@@ -171,6 +176,9 @@ fn arrive(endpoint: &Endpoint, parts: Parts, content: &Content) -> Arrived {
         Protocol::Json if operation.service == emr::SERVICE => {
             input.as_ref().map(emr::resource).unwrap_or_default()
         }
+        Protocol::Json if operation.service == athena::SERVICE => {
+            input.as_ref().map(athena::resource).unwrap_or_default()
+        }
         Protocol::Json => input.as_ref().map(glue::resource).unwrap_or_default(),
         Protocol::Query | Protocol::RestJson => String::new(),
     };
@@ -242,9 +250,12 @@ async fn effect(endpoint: &Endpoint, arrived: &Arrived, content: Content) -> Don
     if arrived.operation.service == emr::SERVICE {
         return emr_effect(endpoint, arrived);
     }
+    if arrived.operation.service == athena::SERVICE {
+        return athena_effect(endpoint, arrived).await;
+    }
     let Some(upstream) = &endpoint.upstream else {
         let message = format!(
-            "The local endpoint answers Glue and EMR only; start it with --moto-python to have {}",
+            "The local endpoint answers Glue, EMR and Athena only; start it with --moto-python to have {}",
             arrived.operation.service
         );
         let error = ApiError::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message);
@@ -339,6 +350,29 @@ fn emr_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
     done
 }
 
+async fn athena_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
+    let Some(input) = &arrived.input else {
+        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
+        return Done::refused(&error, Protocol::Json);
+    };
+    let mut call = athena::Call {
+        input,
+        account: &arrived.principal.account,
+        region: &arrived.signed.region,
+        now: clock::now().as_millisecond(),
+        short_pages: arrived.plan.action == Some(Action::ShortPage),
+        fails: arrived.plan.fate == Some(Action::QueryFailure),
+        queued: arrived.plan.queued,
+        effects: Vec::new(),
+    };
+    let mut done = match endpoint.athena.call(&arrived.operation.name, &mut call).await {
+        Ok(value) => Done::of(json_answer(value.to_string()), "ok"),
+        Err(error) => Done::refused(&error, Protocol::Json),
+    };
+    done.effects = call.effects;
+    done
+}
+
 fn json_answer(text: String) -> Response<Body> {
     let mut answer = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -349,7 +383,11 @@ fn json_answer(text: String) -> Response<Body> {
 /// The error that a scripted fault answers, in the words of the service.
 fn scripted(action: Action, operation: &Operation) -> Option<ApiError> {
     let error = action.error(operation.protocol)?;
-    Some(if operation.service == emr::SERVICE { emr::fault(action, error) } else { error })
+    Some(match operation.service.as_str() {
+        emr::SERVICE => emr::fault(action, error),
+        athena::SERVICE => athena::fault(action, error),
+        _ => error,
+    })
 }
 
 fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {

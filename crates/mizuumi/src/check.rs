@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use mizuumi_api::Installation;
 use mizuumi_api::condition::ConditionStatus;
 use mizuumi_api::installation::DEFAULT_PROFILE;
@@ -17,8 +19,10 @@ use mizuumi_controller::lookup::Lookup;
 use mizuumi_core::data_table::{TableKey, Tables};
 use mizuumi_core::quality_check::evaluate::{Earlier, Evaluated, evaluate};
 use mizuumi_core::quality_check::report::verdict;
-use mizuumi_core::quality_check::{CheckLook, CheckedTable, FilesLook, Rules};
-use mizuumi_core::{Kind, Lane, Reading};
+use mizuumi_core::quality_check::{
+    Answer, CatalogFacts, CheckLook, CheckedTable, FilesLook, Known, Rules, StartQuery, Statement,
+};
+use mizuumi_core::{Errand, Kind, Lane, Reading, Still};
 
 /// A rule did not pass.
 const FAILED: u8 = 2;
@@ -89,19 +93,65 @@ pub(crate) async fn run(args: &CheckArgs, installation: &Installation) -> anyhow
     let look = CheckLook {
         table: Some(table.clone()),
         references,
-        files: rules.need_files().then_some(files),
+        files: rules.need_files().then(|| files.clone()),
+        rows: rules.need_rows().then_some(files),
         ..CheckLook::default()
     };
     let port = CheckPort::new(Arc::new(Catalog::new(Clients::new(installation, Metrics::unread()).await)));
     let facts = port.facts(&look, Reading::Known, Lane::Change).await;
     let facts = facts.map_err(|failure| anyhow::anyhow!("cannot look at '{table}': {failure}"))?;
-    let results = evaluate(&rules, &facts, &Earlier::new(), mizuumi_controller::now());
+    let now = mizuumi_controller::now();
+    let rows = rows(&port, installation, &rules, &table, &facts, now).await?;
+    let results = evaluate(&rules, &facts, &rows, &Earlier::new(), now);
     print(&mut io::stdout().lock(), &results)?;
     Ok(match verdict(&results).0 {
         ConditionStatus::True => ExitCode::SUCCESS,
         ConditionStatus::False => ExitCode::from(FAILED),
         ConditionStatus::Unknown => ExitCode::from(NOT_EVALUATED),
     })
+}
+
+/// What a query says of the rows, if a rule needs them.
+async fn rows(
+    port: &CheckPort,
+    installation: &Installation,
+    rules: &Rules,
+    table: &TableKey,
+    facts: &CatalogFacts,
+    now: Timestamp,
+) -> anyhow::Result<Answer> {
+    if !rules.need_rows() {
+        return Ok(Answer::default());
+    }
+    let statement = Statement::new(rules, &facts.columns, &facts.scope, now);
+    let profile = &table.profile;
+    let Some(athena) = installation.profile(profile).and_then(|profile| profile.athena) else {
+        bail!(
+            "some rules need the rows, and profile '{profile}' of the configuration has no `athena.workgroup`"
+        );
+    };
+    let asker = std::process::id().to_string();
+    let numbers = match StartQuery::once(table, &athena, &statement, &asker, now) {
+        Some(step) => {
+            let answer = port.answer(&step, Errand { lane: Lane::Change, still: &Asked }).await;
+            answer.map_err(|failure| anyhow::anyhow!("cannot query '{table}': {failure}"))?
+        }
+        None => Known::Not("nothing could be asked".to_owned()),
+    };
+    Ok(Answer { statement, numbers })
+}
+
+/// Whoever asks from a terminal still wants to know.
+struct Asked;
+
+impl Still for Asked {
+    fn holds(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(std::future::ready(true))
+    }
+
+    fn lapses(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 fn text(args: &CheckArgs) -> io::Result<String> {

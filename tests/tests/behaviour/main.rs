@@ -34,6 +34,7 @@ mod plan;
 mod publishing;
 mod quality;
 mod quality_gates;
+mod quality_rows;
 mod readers;
 mod rollback;
 mod run_by_hand;

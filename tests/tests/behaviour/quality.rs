@@ -32,6 +32,18 @@ async fn rules_are_evaluated_when_they_and_their_table_change_and_when_somebody_
     );
     assert_eq!((status.summary.as_deref(), status.score), (Some("1/3"), Some(33)));
     let failing = status.results[1].failing_since.expect("since when");
+    // The table says so too, to those who know nothing of checks.
+    let told = async |word: &str, reason: &str| {
+        let condition = |table: &mizuumi_api::DataTable| {
+            let conditions = table.status.as_ref().map(|status| status.conditions.as_slice());
+            conditions.into_iter().flatten().any(|of| of.type_ == "QualityPassed" && of.reason == reason)
+        };
+        team.until("orders", reason, condition).await;
+        assert_eq!(team.aws.parameter("orders", "mizuumi.quality").await.as_deref(), Some(word));
+        team.aws.parameter("orders", "mizuumi.quality_at").await.expect("when")
+    };
+    let at = told("failed", "RulesFailed").await;
+    assert_eq!(Some(at.parse().expect("a time")), status.evaluation.as_ref().map(|last| last.at));
 
     // The table gets another column.
     let columns = json!([
@@ -43,6 +55,7 @@ async fn rules_are_evaluated_when_they_and_their_table_change_and_when_somebody_
     let (check, message) = team.check_says("orders", "QualityPassed", "RulesPassed").await;
     assert!(message.contains("warned: rule 3") && message.contains("no file in"), "{message}");
     assert_eq!(check.status.expect("a status").results[1].failing_since, None);
+    told("passed", "RulesPassed").await;
     team.event("orders", "RulesPassed").await;
 
     // Nothing says that a file has come, but somebody who asks.
@@ -70,6 +83,15 @@ async fn rules_are_evaluated_when_they_and_their_table_change_and_when_somebody_
     team.sweeps(2).await;
     let status = team.checks().get("orders").await.expect("the check").status.expect("a status");
     assert_eq!(status.evaluation.map(|last| last.at), Some(evaluated));
+
+    // Without a check nothing is said.
+    team.checks().delete("orders", &kube::api::DeleteParams::default()).await.expect("the check goes");
+    let silent = |table: &mizuumi_api::DataTable| {
+        let conditions = table.status.as_ref().map(|status| status.conditions.as_slice());
+        conditions.into_iter().flatten().all(|of| of.type_ != "QualityPassed")
+    };
+    team.until("orders", "no word of quality", silent).await;
+    assert_eq!(team.aws.parameter("orders", "mizuumi.quality").await, None);
 }
 
 #[tokio::test]
@@ -81,7 +103,10 @@ async fn what_cannot_be_evaluated_is_refused_before_or_told_apart_from_what_fail
     team.create_check(
         "rows",
         "orders",
-        json!({ "typed": [{ "type": "Completeness", "parameters": ["id"], "condition": "> 0.9" }] }),
+        json!({
+            "engine": "CatalogOnly",
+            "typed": [{ "type": "Completeness", "parameters": ["id"], "condition": "> 0.9" }],
+        }),
     )
     .await;
     let stowaway = json!({ "typed": [{ "type": "ColumnCount", "condition": "> 0, ColumnExists \"id\"" }] });

@@ -20,6 +20,9 @@ pub struct QualityCheckStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// The query that evaluates the rules now, if one does. It is written down before it is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<QueryStatus>,
     /// The last evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<EvaluationStatus>,
@@ -70,6 +73,39 @@ pub struct EvaluationStatus {
     /// The exclusive end of the table's data then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_time: Option<Timestamp>,
+    /// Who evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub engine: Option<String>,
+    /// The query of Athena that was evaluated by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub query_execution_id: Option<String>,
+    /// So many bytes that query has scanned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub scanned_bytes: Option<i64>,
+}
+
+/// A query of Athena, from before it is started until its answer is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryStatus {
+    /// Counts the queries for one reason to evaluate from 1: more than one only if Athena failed.
+    #[schemars(range(min = 1))]
+    pub attempt: i64,
+    /// When it was written down. Its client token follows from this, the attempt and the check.
+    pub at: Timestamp,
+    /// A digest of what is evaluated and why.
+    #[schemars(length(max = 64))]
+    pub of: String,
+    /// A digest of the statement.
+    #[schemars(length(max = 64))]
+    pub statement: String,
+    /// Its id, once Athena has said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub id: Option<String>,
 }
 
 /// What became of a rule.

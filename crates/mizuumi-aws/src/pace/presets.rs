@@ -34,13 +34,23 @@ const EMR: &[(&[&str], f64, f64)] = &[
     (&["DescribeJobFlows"], 10.0, 0.2),
 ];
 
+/// Athena's default quotas (Amazon Athena User Guide, "Service Quotas", per account API call quotas); `*` is what others have.
+const ATHENA: &[(&[&str], f64, f64)] = &[
+    (&["*"], 20.0, 5.0),
+    (&["StartQueryExecution", "StopQueryExecution"], 80.0, 20.0),
+    (&["GetQueryExecution", "GetQueryResults"], 200.0, 100.0),
+    (&["BatchGetQueryExecution"], 40.0, 20.0),
+];
+
 /// The published bucket of an operation; EMR's others share the one of EMR as a whole.
 pub(super) fn of(service: &str, operation: &str) -> Option<Preset> {
-    if service != "elasticmapreduce" {
-        return None;
-    }
+    let table = match service {
+        "elasticmapreduce" => EMR,
+        "athena" => ATHENA,
+        _ => return None,
+    };
     let (_, burst, refill) =
-        EMR.iter().find(|(operations, ..)| operations.contains(&operation)).unwrap_or(&EMR[0]);
+        table.iter().find(|(operations, ..)| operations.contains(&operation)).unwrap_or(&table[0]);
     Some(Preset { burst: *burst, refill: *refill })
 }
 
@@ -49,7 +59,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn emr_has_published_rates_and_glue_has_none() {
+    fn emr_and_athena_have_published_rates_and_glue_has_none() {
+        assert_eq!(of("athena", "StartQueryExecution"), Some(Preset { burst: 80.0, refill: 20.0 }));
         assert_eq!(of("elasticmapreduce", "RunJobFlow"), Some(Preset { burst: 10.0, refill: 0.5 }));
         assert_eq!(of("elasticmapreduce", "ListBootstrapActions"), Some(Preset { burst: 25.0, refill: 5.0 }));
         assert_eq!(of("glue", "GetTables"), None);

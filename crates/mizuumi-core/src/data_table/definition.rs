@@ -21,6 +21,10 @@ pub const LAYER_PARAMETER: &str = "mizuumi.layer";
 pub const COLUMNS_PARAMETER: &str = "mizuumi.columns";
 /// The parameter that names the job that makes the data.
 pub const PRODUCER_PARAMETER: &str = "mizuumi.producer";
+/// The parameter that tells what the table's checks found: `passed`, `failed` or `unknown`.
+pub const QUALITY_PARAMETER: &str = "mizuumi.quality";
+/// The parameter that tells when they were evaluated last.
+pub const QUALITY_AT_PARAMETER: &str = "mizuumi.quality_at";
 /// The parameter that names the commit by which the table was changed last.
 pub const COMMIT_PARAMETER: &str = "mizuumi.commit";
 /// Every parameter of ours but the freshness ones begins so.

@@ -21,6 +21,7 @@ use super::layout::Layout;
 use super::learning::{Learning, Source as ColumnsSource};
 use super::link::{self, DesiredLink};
 use super::publishing::Published;
+use super::quality::TableQuality;
 use super::storage::StorageClasses;
 use super::view::{self, ViewText};
 use super::world::{DirectoryLook, FilesLook, PartitionValues, RunsLook, TableLook};
@@ -88,6 +89,8 @@ pub struct DesiredTable {
     pub freshness: Option<Policy>,
     /// Names of the parameters that tell freshness.
     pub freshness_parameters: FreshnessParameters,
+    /// What its checks say, once they are known.
+    pub quality: Option<TableQuality>,
     /// What producers reported.
     pub report: Report,
     /// Whether an existing table may be taken over.
@@ -260,6 +263,7 @@ impl DesiredTable {
             engines: spec.engines.clone().unwrap_or_else(|| Engine::ALL.to_vec()),
             freshness,
             freshness_parameters: installation.freshness_parameters.clone(),
+            quality: None,
             report: report(object),
             adoption: spec.adoption_policy,
             mode: match spec.management_policy {

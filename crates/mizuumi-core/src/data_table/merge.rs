@@ -64,6 +64,7 @@ pub fn merged(desired: &DesiredTable, world: &TableWorld) -> TableDefinition {
         marks.insert(APPLIED_PARAMETER.to_owned(), text);
     }
     tell_freshness(marks, desired, world, &before);
+    tell_quality(marks, desired);
     cascade::lay_over(&mut to, desired, have);
     tell_commit(&mut to, desired, have);
     to
@@ -96,6 +97,7 @@ pub fn with_data(desired: &DesiredTable, world: &TableWorld) -> TableDefinition 
     if let Some(place) = publishing::table_place(desired, world) {
         publishing::point(&mut to, &place);
     }
+    tell_quality(&mut to.parameters, desired);
     let before = Applied::read(have);
     let names = &desired.freshness_parameters;
     let all = [&names.loaded_at, &names.data_time, &names.fresh_until];
@@ -268,6 +270,13 @@ fn take_off(definition: &mut TableDefinition, path: &str) {
                 layout::take_off(definition, path);
             }
         }
+    }
+}
+
+/// Writes what the checks say. Until they are known, what stands in Glue stands.
+fn tell_quality(parameters: &mut BTreeMap<String, String>, desired: &DesiredTable) {
+    if let Some(quality) = desired.quality.as_ref().filter(|_| desired.mode != Mode::Plan) {
+        quality.tell(parameters);
     }
 }
 

@@ -171,6 +171,14 @@ pub fn report(
     if let Some((status, reason, message)) = fresh {
         conditions.push(condition(ConditionType::Fresh, status, reason, &message));
     }
+    let known = || condition::find(&before.conditions, ConditionType::QualityPassed).cloned();
+    conditions.extend(match desired.map(|desired| desired.quality.as_ref()) {
+        Some(Some(quality)) => quality.condition().map(|(status, reason, message)| {
+            condition(ConditionType::QualityPassed, status, reason, &message)
+        }),
+        // The checks are not known yet, or nobody asks for the table any more.
+        Some(None) | None => known().map(|known| Condition { observed_generation: generation, ..known }),
+    });
     conditions.extend(match (desired, evidence) {
         // Nothing is said of a table that is not this resource's.
         (_, Evidence::Observed { plan: Plan { verdict: Verdict::Blocked(reason, _), .. }, .. })

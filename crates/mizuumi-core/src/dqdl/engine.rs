@@ -63,6 +63,19 @@ const fn need(type_: RuleType) -> Need {
     }
 }
 
+/// By the definition, a column is of a type or not: there are no rows of which a part could count.
+const fn need_of(rule: &Rule) -> Need {
+    match need(rule.type_) {
+        Need::Catalog
+            if matches!(rule.type_, RuleType::ColumnDataType)
+                && (rule.filter.is_some() || rule.threshold.is_some()) =>
+        {
+            Need::Rows
+        }
+        need => need,
+    }
+}
+
 impl Engine {
     /// Its name in `spec.engine`.
     #[must_use]
@@ -73,28 +86,26 @@ impl Engine {
         }
     }
 
-    /// Whether this version of Mizuumi has it.
+    /// Whether a rule needs the rows.
     #[must_use]
-    pub const fn is_there(self) -> bool {
-        matches!(self, Self::CatalogOnly)
+    pub const fn needs_rows(rule: &Rule) -> bool {
+        matches!(need_of(rule), Need::Rows)
     }
 
     /// Why it cannot evaluate a rule, and who can; none if it can.
     #[must_use]
     pub fn refusal(self, rule: &Rule) -> Option<String> {
         let name = rule.type_.name();
-        let need = match need(rule.type_) {
-            // By the definition, a column is of a type or not: there are no rows of which a part could count.
-            Need::Catalog if rule.type_ == RuleType::ColumnDataType && rule.filter.is_some() => Need::Rows,
-            Need::Catalog if rule.type_ == RuleType::ColumnDataType && rule.threshold.is_some() => Need::Rows,
-            need => need,
-        };
-        match (need, self) {
+        match (need_of(rule), self) {
             (Need::Catalog, _) | (Need::Rows, Self::Athena) => None,
             (Need::Rows, Self::CatalogOnly) => Some(format!(
-                "'{name}' needs the rows, which the engine CatalogOnly does not read; the engine Athena can evaluate it{}",
-                if Self::Athena.is_there() { "" } else { ", and this version does not have that yet" }
+                "'{name}' needs the rows, which the engine CatalogOnly does not read; the engine Athena can evaluate it"
             )),
+            (Need::More, _) if rule.type_ == RuleType::CustomSql => Some(
+                "'CustomSql' is not evaluated: its query would run with this installation's credentials and could read any table \
+                 that they can; say it by other rules with `where`; Glue Data Quality itself can"
+                    .to_owned(),
+            ),
             (Need::More, _) => {
                 Some(format!("no engine of this version can evaluate '{name}'; Glue Data Quality itself can"))
             }

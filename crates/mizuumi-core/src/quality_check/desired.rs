@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mizuumi_api::condition::{self, ConditionStatus, ConditionType, cut};
 use mizuumi_api::data_table::{DataTable, PublicationState};
-use mizuumi_api::quality_check::{CheckScope, QualityCheck};
+use mizuumi_api::installation::AthenaProfile;
+use mizuumi_api::quality_check::{CheckScope, QualityCheck, QueryStatus};
 use mizuumi_api::{Installation, annotation};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::query::token;
 use super::rules::Rules;
-use super::world::{CheckLook, CheckWorld, FilesLook};
+use super::world::{CheckLook, CheckWorld, FilesLook, QueryLook};
 use crate::cron::Cron;
 use crate::data_table::{TableKey, Tables};
 use crate::ingest_job::schedule;
 use crate::kind::Kind;
+use crate::owner::OwnerKey;
 use crate::plan::Goal;
 use crate::problem::Problem;
 use crate::publication::hexadecimal;
@@ -38,13 +41,32 @@ pub struct DesiredCheck {
     pub is_suspended: bool,
     /// What others have to do with it.
     pub around: CheckAround,
-    files: Option<FilesLook>,
+    /// Where queries over the table run, if they may.
+    pub athena: Option<AthenaProfile>,
+    /// The query that was written down last.
+    pub query: Option<QueryStatus>,
+    /// Whose queries they are.
+    pub(super) owner: String,
+    pub(super) uid: String,
+    files: FilesLook,
     generation: i64,
     request: Option<String>,
     /// What was evaluated last: when, the generation, the digest, and what had been asked for by hand.
     evaluated: Option<(Timestamp, i64, String)>,
     handled: Option<String>,
     created: Option<Timestamp>,
+}
+
+/// The owner key of a check, whose external objects are its queries.
+fn owner(check: &QualityCheck, installation: &Installation) -> String {
+    let owner = OwnerKey {
+        installation: installation.installation.clone(),
+        namespace: check.metadata.namespace.clone().unwrap_or_default(),
+        kind: "QualityCheck",
+        name: check.metadata.name.clone().unwrap_or_default(),
+        external: "athena".to_owned(),
+    };
+    owner.to_string()
 }
 
 /// What other resources have to do with a check.
@@ -79,6 +101,8 @@ pub struct SeenTable {
     pub digest: String,
     /// The exclusive end of its data.
     pub data_time: Option<Timestamp>,
+    /// Where queries over it run, if they may.
+    pub athena: Option<AthenaProfile>,
 }
 
 /// What of a table is a reason to evaluate its rules anew.
@@ -98,7 +122,7 @@ impl CheckedTable {
     #[must_use]
     pub fn of(table: &DataTable, installation: &Installation) -> Self {
         match Tables::goal(table, installation) {
-            Ok(Goal::Present(_)) => Self::Table(Box::new(SeenTable::of(table))),
+            Ok(Goal::Present(_)) => Self::Table(Box::new(SeenTable::of(table, installation))),
             Ok(_) => Self::Refused("it is being deleted".to_owned()),
             Err(problems) => {
                 let first = problems.first().map(ToString::to_string).unwrap_or_default();
@@ -109,7 +133,7 @@ impl CheckedTable {
 }
 
 impl SeenTable {
-    fn of(table: &DataTable) -> Self {
+    fn of(table: &DataTable, installation: &Installation) -> Self {
         let status = table.status.clone().unwrap_or_default();
         let freshness = status.freshness.as_ref();
         let ready = condition::find(&status.conditions, ConditionType::Ready);
@@ -125,8 +149,10 @@ impl SeenTable {
         };
         let text = serde_json::to_vec(&digested).unwrap_or_default();
         let digest = hexadecimal(&Sha256::digest(text)).chars().take(16).collect();
+        let key = Tables::key(table);
         Self {
-            key: Tables::key(table),
+            athena: installation.profile(&key.profile).and_then(|profile| profile.athena),
+            key,
             digest,
             data_time: freshness.and_then(|freshness| freshness.data_time),
         }
@@ -134,7 +160,7 @@ impl SeenTable {
 }
 
 impl DesiredCheck {
-    pub(super) fn new(check: &QualityCheck) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(check: &QualityCheck, installation: &Installation) -> Result<Self, Vec<Problem>> {
         let spec = &check.spec;
         let mut problems = Vec::new();
         let rules = Rules::new(check).map_err(|wrong| problems.extend(wrong)).ok();
@@ -161,7 +187,11 @@ impl DesiredCheck {
         let requested = check.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
         Ok(Self {
             table: spec.table.clone(),
-            files: rules.need_files().then_some(files),
+            athena: None,
+            query: status.query,
+            owner: owner(check, installation),
+            uid: check.metadata.uid.clone().unwrap_or_default(),
+            files,
             rules,
             schedule,
             on_update: spec.triggers.on_update,
@@ -191,11 +221,41 @@ impl DesiredCheck {
         CheckLook {
             table: Some(table.key.clone()),
             references: self.around.references.clone(),
-            files: self.files.clone(),
+            files: self.rules.need_files().then(|| self.files.clone()),
+            rows: self.rules.need_rows().then(|| self.files.clone()),
+            query: self.query_look(),
             generation: self.generation,
             of: if self.on_update { table.digest.clone() } else { String::new() },
             request: self.request.clone(),
         }
+    }
+
+    fn query_look(&self) -> Option<QueryLook> {
+        let (record, athena) = (self.query.as_ref()?, self.athena.as_ref()?);
+        Some(QueryLook {
+            token: token(&self.owner, &self.uid, record),
+            statement: record.statement.clone(),
+            workgroup: athena.workgroup.clone(),
+            id: record.id.clone(),
+        })
+    }
+
+    /// Whether what came of this very look is in the status.
+    pub(super) fn is_told(&self, world: &CheckWorld) -> bool {
+        let of = self.look().of;
+        self.handled == self.request
+            && self.evaluated.as_ref().is_some_and(|(at, generation, last)| {
+                (Some(*at), *generation, last) == (world.looked, self.generation, &of)
+            })
+    }
+
+    /// A digest of what is evaluated and why: another reason is another query.
+    pub(super) fn reason(&self, world: &CheckWorld) -> String {
+        let look = self.look();
+        let last = self.evaluated.as_ref().map(|(at, ..)| *at);
+        let scope = world.facts.as_ref().map(|facts| &facts.scope);
+        let text = format!("{} {} {:?} {last:?} {scope:?}", look.generation, look.of, look.request);
+        hexadecimal(&Sha256::digest(text.as_bytes())).chars().take(32).collect()
     }
 
     /// When the rules are evaluated; what has happened since they were evaluated last is reason to do it at once.

@@ -8,10 +8,11 @@ use mizuumi_api::quality_check::{RuleOutcome, RuleSeverity};
 
 use super::facts::{CatalogFacts, SeenColumn, SeenFile, SeenFiles};
 use super::number::{is_dynamic, reckoned};
+use super::rows::Answer;
 use super::rules::{NumberedRule, Rules, pattern_of};
 use crate::dqdl::condition::{Arithmetic, Comparison, Condition, Date, Number, Test, Text};
 use crate::dqdl::model::Tag;
-use crate::dqdl::{Expression, Operator, Rule, RuleType};
+use crate::dqdl::{Engine, Expression, Operator, Rule, RuleType};
 use crate::hive_type::{self, HiveType};
 use crate::s3_uri;
 
@@ -41,7 +42,7 @@ pub struct Evaluated {
 
 /// What became of one rule, without its place among the others.
 #[derive(Clone, Debug, PartialEq)]
-struct Measured {
+pub(super) struct Measured {
     outcome: RuleOutcome,
     metric: Option<String>,
     threshold: Option<String>,
@@ -49,11 +50,18 @@ struct Measured {
     kept: Vec<(String, f64)>,
 }
 
-/// Evaluates all rules.
+/// Evaluates all rules by what the catalog and the list of files say, and a query over the rows.
 #[must_use]
-pub fn evaluate(rules: &Rules, facts: &CatalogFacts, earlier: &Earlier, now: Timestamp) -> Vec<Evaluated> {
+pub fn evaluate(
+    rules: &Rules,
+    facts: &CatalogFacts,
+    rows: &Answer,
+    earlier: &Earlier,
+    now: Timestamp,
+) -> Vec<Evaluated> {
+    let by = By { facts, rows, earlier, now };
     let one = |NumberedRule { number, text, expression, severity }: &NumberedRule| {
-        let outcome = of_expression(expression, facts, earlier, now);
+        let outcome = of_expression(expression, by);
         Evaluated {
             number: *number,
             text: text.clone(),
@@ -68,17 +76,21 @@ pub fn evaluate(rules: &Rules, facts: &CatalogFacts, earlier: &Earlier, now: Tim
     rules.all.iter().map(one).collect()
 }
 
-fn of_expression(
-    expression: &Expression,
-    facts: &CatalogFacts,
-    earlier: &Earlier,
+/// What rules are evaluated by.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    facts: &'a CatalogFacts,
+    rows: &'a Answer,
+    earlier: &'a Earlier,
     now: Timestamp,
-) -> Measured {
+}
+
+fn of_expression(expression: &Expression, by: By<'_>) -> Measured {
     let (operator, parts) = match expression {
-        Expression::Rule(rule) => return of_rule(rule, facts, earlier, now),
+        Expression::Rule(rule) => return of_rule(rule, by),
         Expression::Composite { operator, parts, .. } => (operator, parts),
     };
-    let parts: Vec<Measured> = parts.iter().map(|part| of_expression(part, facts, earlier, now)).collect();
+    let parts: Vec<Measured> = parts.iter().map(|part| of_expression(part, by)).collect();
     let kept = parts.iter().flat_map(|part| part.kept.clone()).collect();
     // What decides: of rules that all must pass one that failed, of those of which one must pass one that did.
     let order = match operator {
@@ -101,7 +113,7 @@ fn error(why: impl Into<String>) -> Measured {
 }
 
 /// Passed, or failed for a reason.
-fn verdict(passes: bool, metric: String, why: impl FnOnce() -> String) -> Measured {
+pub(super) fn verdict(passes: bool, metric: String, why: impl FnOnce() -> String) -> Measured {
     let outcome = if passes { RuleOutcome::Passed } else { RuleOutcome::Failed };
     let message = (!passes).then(why);
     Measured { outcome, metric: Some(metric), threshold: None, message, kept: Vec::new() }
@@ -119,8 +131,10 @@ fn metric_of(rule: &Rule) -> String {
     bare.to_string()
 }
 
-fn of_rule(rule: &Rule, facts: &CatalogFacts, earlier: &Earlier, now: Timestamp) -> Measured {
+fn of_rule(rule: &Rule, by: By<'_>) -> Measured {
+    let By { facts, rows, earlier, now } = by;
     let evaluated = match rule.type_ {
+        _ if Engine::needs_rows(rule) => super::rows::evaluate(rule, rows, earlier),
         RuleType::ColumnExists => column_exists(rule, facts),
         RuleType::ColumnCount => column_count(rule, facts, earlier),
         RuleType::ColumnDataType => column_data_type(rule, facts),
@@ -162,7 +176,7 @@ fn column_names(rule: &Rule, facts: &CatalogFacts) -> Result<Measured, String> {
 
 fn column_count(rule: &Rule, facts: &CatalogFacts, earlier: &Earlier) -> Result<Measured, String> {
     let count = f64::from(u32::try_from(facts.columns.get()?.len()).unwrap_or(u32::MAX));
-    compared(rule, count, earlier)
+    compared_by(rule, count, earlier)
 }
 
 /// Columns are the same if they have one name and one type, in whatever order.
@@ -176,7 +190,7 @@ fn schema_match(rule: &Rule, facts: &CatalogFacts, earlier: &Earlier) -> Result<
     let others: Vec<&str> =
         columns.iter().filter(|column| !is_same(column)).map(|column| column.name.as_str()).collect();
     let same = ratio(columns.len() - others.len(), columns.len());
-    let mut outcome = compared(rule, same, earlier)?;
+    let mut outcome = compared_by(rule, same, earlier)?;
     if outcome.outcome == RuleOutcome::Failed && !others.is_empty() {
         outcome.message =
             Some(format!("columns that '{name}' has not, or of another type: {}", some(&others)));
@@ -230,7 +244,7 @@ fn type_name(type_: &str) -> String {
 }
 
 /// A number compared with those of the rule's condition.
-fn compared(rule: &Rule, metric: f64, earlier: &Earlier) -> Result<Measured, String> {
+pub(super) fn compared_by(rule: &Rule, metric: f64, earlier: &Earlier) -> Result<Measured, String> {
     let Some(Condition::Number(test)) = &rule.condition else {
         return Err("it has no condition that compares numbers".to_owned());
     };
@@ -246,7 +260,7 @@ fn compared(rule: &Rule, metric: f64, earlier: &Earlier) -> Result<Measured, Str
     let is_dynamic = !kept.is_empty();
     let threshold = is_dynamic.then(|| reckoned.clone().map(Rounded).to_string());
     let told = threshold.clone();
-    let outcome = verdict(passes(&reckoned, metric), metric.to_string(), || {
+    let outcome = verdict(ratio_passes(&reckoned, metric), metric.to_string(), || {
         let wanted = told.unwrap_or_else(|| test.to_string());
         format!("it is {metric}, and has to be {wanted}")
     });
@@ -254,7 +268,7 @@ fn compared(rule: &Rule, metric: f64, earlier: &Earlier) -> Result<Measured, Str
 }
 
 /// What the numbers of a test come to; NULL, which nothing equals, is no number.
-fn numbers(test: &Test<Number>, before: &[f64]) -> Result<Test<f64>, String> {
+pub(super) fn numbers(test: &Test<Number>, before: &[f64]) -> Result<Test<f64>, String> {
     test.try_map(|number| match number {
         Number::Null => Ok(f64::NAN),
         number => reckoned(number, before),
@@ -262,7 +276,7 @@ fn numbers(test: &Test<Number>, before: &[f64]) -> Result<Test<f64>, String> {
 }
 
 /// Of numbers: NaN equals nothing, itself included.
-fn passes(test: &Test<f64>, metric: f64) -> bool {
+pub(super) fn ratio_passes(test: &Test<f64>, metric: f64) -> bool {
     test.passes(&metric)
 }
 
@@ -394,7 +408,12 @@ fn ratio(part: usize, whole: usize) -> f64 {
 }
 
 fn part(part: usize, whole: usize) -> String {
-    Rounded(ratio(part, whole)).to_string()
+    told_of(ratio(part, whole))
+}
+
+/// A part as people read it.
+pub(super) fn told_of(ratio: f64) -> String {
+    Rounded(ratio).to_string()
 }
 
 /// The first of some names.

@@ -13,6 +13,8 @@ pub struct CatalogFacts {
     pub references: BTreeMap<String, Known<Vec<SeenColumn>>>,
     /// The files.
     pub files: Known<SeenFiles>,
+    /// Which rows.
+    pub scope: Known<SeenScope>,
 }
 
 /// Something, or why it is not known.
@@ -50,6 +52,19 @@ pub struct SeenColumn {
     pub name: String,
     /// Its Hive type.
     pub type_: String,
+}
+
+/// Which rows rules are about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenScope {
+    /// The Glue database.
+    pub database: String,
+    /// The Glue table.
+    pub table: String,
+    /// The partition keys with the values of the one partition; none for the whole table.
+    pub partition: Vec<(SeenColumn, String)>,
+    /// Where its files are, if that is one place.
+    pub place: Option<String>,
 }
 
 /// Files.

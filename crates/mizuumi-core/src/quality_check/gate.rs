@@ -11,6 +11,7 @@ use mizuumi_api::quality_check::{Gate, IfNotEvaluated};
 use super::evaluate::{Earlier, evaluate};
 use super::facts::{CatalogFacts, Known, SeenColumn};
 use super::report::verdict;
+use super::rows::Answer;
 use super::rules::Rules;
 
 /// Longest text of a verdict, in bytes of JSON.
@@ -64,7 +65,7 @@ impl GateRules {
     pub fn judge(&self, attempt: i64, facts: &CatalogFacts, now: Timestamp) -> GateStatus {
         let (verdict, message) = match &self.rules {
             Err(why) => (GateVerdict::NotEvaluated, Some(format!("its rules do not hold: {why}"))),
-            Ok(rules) => match verdict(&evaluate(rules, facts, &Earlier::new(), now)) {
+            Ok(rules) => match verdict(&evaluate(rules, facts, &Answer::default(), &Earlier::new(), now)) {
                 (ConditionStatus::True, _, _) => (GateVerdict::Passed, None),
                 (ConditionStatus::False, _, why) => (GateVerdict::Failed, Some(why)),
                 (ConditionStatus::Unknown, _, why) => (GateVerdict::NotEvaluated, Some(why)),

@@ -1,7 +1,5 @@
 //! What to say of a check: the status, made from what was observed, never from intent.
 
-use std::convert::Infallible;
-
 use jiff::Timestamp;
 use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, find, keeping_times};
 use mizuumi_api::quality_check::{
@@ -14,7 +12,9 @@ use super::CheckGoal;
 use super::desired::{DesiredCheck, LONGEST_REQUEST};
 use super::evaluate::{Earlier, Evaluated, evaluate};
 use super::facts::{CatalogFacts, Known};
-use super::world::CheckWorld;
+use super::query::{self, Progress, StartQuery};
+use super::rows::Answer;
+use super::world::{CheckWorld, SeenQuery};
 use crate::kind::Evidence;
 use crate::plan::{Goal, Verdict};
 use crate::told::Told;
@@ -36,7 +36,7 @@ const ROOM: usize = 12 * 1024;
 pub fn report(
     object: &QualityCheck,
     goal: Option<&CheckGoal>,
-    evidence: &Evidence<CheckWorld, Infallible>,
+    evidence: &Evidence<CheckWorld, StartQuery>,
     now: Timestamp,
 ) -> QualityCheckStatus {
     let before = object.status.clone().unwrap_or_default();
@@ -50,15 +50,28 @@ pub fn report(
     if let (Evidence::Observed { world, .. }, Some(desired)) = (evidence, desired) {
         let requested =
             object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::REQUESTED_AT));
-        status.last_handled_reconcile_at = requested.map(|text| cut(text, LONGEST_REQUEST));
+        let handled = requested.map(|text| cut(text, LONGEST_REQUEST));
+        let progress = query::progress(desired, world, now);
+        let rows = match &progress {
+            Progress::None => Some(Answer::default()),
+            Progress::Done(answer) => Some((**answer).clone()),
+            Progress::Start(_) | Progress::Wait(_) | Progress::Blocked(..) => None,
+        };
+        let goes_on = rows.is_none() && !matches!(progress, Progress::Blocked(..));
+        if !goes_on {
+            status.last_handled_reconcile_at = handled;
+        }
+        if let (Some(record), Some(id)) = (&mut status.query, &world.query_id) {
+            record.id = Some(id.clone());
+        }
         // Within one second there may be reason for several.
         let is_told = before.evaluation.as_ref().is_some_and(|last| {
             let last = (Some(last.at), last.generation, &last.of, &before.last_handled_reconcile_at);
             last == (world.looked, generation, &desired.look().of, &status.last_handled_reconcile_at)
         });
-        if let (false, Some(facts), Some(looked)) = (is_told, &world.facts, world.looked) {
-            let results = evaluate(&desired.rules, facts, &earlier(&before), looked);
-            quality = Some(judged(&mut status, desired, facts, &results, generation, looked));
+        if let (false, Some(facts), Some(looked), Some(rows)) = (is_told, &world.facts, world.looked, rows) {
+            let results = evaluate(&desired.rules, facts, &rows, &earlier(&before), looked);
+            quality = Some(judged(&mut status, desired, world, facts, &results, generation, looked));
         }
         let next = desired.next_scheduled(world.looked, now);
         status.next_scheduled_time = next.filter(|_| !desired.is_suspended);
@@ -74,7 +87,7 @@ pub fn report(
     status
 }
 
-fn told(desired: Option<&DesiredCheck>, evidence: &Evidence<CheckWorld, Infallible>) -> Told {
+fn told(desired: Option<&DesiredCheck>, evidence: &Evidence<CheckWorld, StartQuery>) -> Told {
     match evidence {
         Evidence::FirstSight => Told::working(Reason::Progressing, "looking for its table"),
         Evidence::Invalid(problems) => {
@@ -88,6 +101,8 @@ fn told(desired: Option<&DesiredCheck>, evidence: &Evidence<CheckWorld, Infallib
         }
         Evidence::Observed { plan, .. } => match (&plan.verdict, desired) {
             (Verdict::Blocked(reason, message), _) => Told::stalled(*reason, message),
+            // A query is an evaluation under way, and no change of what stands.
+            (Verdict::Converging(..), Some(desired)) if !plan.steps.is_empty() => standing(desired),
             (Verdict::Converging(reason, message), _) => Told::working(*reason, message),
             (Verdict::InSync, Some(desired)) => standing(desired),
             (Verdict::InSync, None) => Told::working(Reason::Deleting, "it is being deleted"),
@@ -131,6 +146,7 @@ fn summary(results: &[Evaluated]) -> String {
 fn judged(
     status: &mut QualityCheckStatus,
     desired: &DesiredCheck,
+    world: &CheckWorld,
     facts: &CatalogFacts,
     results: &[Evaluated],
     generation: i64,
@@ -139,7 +155,16 @@ fn judged(
     let table = desired.seen_table();
     let place = match &facts.files {
         Known::Is(files) => Some(cut(&files.place, 1024)),
-        Known::Not(_) => None,
+        Known::Not(_) => match &facts.scope {
+            Known::Is(scope) => scope.place.as_ref().map(|place| cut(place, 1024)),
+            Known::Not(_) => None,
+        },
+    };
+    // What it was for is done; the next is another.
+    let query = status.query.take();
+    let scanned = match &world.query {
+        Some(SeenQuery::Answered { scanned, .. } | SeenQuery::Failed { scanned, .. }) => Some(*scanned),
+        Some(SeenQuery::Runs) | None => None,
     };
     status.evaluation = Some(EvaluationStatus {
         at: looked,
@@ -147,6 +172,9 @@ fn judged(
         of: desired.look().of,
         place,
         data_time: table.and_then(|table| table.data_time),
+        engine: Some(desired.rules.engine.name().to_owned()),
+        query_execution_id: query.and_then(|query| query.id),
+        scanned_bytes: scanned,
     });
     let passed = results.iter().filter(|result| result.outcome == RuleOutcome::Passed).count();
     let evaluated = results.iter().filter(|result| result.outcome != RuleOutcome::Error).count();

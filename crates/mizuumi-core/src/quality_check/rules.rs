@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use mizuumi_api::QualityCheck;
-use mizuumi_api::quality_check::{CheckEngine, RuleSeverity, TypedRule};
+use mizuumi_api::quality_check::{CheckEngine, Gate, RuleSeverity, TypedRule};
 use regex::Regex;
 
 use crate::dqdl::model::ParameterValue;
@@ -47,10 +47,21 @@ impl Rules {
     /// Every problem, each with its path.
     pub fn new(check: &QualityCheck) -> Result<Self, Vec<Problem>> {
         let spec = &check.spec;
-        match (&spec.rules, &spec.typed) {
+        let rules = match (&spec.rules, &spec.typed) {
             (Some(text), _) => Self::of_text("spec.rules", text, spec.engine),
             (None, Some(typed)) => Self::of_typed(typed, spec.engine),
             (None, None) => Err(vec![Problem::invalid("spec.rules", "must be set, or `spec.typed`")]),
+        }?;
+        let needs_rows = |rule: &&NumberedRule| rule.expression.leaves().into_iter().any(Engine::needs_rows);
+        match rules.all.iter().find(needs_rows) {
+            Some(rule) if spec.gate == Gate::Publish => {
+                let message = format!(
+                    "rule {} needs the rows, and a gate judges by columns and files alone; take it into a check of its own",
+                    rule.number
+                );
+                Err(vec![Problem::invalid("spec.gate", message)])
+            }
+            _ => Ok(rules),
         }
     }
 
@@ -108,22 +119,13 @@ impl Rules {
         wanted: CheckEngine,
         path: impl Fn(i64) -> String,
     ) -> Result<Self, Vec<Problem>> {
-        let needs_rows = |rule: &NumberedRule| {
-            rule.expression.leaves().iter().any(|leaf| Engine::CatalogOnly.refusal(leaf).is_some())
-        };
+        let needs_rows = |rule: &NumberedRule| rule.expression.leaves().into_iter().any(Engine::needs_rows);
         let (engine, why) = match wanted {
             CheckEngine::CatalogOnly => (Engine::CatalogOnly, "`spec.engine` says so"),
             CheckEngine::Athena => (Engine::Athena, "`spec.engine` says so"),
-            CheckEngine::Auto if Engine::Athena.is_there() && all.iter().any(needs_rows) => {
-                (Engine::Athena, "some rules need the rows")
-            }
+            CheckEngine::Auto if all.iter().any(needs_rows) => (Engine::Athena, "some rules need the rows"),
             CheckEngine::Auto => (Engine::CatalogOnly, "no rule needs the rows"),
         };
-        if !engine.is_there() {
-            let message =
-                format!("this version does not have the engine {engine} yet; use Auto or CatalogOnly");
-            return Err(vec![Problem::invalid("spec.engine", message)]);
-        }
         let mut problems = Vec::new();
         for rule in &all {
             for leaf in rule.expression.leaves() {
@@ -147,6 +149,12 @@ impl Rules {
     #[must_use]
     pub fn need_files(&self) -> bool {
         self.leaves().any(|rule| matches!(rule.type_, RuleType::FileFreshness | RuleType::FileSize))
+    }
+
+    /// Whether the rows have to be queried.
+    #[must_use]
+    pub fn need_rows(&self) -> bool {
+        self.leaves().any(Engine::needs_rows)
     }
 
     /// The names of the tables that rules compare with.

@@ -16,6 +16,10 @@ pub struct CheckLook {
     pub references: BTreeMap<String, Option<TableKey>>,
     /// Which files, if the rules are about files.
     pub files: Option<FilesLook>,
+    /// Which rows, if the rules are about rows.
+    pub rows: Option<FilesLook>,
+    /// The query that was written down, if there is one.
+    pub query: Option<QueryLook>,
     /// The generation of the rules.
     pub generation: i64,
     /// A digest of the table's columns and data as its `DataTable` tells them, where a change of them is a reason.
@@ -24,7 +28,51 @@ pub struct CheckLook {
     pub request: Option<String>,
 }
 
-/// Which files to look at.
+/// A query to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryLook {
+    /// Its client token.
+    pub token: String,
+    /// A digest of its statement.
+    pub statement: String,
+    /// In which workgroup it has to be.
+    pub workgroup: String,
+    /// Its id, if the status says it. Whoever may write a status may have written it.
+    pub id: Option<String>,
+}
+
+/// A query that was started.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SeenQuery {
+    /// It is queued or runs.
+    Runs,
+    /// It has answered.
+    Answered {
+        /// The numbers of its one row; none is NULL.
+        numbers: Vec<Option<f64>>,
+        /// So many bytes it has scanned.
+        scanned: i64,
+    },
+    /// It has no answer.
+    Failed {
+        /// Why.
+        why: String,
+        /// Whether another may have one.
+        passes: bool,
+        /// So many bytes it has scanned.
+        scanned: i64,
+    },
+}
+
+impl CheckLook {
+    /// Whether another look is at the same data for the same reason, whatever query there is.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        Self { query: None, ..self.clone() } == Self { query: None, ..other.clone() }
+    }
+}
+
+/// Which files or rows to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FilesLook {
     /// Those of the last partition; of a table without partition keys, all.
@@ -42,4 +90,8 @@ pub struct CheckWorld {
     pub facts: Option<CatalogFacts>,
     /// When.
     pub looked: Option<Timestamp>,
+    /// The query that was asked for by [`CheckLook::query`], if it is known to have been started.
+    pub query: Option<SeenQuery>,
+    /// Its id.
+    pub query_id: Option<String>,
 }

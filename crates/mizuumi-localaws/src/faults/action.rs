@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::Target;
+use crate::athena;
 use crate::emr;
 use crate::protocol::{ApiError, Protocol};
 
@@ -48,6 +49,10 @@ pub enum Action {
     /// A spot instance of the cluster is lost and replaced, one of a task group or fleet if there is one: `delay-ms` after
     /// it is ready for `RunJobFlow`, at once for a call that describes the cluster, its instances, groups, fleets or steps.
     SpotLoss,
+    /// `StartQueryExecution`: the query fails by Athena's own fault.
+    QueryFailure,
+    /// `StartQueryExecution`: the query stays queued for `delay-ms`.
+    SlowQuery,
 }
 
 impl Action {
@@ -71,6 +76,8 @@ impl Action {
             Self::BootstrapFailure => "bootstrap-failure",
             Self::InsufficientCapacity => "insufficient-capacity",
             Self::SpotLoss => "spot-loss",
+            Self::QueryFailure => "query-failure",
+            Self::SlowQuery => "slow-query",
         }
     }
 
@@ -97,6 +104,9 @@ impl Action {
                         | "ListSteps"
                 )
             ),
+            Self::QueryFailure | Self::SlowQuery => {
+                (target.service, target.operation) == (athena::SERVICE, "StartQueryExecution")
+            }
             _ => true,
         }
     }
@@ -163,7 +173,9 @@ impl Action {
                 | Self::ListLag
                 | Self::BootstrapFailure
                 | Self::InsufficientCapacity
-                | Self::SpotLoss,
+                | Self::SpotLoss
+                | Self::QueryFailure
+                | Self::SlowQuery,
                 _,
             ) => {
                 return None;
