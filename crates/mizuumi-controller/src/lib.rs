@@ -28,6 +28,7 @@ mod run;
 mod run_steps;
 mod status;
 mod store;
+mod survey;
 mod sweep;
 mod telemetry;
 mod upstreams;

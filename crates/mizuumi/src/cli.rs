@@ -11,9 +11,13 @@ use mizuumi_api::Installation;
 use tracing_subscriber::EnvFilter;
 
 use crate::check::{self, CheckArgs};
+use crate::explain::{self, ExplainArgs};
+use crate::freshness::{self, FreshnessArgs};
 use crate::rollback::{self, RollbackArgs};
 use crate::run::{RerunArgs, RunArgs};
 use crate::settings::{self, SettingsArgs};
+use crate::status::{self, StatusArgs};
+use crate::terminal::{Colour, Terminal};
 use crate::{crds, plan, run};
 
 /// GitOps for a data lake on AWS.
@@ -22,12 +26,21 @@ use crate::{crds, plan, run};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// When to colour what is printed for people; NO_COLOR and TERM=dumb are heeded.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Colour,
+    /// The same as --color=never.
+    #[arg(long, global = true, conflicts_with = "color")]
+    no_color: bool,
 }
 
 const EXAMPLES: &str = "Examples:
   mizuumi crds | kubectl apply --server-side -f -     install the custom resources
   mizuumi controller --config mizuumi.yaml            run the controllers
   mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS
+  mizuumi status -A                                   show what needs attention
+  mizuumi explain dtbl/delays                         tell why a table is not ready, or not fresh
+  mizuumi freshness -A                                show how late each table is
   mizuumi run delays --wait                           run a job by hand, and follow it
   mizuumi rollback delays                             take back what was published last into a table
   mizuumi check delays -f rules.dqdl                  evaluate rules over a table, once
@@ -41,6 +54,12 @@ enum Command {
     Crds(CrdsArgs),
     /// Show what applying manifests would change in AWS. Only reads.
     Plan(PlanArgs),
+    /// Tell why a resource is not ready or not fresh, what it waits for, and what to do. Only reads.
+    Explain(ExplainArgs),
+    /// Show all resources at a glance, and those that need attention. Only reads.
+    Status(StatusArgs),
+    /// Show how late each table is, the latest first. Only reads.
+    Freshness(FreshnessArgs),
     /// Make a run of a job by hand.
     Run(RunArgs),
     /// Make a run once more, as the next revision of its session.
@@ -114,6 +133,8 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(code) => code,
+        // Who reads no further wants to hear no more: the code that the signal would have given.
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             writeln!(io::stderr(), "error: {error:#}").ok();
             ExitCode::FAILURE
@@ -121,7 +142,17 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
+/// 128 and the number of SIGPIPE.
+const BROKEN_PIPE: u8 = 141;
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind =
+        |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
+}
+
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let terminal = Terminal::new(if cli.no_color { Colour::Never } else { cli.color });
     match cli.command {
         Command::Controller(args) => {
             let installation = configuration(&args.config)?;
@@ -134,6 +165,18 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let installation = configuration(&args.config)?;
             log(false, "warn");
             runtime()?.block_on(plan::run(&args, &installation))
+        }
+        Command::Explain(args) => {
+            log(false, "warn");
+            runtime()?.block_on(explain::run(&args, terminal))
+        }
+        Command::Status(args) => {
+            log(false, "warn");
+            runtime()?.block_on(status::run(&args, terminal))
+        }
+        Command::Freshness(args) => {
+            log(false, "warn");
+            runtime()?.block_on(freshness::run(&args, terminal))
         }
         Command::Run(args) => {
             log(false, "warn");

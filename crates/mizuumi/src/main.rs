@@ -3,6 +3,9 @@
 mod check;
 mod cli;
 mod crds;
+mod explain;
+mod freshness;
+mod kubernetes;
 mod made;
 mod manifests;
 mod plan;
@@ -10,6 +13,8 @@ mod plan_jobs;
 mod rollback;
 mod run;
 mod settings;
+mod status;
+mod terminal;
 
 use std::process::ExitCode;
 
