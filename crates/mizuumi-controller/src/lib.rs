@@ -2,6 +2,7 @@
 //!
 //! The only crate that makes a Kubernetes client. One generic driver serves every kind.
 
+mod asking;
 mod backoff;
 pub mod by_hand;
 mod clock;
@@ -35,6 +36,7 @@ mod upstreams;
 mod watch;
 mod workers;
 
+pub use asking::{Changed, Followed};
 pub use clock::now;
 pub use error::Error;
 pub use run::run;

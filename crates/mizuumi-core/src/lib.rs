@@ -13,6 +13,7 @@ pub mod failure;
 pub mod freshness;
 pub mod hive_path;
 pub mod hive_type;
+pub mod iam;
 pub mod ingest_job;
 pub mod ingest_run;
 pub mod kind;
