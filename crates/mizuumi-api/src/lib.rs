@@ -14,6 +14,7 @@ pub mod installation;
 pub mod policy;
 pub mod quality_check;
 pub mod reason;
+pub mod resource;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
@@ -25,6 +26,7 @@ pub use ingest_run::{IngestRun, IngestRunSpec, IngestRunStatus};
 pub use installation::Installation;
 pub use quality_check::{QualityCheck, QualityCheckSpec, QualityCheckStatus};
 pub use reason::Reason;
+pub use resource::{ResourceId, ResourceKind};
 
 /// API group of every resource.
 pub const GROUP: &str = "mizuumi.dev";

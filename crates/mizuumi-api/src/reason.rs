@@ -18,6 +18,12 @@ macro_rules! reasons {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
+            /// The reason that a word stands for.
+            #[must_use]
+            pub fn of(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.name() == word)
+            }
+
             /// What the word means and what to do about it; the documentation is made from this.
             #[must_use]
             pub const fn meaning(self) -> &'static str {

@@ -10,6 +10,7 @@
 mod known;
 mod names;
 mod upstreams;
+mod whole;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

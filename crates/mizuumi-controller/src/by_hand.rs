@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::clock;
 use crate::error::{Error, in_time};
-use crate::lookup::connect;
+use crate::lookup::{Access, connect};
 
 /// A namespace of a cluster, as a person works in it.
 pub struct Cluster {
@@ -44,12 +44,12 @@ pub enum End {
 }
 
 impl Cluster {
-    /// The cluster that a context of the kubeconfig names, or the current one; the same for the namespace.
+    /// The cluster that is meant.
     ///
     /// # Errors
     /// If there is no such context, or no cluster to talk to.
-    pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, Error> {
-        let (client, namespace) = connect(context, namespace).await?;
+    pub async fn connect(access: Access<'_>) -> Result<Self, Error> {
+        let (client, namespace) = connect(access).await?;
         Ok(Self {
             tables: Api::namespaced(client.clone(), &namespace),
             jobs: Api::namespaced(client.clone(), &namespace),

@@ -69,6 +69,9 @@ pub enum Error {
     /// A run could not be changed or deleted.
     #[error("the run could not be changed")]
     ChangeRun(#[source] Box<kube::Error>),
+    /// A resource could not be changed as a person asked.
+    #[error("the resource could not be changed")]
+    Change(#[source] Box<kube::Error>),
     /// The status could not be written.
     #[error("the status could not be written")]
     WriteStatus(#[source] Box<kube::Error>),
@@ -99,6 +102,11 @@ impl Error {
         matches!(self, Self::ChangeRun(_) | Self::Job(_)) && self.code() == Some(404)
     }
 
+    /// Whether there is nothing to change.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Change(_)) && self.code() == Some(404)
+    }
+
     /// The error as a failure of an operation: what to do about it is the same as with AWS.
     pub(crate) fn failure(&self, operation: &'static str) -> Failure {
         let class = match self.code() {
@@ -120,6 +128,7 @@ impl Error {
         | Self::CreateRun(source)
         | Self::CreateCluster(source)
         | Self::ChangeRun(source)
+        | Self::Change(source)
         | Self::WriteStatus(source)) = self
         else {
             return None;

@@ -2,6 +2,7 @@
 //!
 //! The only crate that makes a Kubernetes client. One generic driver serves every kind.
 
+mod asking;
 mod backoff;
 pub mod by_hand;
 mod clock;
@@ -28,12 +29,14 @@ mod run;
 mod run_steps;
 mod status;
 mod store;
+mod survey;
 mod sweep;
 mod telemetry;
 mod upstreams;
 mod watch;
 mod workers;
 
+pub use asking::{Changed, Followed};
 pub use clock::now;
 pub use error::Error;
 pub use run::run;

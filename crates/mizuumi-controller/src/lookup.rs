@@ -1,6 +1,7 @@
 //! A Kubernetes cluster as a person reaches it: the client that a kubeconfig names, and resources read once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -9,41 +10,48 @@ use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass};
 
 use crate::error::{Error, in_time};
 
-/// The client that a context of the kubeconfig names, or the current one, and the namespace: the given one, or that context's.
-pub(crate) async fn connect(
-    context: Option<&str>,
-    namespace: Option<&str>,
-) -> Result<(Client, String), Error> {
+/// Which cluster a person means, and where in it: as kubectl's flags say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access<'a> {
+    /// The kubeconfig; without it, `KUBECONFIG` and `~/.kube/config` say, or the pod's service account.
+    pub kubeconfig: Option<&'a Path>,
+    /// The kubeconfig's context; without it, the current one.
+    pub context: Option<&'a str>,
+    /// The namespace; without it, that of the context.
+    pub namespace: Option<&'a str>,
+}
+
+/// The client that is meant, and the namespace.
+pub(crate) async fn connect(access: Access<'_>) -> Result<(Client, String), Error> {
     let no_client = |error: Box<dyn std::error::Error + Send + Sync>| Error::StartClient(error);
-    let config = match context {
-        None => Config::infer().await.map_err(|error| no_client(Box::new(error)))?,
-        Some(context) => {
-            let file = Kubeconfig::read().map_err(|error| no_client(Box::new(error)))?;
-            let options =
-                KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-            Config::from_custom_kubeconfig(file, &options)
-                .await
-                .map_err(|error| no_client(Box::new(error)))?
-        }
+    let config = if access.kubeconfig.is_none() && access.context.is_none() {
+        Config::infer().await.map_err(|error| no_client(Box::new(error)))?
+    } else {
+        let file = access.kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+        let file = file.map_err(|error| no_client(Box::new(error)))?;
+        let options =
+            KubeConfigOptions { context: access.context.map(str::to_owned), ..KubeConfigOptions::default() };
+        let config = Config::from_custom_kubeconfig(file, &options).await;
+        config.map_err(|error| no_client(Box::new(error)))?
     };
-    let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
+    let namespace = access.namespace.unwrap_or(&config.default_namespace).to_owned();
     Ok((Client::try_from(config).map_err(|error| no_client(Box::new(error)))?, namespace))
 }
 
 /// What commands look at that a Kubernetes cluster has: tables, and what EMR clusters are built from.
 pub struct Lookup {
-    client: Client,
+    pub(crate) client: Client,
     /// The namespace of who looks.
     pub namespace: String,
 }
 
 impl Lookup {
-    /// The cluster that a context of the kubeconfig names, or the current one; the same for the namespace.
+    /// The cluster that is meant.
     ///
     /// # Errors
     /// If there is no such context, or no cluster to talk to.
-    pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, Error> {
-        let (client, namespace) = connect(context, namespace).await?;
+    pub async fn connect(access: Access<'_>) -> Result<Self, Error> {
+        let (client, namespace) = connect(access).await?;
         Ok(Self { client, namespace })
     }
 

@@ -13,6 +13,7 @@ pub mod desired;
 pub mod diff;
 pub mod evolution;
 pub mod files;
+pub mod import;
 pub mod indexes;
 pub mod layout;
 pub mod learning;

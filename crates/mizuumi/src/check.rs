@@ -15,7 +15,6 @@ use mizuumi_api::installation::DEFAULT_PROFILE;
 use mizuumi_api::quality_check::{CheckEngine, RuleOutcome, RuleSeverity};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{CheckPort, Clients, Metrics};
-use mizuumi_controller::lookup::Lookup;
 use mizuumi_core::data_table::{TableKey, Tables};
 use mizuumi_core::quality_check::evaluate::{Earlier, Evaluated, evaluate};
 use mizuumi_core::quality_check::report::verdict;
@@ -23,6 +22,8 @@ use mizuumi_core::quality_check::{
     Answer, CatalogFacts, CheckLook, CheckedTable, FilesLook, Known, Rules, StartQuery, Statement,
 };
 use mizuumi_core::{Errand, Kind, Lane, Reading, Still};
+
+use crate::kubernetes::KubernetesArgs;
 
 /// A rule did not pass.
 const FAILED: u8 = 2;
@@ -52,12 +53,8 @@ pub(crate) struct CheckArgs {
     /// The installation's configuration.
     #[arg(long, env = "MIZUUMI_CONFIG", value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// The namespace; without it, that of the kubeconfig's context.
-    #[arg(short, long)]
-    namespace: Option<String>,
-    /// The kubeconfig's context; without it, the current one.
-    #[arg(long)]
-    context: Option<String>,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
     /// The files of all partitions, and not those of the last one.
     #[arg(long, conflicts_with = "partition")]
     all: bool,
@@ -178,7 +175,7 @@ async fn tables(
         let references = rules.references().into_iter().map(|name| (name.clone(), in_glue(&name)));
         return Ok((key, references.collect()));
     }
-    let cluster = Lookup::connect(args.context.as_deref(), args.namespace.as_deref()).await?;
+    let cluster = args.kubernetes.lookup().await?;
     let found = cluster.table(&args.table).await;
     let found = found.with_context(|| format!("cannot look at DataTable '{}'", args.table))?;
     let Some(table) = found else {

@@ -10,10 +10,20 @@ use clap::{Parser, Subcommand};
 use mizuumi_api::Installation;
 use tracing_subscriber::EnvFilter;
 
+use crate::ask::{self, ReconcileArgs, SuspendArgs};
 use crate::check::{self, CheckArgs};
+use crate::explain::{self, ExplainArgs};
+use crate::freshness::{self, FreshnessArgs};
+use crate::iam_policy::{self, IamPolicyArgs};
+use crate::import::{self, ImportArgs};
+use crate::lint::{self, LintArgs};
+use crate::plan_told::Form;
 use crate::rollback::{self, RollbackArgs};
 use crate::run::{RerunArgs, RunArgs};
 use crate::settings::{self, SettingsArgs};
+use crate::status::{self, StatusArgs};
+use crate::terminal::{Colour, Terminal};
+use crate::wait::{self, WaitArgs};
 use crate::{crds, plan, run};
 
 /// GitOps for a data lake on AWS.
@@ -22,13 +32,26 @@ use crate::{crds, plan, run};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// When to colour what is printed for people; NO_COLOR and TERM=dumb are heeded.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Colour,
+    /// The same as --color=never.
+    #[arg(long, global = true, conflicts_with = "color")]
+    no_color: bool,
 }
 
 const EXAMPLES: &str = "Examples:
   mizuumi crds | kubectl apply --server-side -f -     install the custom resources
   mizuumi controller --config mizuumi.yaml            run the controllers
   mizuumi plan --config mizuumi.yaml -f tables/       show what an apply would change in AWS
+  mizuumi lint -f tables/                             tell every mistake in manifests, with file and line
+  mizuumi status -A                                   show what needs attention
+  mizuumi explain dtbl/delays                         tell why a table is not ready, or not fresh
+  mizuumi import glue nyc -o tables/                  write manifests of the tables that there are
+  mizuumi freshness -A                                show how late each table is
   mizuumi run delays --wait                           run a job by hand, and follow it
+  mizuumi wait delays --covers 2026-11-01T00:00:00Z   wait until a table's data is there
+  mizuumi reconcile dtbl/delays                       have a resource looked at now
   mizuumi rollback delays                             take back what was published last into a table
   mizuumi check delays -f rules.dqdl                  evaluate rules over a table, once
   mizuumi settings adhoc                              show an EMR cluster's settings, and where each comes from";
@@ -41,10 +64,30 @@ enum Command {
     Crds(CrdsArgs),
     /// Show what applying manifests would change in AWS. Only reads.
     Plan(PlanArgs),
+    /// Tell what is wrong with manifests, with file and line. Asks neither Kubernetes nor AWS.
+    Lint(LintArgs),
+    /// Print the least policy of IAM that the configuration needs.
+    IamPolicy(IamPolicyArgs),
+    /// Tell why a resource is not ready or not fresh, what it waits for, and what to do. Only reads.
+    Explain(ExplainArgs),
+    /// Show all resources at a glance, and those that need attention. Only reads.
+    Status(StatusArgs),
+    /// Show how late each table is, the latest first. Only reads.
+    Freshness(FreshnessArgs),
+    /// Write manifests of what there is in AWS, so that taking it over changes nothing. Only reads AWS.
+    Import(ImportArgs),
     /// Make a run of a job by hand.
     Run(RunArgs),
     /// Make a run once more, as the next revision of its session.
     Rerun(RerunArgs),
+    /// Have a resource looked at now, and wait for that.
+    Reconcile(ReconcileArgs),
+    /// Stop writing for a resource for a while.
+    Suspend(SuspendArgs),
+    /// Go on with a resource that is suspended.
+    Resume(SuspendArgs),
+    /// Wait until a table's data is there. Only reads.
+    Wait(WaitArgs),
     /// Take back what a run published into a table.
     Rollback(RollbackArgs),
     /// Evaluate rules over a table once, and tell which do not pass. Only reads.
@@ -88,7 +131,14 @@ struct CrdsArgs {
 
 /// What `plan` is given.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes:
+#[command(after_help = "Examples:
+  mizuumi plan -f tables/                        what an apply would change
+  mizuumi plan -f tables/ --detailed-exitcode    for a pipeline
+  mizuumi plan -f tables/ -o markdown            for a comment of a pull request
+  mizuumi plan -f tables/ -o json                for programs, an object a line
+  cat orders.yaml | mizuumi plan -f -            one manifest
+
+Exit codes:
   0  done; with --detailed-exitcode: no changes
   1  an error: a manifest or the configuration is wrong, or AWS could not be read
   2  with --detailed-exitcode: there are changes
@@ -107,6 +157,9 @@ pub(crate) struct PlanArgs {
     /// Tell by the exit code whether there are changes.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
+    /// How to print it.
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    pub(crate) output: Form,
 }
 
 /// Does what the command line says.
@@ -114,6 +167,8 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(code) => code,
+        // Who reads no further wants to hear no more: the code that the signal would have given.
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             writeln!(io::stderr(), "error: {error:#}").ok();
             ExitCode::FAILURE
@@ -121,7 +176,17 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
+/// 128 and the number of SIGPIPE.
+const BROKEN_PIPE: u8 = 141;
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind =
+        |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
+}
+
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let terminal = Terminal::new(if cli.no_color { Colour::Never } else { cli.color });
     match cli.command {
         Command::Controller(args) => {
             let installation = configuration(&args.config)?;
@@ -133,7 +198,32 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => {
             let installation = configuration(&args.config)?;
             log(false, "warn");
-            runtime()?.block_on(plan::run(&args, &installation))
+            runtime()?.block_on(plan::run(&args, &installation, terminal))
+        }
+        Command::Lint(args) => {
+            let installation = args.config().map(configuration).transpose()?;
+            lint::run(&args, installation, terminal)
+        }
+        Command::IamPolicy(args) => {
+            let installation = configuration(&args.config)?;
+            iam_policy::run(&args, &installation)
+        }
+        Command::Explain(args) => {
+            log(false, "warn");
+            runtime()?.block_on(explain::run(&args, terminal))
+        }
+        Command::Status(args) => {
+            log(false, "warn");
+            runtime()?.block_on(status::run(&args, terminal))
+        }
+        Command::Freshness(args) => {
+            log(false, "warn");
+            runtime()?.block_on(freshness::run(&args, terminal))
+        }
+        Command::Import(args) => {
+            let installation = configuration(args.config())?;
+            log(false, "warn");
+            runtime()?.block_on(import::run(&args, &installation))
         }
         Command::Run(args) => {
             log(false, "warn");
@@ -142,6 +232,22 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rerun(args) => {
             log(false, "warn");
             runtime()?.block_on(run::rerun(&args))
+        }
+        Command::Reconcile(args) => {
+            log(false, "warn");
+            runtime()?.block_on(ask::reconcile(&args))
+        }
+        Command::Suspend(args) => {
+            log(false, "warn");
+            runtime()?.block_on(ask::suspend(&args, true))
+        }
+        Command::Resume(args) => {
+            log(false, "warn");
+            runtime()?.block_on(ask::suspend(&args, false))
+        }
+        Command::Wait(args) => {
+            log(false, "warn");
+            runtime()?.block_on(wait::run(&args))
         }
         Command::Rollback(args) => {
             log(false, "warn");

@@ -1,15 +1,27 @@
 //! The `mizuumi` command.
 
+mod ask;
 mod check;
 mod cli;
 mod crds;
+mod explain;
+mod freshness;
+mod iam_policy;
+mod import;
+mod kubernetes;
+mod lint;
 mod made;
 mod manifests;
+mod places;
 mod plan;
 mod plan_jobs;
+mod plan_told;
 mod rollback;
 mod run;
 mod settings;
+mod status;
+mod terminal;
+mod wait;
 
 use std::process::ExitCode;
 

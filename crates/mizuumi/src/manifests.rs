@@ -1,13 +1,19 @@
 //! Manifests as a person wrote them: read, checked against the schema and its CEL rules, every problem with its place.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jsonschema::Validator;
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck};
+use jsonschema::error::ValidationErrorKind;
+use mizuumi_api::{
+    DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind,
+};
 use serde_json::{Value, json};
+
+use crate::places::Places;
 
 /// Kinds that are read.
 const KINDS: [&str; 5] = ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob", "QualityCheck"];
@@ -25,26 +31,76 @@ pub(crate) struct Manifests {
     pub(crate) jobs: Vec<IngestJob>,
     /// Checks that hold.
     pub(crate) checks: Vec<QualityCheck>,
-    /// What is wrong, each with file, object and path.
+    /// Tables that the apiserver would refuse, though they can be read: the planner may know of more that is wrong.
+    pub(crate) refused: Vec<DataTable>,
+    /// What is wrong, each with file, line, object and path.
     pub(crate) problems: Vec<String>,
     /// What ConfigMaps say by their keys, by namespace and name.
     pub(crate) config_maps: BTreeMap<(String, String), BTreeMap<String, String>>,
     /// Documents that are no table.
     pub(crate) others: usize,
+    /// Where each resource stands.
+    origins: BTreeMap<ResourceId, Origin>,
+    sources: Vec<Source>,
+}
+
+/// A file, or what was given instead.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+    /// Its lines, looked for once something is wrong.
+    places: OnceCell<Vec<Places>>,
+}
+
+/// Where a resource stands.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    source: usize,
+    /// Which document of it.
+    document: usize,
+    /// Which item, if the document is a list.
+    item: Option<usize>,
+}
+
+impl Manifests {
+    /// Where a field of a resource stands: `file:line`.
+    pub(crate) fn place(&self, id: &ResourceId, path: &str) -> String {
+        self.origins.get(id).map_or_else(String::new, |origin| self.place_at(*origin, path))
+    }
+
+    /// How many manifests of Mizuumi there were, those that cannot be among them.
+    pub(crate) fn looked_at(&self) -> usize {
+        self.origins.len()
+    }
+
+    fn place_at(&self, origin: Origin, path: &str) -> String {
+        let Some(source) = self.sources.get(origin.source) else { return String::new() };
+        let places = source.places.get_or_init(|| Places::of(&source.text));
+        let found = places.get(origin.document);
+        let found = match origin.item {
+            Some(item) => found.and_then(|list| list.item(item)),
+            None => found,
+        };
+        found.map_or_else(|| source.name.clone(), |found| format!("{}:{}", source.name, found.line(path)))
+    }
 }
 
 /// The schemas that the apiserver would check against, by kind.
-struct Schemas(BTreeMap<String, Validator>);
+pub(crate) struct Schemas(BTreeMap<String, Validator>);
 
 /// Reads files, folders with their subfolders, and `-` for standard input.
 pub(crate) fn read(paths: &[PathBuf], namespace: &str) -> anyhow::Result<Manifests> {
     let schemas = Schemas::new()?;
     let mut found = Manifests::default();
-    for (name, text) in texts(paths)? {
-        match serde_saphyr::from_multiple::<Value>(&text) {
+    for (source, (name, text)) in texts(paths)?.into_iter().enumerate() {
+        let documents = serde_saphyr::from_multiple::<Value>(&text);
+        found.sources.push(Source { name: name.clone(), text, places: OnceCell::new() });
+        match documents {
             Ok(documents) => {
-                for document in documents {
-                    take(&mut found, &schemas, &name, document, namespace);
+                for (number, document) in documents.into_iter().enumerate() {
+                    let origin = Origin { source, document: number, item: None };
+                    take(&mut found, &schemas, origin, document, namespace);
                 }
             }
             Err(error) => found.problems.push(format!("{name}: {error}")),
@@ -53,15 +109,15 @@ pub(crate) fn read(paths: &[PathBuf], namespace: &str) -> anyhow::Result<Manifes
     Ok(found)
 }
 
-fn take(found: &mut Manifests, schemas: &Schemas, file: &str, mut document: Value, namespace: &str) {
+fn take(found: &mut Manifests, schemas: &Schemas, origin: Origin, mut document: Value, namespace: &str) {
     if document.is_null() {
         return;
     }
     if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) && document["items"].is_array() {
         // What `kubectl get -o yaml` prints for more than one object.
         let Value::Array(items) = document["items"].take() else { return };
-        for item in items {
-            take(found, schemas, file, item, namespace);
+        for (number, item) in items.into_iter().enumerate() {
+            take(found, schemas, Origin { item: Some(number), ..origin }, item, namespace);
         }
         return;
     }
@@ -79,46 +135,82 @@ fn take(found: &mut Manifests, schemas: &Schemas, file: &str, mut document: Valu
         return;
     };
     let name = document["metadata"]["name"].as_str().unwrap_or("without a name").to_owned();
-    let place = format!("{file}: {kind} '{name}'");
+    let told = |found: &Manifests, path: &str, what: &dyn std::fmt::Display| {
+        let place = found.place_at(origin, path);
+        let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        format!("{place}: {kind} '{name}': {path}{what}")
+    };
     if document["apiVersion"] != "mizuumi.dev/v1alpha1" {
-        found.problems.push(format!(
-            "{place}: apiVersion: must be 'mizuumi.dev/v1alpha1'; it is {}",
-            document["apiVersion"]
-        ));
+        let what = format!("must be 'mizuumi.dev/v1alpha1'; it is {}", document["apiVersion"]);
+        found.problems.push(told(found, "apiVersion", &what));
         return;
     }
     if document["metadata"]["namespace"].is_null() && kind != "EmrClusterClass" {
         document["metadata"]["namespace"] = json!(namespace);
     }
+    if let Some(id) = id(&kind, &document) {
+        if let Some(before) = found.origins.get(&id) {
+            let what = format!("is there already, at {}", found.place_at(*before, "metadata.name"));
+            found.problems.push(told(found, "metadata.name", &what));
+            return;
+        }
+        found.origins.insert(id, origin);
+    }
     let before = found.problems.len();
     for error in schema.iter_errors(&document) {
         let path = error.instance_path().to_string().trim_start_matches('/').replace('/', ".");
-        found.problems.push(format!("{place}: {path}: {error}"));
+        let at = match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } if unexpected.len() == 1 => {
+                format!("{path}.{}", unexpected[0])
+            }
+            _ => path,
+        };
+        found.problems.push(told(found, at.trim_start_matches('.'), &error));
     }
-    if found.problems.len() > before {
-        return;
-    }
+    let is_sound = found.problems.len() == before;
     macro_rules! keep {
         ($kind:ty, $in:ident) => {
             match serde_json::from_value::<$kind>(document) {
-                Ok(object) => match object.validate_cel() {
-                    Ok(()) => found.$in.push(object),
-                    Err(errors) => {
-                        let errors = errors.as_slice().iter().map(|error| format!("{place}: {error}"));
-                        found.problems.extend(errors);
+                Ok(object) => {
+                    if let Err(errors) = object.validate_cel() {
+                        for error in errors.as_slice() {
+                            found.problems.push(told(found, &error.field_path, &error.message));
+                        }
                     }
-                },
-                Err(error) => found.problems.push(format!("{place}: {error}")),
+                    if found.problems.len() == before {
+                        found.$in.push(object);
+                        None
+                    } else {
+                        Some(object)
+                    }
+                }
+                // The schema has said so already.
+                Err(_) if !is_sound => None,
+                Err(error) => {
+                    found.problems.push(told(found, "", &error));
+                    None
+                }
             }
         };
     }
     match kind.as_str() {
-        "EmrCluster" => keep!(EmrCluster, clusters),
-        "EmrClusterClass" => keep!(EmrClusterClass, classes),
-        "IngestJob" => keep!(IngestJob, jobs),
-        "QualityCheck" => keep!(QualityCheck, checks),
-        _ => keep!(DataTable, tables),
+        "EmrCluster" => drop(keep!(EmrCluster, clusters)),
+        "EmrClusterClass" => drop(keep!(EmrClusterClass, classes)),
+        "IngestJob" => drop(keep!(IngestJob, jobs)),
+        "QualityCheck" => drop(keep!(QualityCheck, checks)),
+        _ => {
+            let refused = keep!(DataTable, tables);
+            found.refused.extend(refused);
+        }
     }
+}
+
+/// Which resource a document is.
+fn id(kind: &str, document: &Value) -> Option<ResourceId> {
+    let text = |field: &str| document["metadata"][field].as_str().unwrap_or_default().to_owned();
+    let kind = ResourceKind::of(kind)?;
+    let namespace = if kind.is_namespaced() { text("namespace") } else { String::new() };
+    Some(ResourceId { kind, namespace, name: document["metadata"]["name"].as_str()?.to_owned() })
 }
 
 fn take_texts(found: &mut Manifests, map: &Value, namespace: &str) {
@@ -131,8 +223,17 @@ fn take_texts(found: &mut Manifests, map: &Value, namespace: &str) {
 }
 
 impl Schemas {
+    /// What the apiserver would refuse in a manifest of a table.
+    pub(crate) fn problems(&self, manifest: &Value) -> Vec<String> {
+        let mut found = Manifests::default();
+        let origin = Origin { source: 0, document: 0, item: None };
+        take(&mut found, self, origin, manifest.clone(), "default");
+        let bare = |problem: String| problem.trim_start_matches(": ").to_owned();
+        found.problems.into_iter().map(bare).collect()
+    }
+
     /// No unknown fields: the apiserver would drop them in silence.
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let mut schemas = BTreeMap::new();
         for crd in mizuumi_api::crd::all()? {
             let mut document = serde_json::to_value(crd)?;

@@ -12,10 +12,13 @@ use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::desired::Report;
 use mizuumi_core::data_table::lint::{self, Finding};
 use mizuumi_core::data_table::{Mode, TableAround, TableStep, Tables};
+use mizuumi_core::explain::Object;
 use mizuumi_core::quality_check::Checks;
 use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Problem, Reading, Verdict};
 
 use crate::cli::PlanArgs;
+use crate::plan_told::{Action, Item, Line, Told};
+use crate::terminal::Terminal;
 use crate::{manifests, plan_jobs};
 
 /// What became of one manifest.
@@ -25,19 +28,12 @@ enum Planned {
     Plan(Plan<TableStep>, Mode, Vec<Finding>),
 }
 
-/// How many of each.
-#[derive(Default)]
-struct Counts {
-    create: usize,
-    change: usize,
-    blocked: usize,
-    waiting: usize,
-    errors: usize,
-    warnings: usize,
-}
-
 /// Reads the manifests, looks at AWS, and prints what would change.
-pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    args: &PlanArgs,
+    installation: &Installation,
+    terminal: Terminal,
+) -> anyhow::Result<ExitCode> {
     let found = manifests::read(&args.filename, &args.namespace)?;
     let catalog = Arc::new(Catalog::new(Clients::new(installation, Metrics::unread()).await));
     let port = TablePort::new(catalog);
@@ -45,23 +41,26 @@ pub(crate) async fn run(args: &PlanArgs, installation: &Installation) -> anyhow:
     let planned =
         futures::future::join_all(found.tables.iter().map(|table| plan(&port, installation, &found, table)))
             .await;
-    let mut out = io::stdout().lock();
-    let mut counts = Counts { errors: found.problems.len(), ..Counts::default() };
+    let mut told =
+        Told { looked_at: found.tables.len(), others: found.others + found.jobs.len(), ..Told::default() };
     for (table, planned) in found.tables.iter().zip(&planned) {
-        print(&mut out, table, planned, &mut counts)?;
+        told.items.extend(item(&found, table, planned));
     }
-    counts.errors += plan_jobs::print(&mut out, &found, installation, mizuumi_controller::now())?;
-    for check in &found.checks {
-        print_check(&mut out, check, installation, &mut counts)?;
+    // What the apiserver would refuse may be wrong in more ways than that.
+    for table in &found.refused {
+        if let Err(problems) = Tables::goal(table, installation) {
+            told.items.extend(item(&found, table, &Planned::Invalid(problems)));
+        }
     }
-    for problem in &found.problems {
-        writeln!(out, "  ! {problem}\n")?;
-    }
-    summary(&mut out, &found, &counts)?;
-    let changes = counts.create + counts.change > 0;
-    Ok(match (counts.errors + counts.blocked, args.detailed_exitcode && changes) {
-        (0, false) => ExitCode::SUCCESS,
-        (0, true) => ExitCode::from(2),
+    told.items.extend(plan_jobs::items(&found, installation, mizuumi_controller::now()));
+    told.items.extend(found.checks.iter().filter_map(|check| of_check(&found, check, installation)));
+    told.problems.clone_from(&found.problems);
+    let mut out = io::stdout().lock();
+    told.print(&mut out, args.output, terminal)?;
+    out.flush()?;
+    Ok(match (told.is_wrong(), args.detailed_exitcode && told.changes()) {
+        (false, false) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     })
 }
@@ -115,130 +114,94 @@ fn avsc(found: &manifests::Manifests, table: &DataTable) -> Option<SeenAvsc> {
     ))
 }
 
-fn print(out: &mut impl Write, table: &DataTable, planned: &Planned, counts: &mut Counts) -> io::Result<()> {
-    let resource = format!(
-        "DataTable {}/{}",
-        table.metadata.namespace.as_deref().unwrap_or_default(),
-        table.metadata.name.as_deref().unwrap_or_default()
-    );
+/// What is told of a table; nothing if nothing happens to it.
+fn item(found: &manifests::Manifests, table: &DataTable, planned: &Planned) -> Option<Item> {
+    let resource = Object::Table(Box::new(table.clone())).id();
     let key = Tables::key(table);
+    let new = |action, what: &str, left: &str, lines| {
+        let head = format!("{key} {what} ({resource}{left})");
+        Item {
+            resource: resource.clone(),
+            table: Some(format!("{}.{}", key.database, key.table)),
+            action,
+            head,
+            lines,
+        }
+    };
     match planned {
         Planned::Invalid(problems) => {
-            counts.errors += 1;
-            writeln!(out, "  # {key} cannot be planned ({resource})")?;
-            for problem in problems {
-                writeln!(out, "  ! {problem}")?;
-            }
-            writeln!(out)
+            let lines = problems.iter().map(|problem| {
+                Line::new('!', format!("{}: {problem}", found.place(&resource, &problem.path)))
+            });
+            Some(new(Action::Error, "cannot be planned", "", lines.collect()))
         }
         Planned::NotObserved(failure) => {
-            counts.errors += 1;
-            writeln!(out, "  # {key} could not be looked at ({resource})\n  ! {failure}\n")
+            let lines = vec![Line::new('!', failure.to_string())];
+            Some(new(Action::Error, "could not be looked at", "", lines))
         }
         Planned::Plan(plan, mode, findings) => {
-            let about = About { resource: &resource, key: &key.to_string(), mode: *mode, findings };
-            print_plan(out, &about, plan, counts)
+            let (action, what, lines) = of_plan(plan, *mode, findings)?;
+            let left = match mode {
+                Mode::ObserveOnly if action.writes() => "; not written: managementPolicy is ObserveOnly",
+                Mode::Plan if action.writes() => "; not written: managementPolicy is Plan",
+                Mode::Suspended if action.writes() => "; not written while suspended",
+                _ => "",
+            };
+            Some(new(action, what, left, lines))
         }
     }
 }
 
-/// Tells of a check whose rules do not hold. Nothing of one that does is in AWS.
-fn print_check(
-    out: &mut impl Write,
-    check: &QualityCheck,
-    installation: &Installation,
-    counts: &mut Counts,
-) -> io::Result<()> {
-    let Err(problems) = Checks::goal(check, installation) else { return Ok(()) };
-    counts.errors += 1;
-    writeln!(out, "  # QualityCheck {} evaluates nothing as the manifest says", Checks::key(check))?;
-    for problem in problems {
-        writeln!(out, "  ! {problem}")?;
-    }
-    writeln!(out)
-}
-
-/// What a plan is about.
-struct About<'a> {
-    resource: &'a str,
-    key: &'a str,
-    mode: Mode,
-    findings: &'a [Finding],
-}
-
-fn print_plan(
-    out: &mut impl Write,
-    about: &About<'_>,
+/// What a plan comes to, and its lines.
+fn of_plan(
     plan: &Plan<TableStep>,
-    counts: &mut Counts,
-) -> io::Result<()> {
-    let &About { resource, key, mode, findings } = about;
-    if let Verdict::Blocked(reason, message) = &plan.verdict {
-        counts.blocked += 1;
-        writeln!(
-            out,
-            "  # {key} cannot be changed as the manifest says ({resource})\n  ! {reason}: {message}"
-        )?;
-        if plan.steps.is_empty() {
-            return writeln!(out);
-        }
-    }
+    mode: Mode,
+    findings: &[Finding],
+) -> Option<(Action, &'static str, Vec<Line>)> {
+    let mut lines = Vec::new();
     if let (Verdict::Converging(reason, message), true) = (&plan.verdict, plan.steps.is_empty()) {
-        counts.waiting += 1;
-        return writeln!(out, "  # {key} waits ({resource})\n  . {reason}: {message}\n");
+        return Some((Action::Wait, "waits", vec![Line::new('.', format!("{reason}: {message}"))]));
     }
-    if plan.steps.is_empty() {
-        return Ok(());
-    }
-    let what =
-        if plan.steps.iter().any(|step| matches!(step, TableStep::CreateTable(_) | TableStep::CreateLink(_)))
-        {
-            counts.create += 1;
-            "will be created"
-        } else {
-            counts.change += 1;
-            "will be changed"
-        };
-    let left = match mode {
-        Mode::Full => "",
-        Mode::ObserveOnly => "; not written: managementPolicy is ObserveOnly",
-        Mode::Plan => "; not written: managementPolicy is Plan",
-        Mode::Suspended => "; not written while suspended",
-    };
-    writeln!(out, "  # {key} {what} ({resource}{left})")?;
-    for step in &plan.steps {
-        let mut lines = step.lines().into_iter();
-        writeln!(out, "  {} {}", step.symbol(), lines.next().unwrap_or_default())?;
-        for line in lines {
-            writeln!(out, "    {line}")?;
+    let blocked = match &plan.verdict {
+        Verdict::Blocked(reason, message) => {
+            lines.push(Line::new('!', format!("{reason}: {message}")));
+            true
         }
+        _ => false,
+    };
+    if plan.steps.is_empty() && !blocked {
+        return None;
+    }
+    for step in &plan.steps {
+        let mut all = step.lines().into_iter();
+        lines.push(Line::new(step.symbol(), all.next().unwrap_or_default()));
+        lines.extend(all.map(|line| Line::new(' ', line)));
     }
     // Of what stays as it is nobody has to hear each time.
-    for finding in findings {
-        counts.warnings += 1;
-        writeln!(out, "  * {}: {}", finding.reason, finding.message)?;
+    if !plan.steps.is_empty() {
+        lines.extend(findings.iter().map(|it| Line::new('*', format!("{}: {}", it.reason, it.message))));
     }
-    writeln!(out)
+    let creates = |step: &TableStep| matches!(step, TableStep::CreateTable(_) | TableStep::CreateLink(_));
+    let (action, what) = if blocked {
+        (Action::Blocked, "cannot be changed as the manifest says")
+    } else if plan.steps.iter().any(creates) {
+        (Action::Create, "will be created")
+    } else if plan.steps.iter().all(TableStep::only_takes_over) && mode == Mode::Full {
+        (Action::TakeOver, "will be taken over as it is")
+    } else {
+        (Action::Change, "will be changed")
+    };
+    Some((action, what, lines))
 }
 
-fn summary(out: &mut impl Write, found: &manifests::Manifests, counts: &Counts) -> io::Result<()> {
-    let Counts { create, change, blocked, waiting, errors, warnings } = counts;
-    if found.tables.is_empty() && found.problems.is_empty() && counts.errors == 0 {
-        let others = found.others + found.jobs.len();
-        return writeln!(out, "No DataTable among the manifests ({others} of other kinds).");
-    }
-    if create + change + blocked + waiting + errors == 0 {
-        return writeln!(out, "No changes. AWS matches the manifests ({} looked at).", found.tables.len());
-    }
-    write!(out, "Plan: {create} to create, {change} to change")?;
-    if blocked + errors > 0 {
-        write!(out, "; {blocked} blocked, {errors} with errors")?;
-    }
-    if *waiting > 0 {
-        write!(out, "; {waiting} waiting")?;
-    }
-    if *warnings > 0 {
-        write!(out, "; {warnings} warning{}", if *warnings == 1 { "" } else { "s" })?;
-    }
-    writeln!(out, ".")
+/// What is told of a check whose rules do not hold. Nothing of one that does is in AWS.
+fn of_check(found: &manifests::Manifests, check: &QualityCheck, installation: &Installation) -> Option<Item> {
+    let problems = Checks::goal(check, installation).err()?;
+    let resource = Object::Check(Box::new(check.clone())).id();
+    let head = format!("{resource} evaluates nothing as the manifest says");
+    let lines = problems
+        .iter()
+        .map(|problem| Line::new('!', format!("{}: {problem}", found.place(&resource, &problem.path))))
+        .collect();
+    Some(Item { resource, table: None, action: Action::Error, head, lines })
 }

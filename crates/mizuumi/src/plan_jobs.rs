@@ -1,50 +1,44 @@
 //! What `mizuumi plan` says of jobs: whether they hold, and which sessions come next. Nothing of them is in AWS.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use jiff::Timestamp;
-use mizuumi_api::{DataTable, IngestJob, Installation};
+use mizuumi_api::{DataTable, IngestJob, Installation, ResourceId, ResourceKind};
 use mizuumi_core::data_table::Tables;
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_job::cycle::{self, Link};
 use mizuumi_core::ingest_run::Target;
-use mizuumi_core::{Goal, Kind};
+use mizuumi_core::{Goal, Kind, Problem};
 
 use crate::manifests::Manifests;
+use crate::plan_told::{Action, Item, Line};
 
 /// So many sessions are told.
 const SESSIONS: usize = 3;
 
-/// Prints each job; answers how many do not hold.
-pub(crate) fn print(
-    out: &mut impl Write,
-    found: &Manifests,
-    installation: &Installation,
-    now: Timestamp,
-) -> io::Result<usize> {
-    let mut wrong = 0;
+/// What is told of each job.
+pub(crate) fn items(found: &Manifests, installation: &Installation, now: Timestamp) -> Vec<Item> {
     let links = links(found);
-    for job in &found.jobs {
+    let item = |job: &IngestJob| {
         let (namespace, name) = name_of(job);
-        let resource = format!("{namespace}/{name}");
+        let resource = ResourceId { kind: ResourceKind::IngestJob, namespace, name };
         let told = match in_a_cycle(job, &links) {
-            Some(cycle) => Err(vec![format!("spec.run.waitFor: {cycle}")]),
+            Some(cycle) => Err(vec![Problem::invalid("spec.run.waitFor", cycle)]),
             None => told(job, found, installation, now),
         };
-        match told {
-            Ok(sessions) => writeln!(out, "  # IngestJob {resource} holds\n  . {sessions}\n")?,
+        let (action, what, lines) = match told {
+            Ok(sessions) => (Action::Hold, "holds", vec![Line::new('.', sessions)]),
             Err(problems) => {
-                wrong += 1;
-                writeln!(out, "  # IngestJob {resource} makes no runs as the manifest says")?;
-                for problem in problems {
-                    writeln!(out, "  ! {problem}")?;
-                }
-                writeln!(out)?;
+                let line = |problem: &Problem| {
+                    Line::new('!', format!("{}: {problem}", found.place(&resource, &problem.path)))
+                };
+                (Action::Error, "makes no runs as the manifest says", problems.iter().map(line).collect())
             }
-        }
-    }
-    Ok(wrong)
+        };
+        let head = format!("{resource} {what}");
+        Item { resource, table: None, action, head, lines }
+    };
+    found.jobs.iter().map(item).collect()
 }
 
 /// What each job among the manifests writes and waits for, by namespace and name.
@@ -74,15 +68,15 @@ fn told(
     found: &Manifests,
     installation: &Installation,
     now: Timestamp,
-) -> Result<String, Vec<String>> {
-    let goal = Jobs::goal(job, installation)
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+) -> Result<String, Vec<Problem>> {
+    let goal = Jobs::goal(job, installation)?;
     // A table that is not among the manifests may be there all the same.
     if let Some(table) = found.tables.iter().find(|table| is_of(job, table))
         && let Target::Refused(why) = Target::of(table, installation)
     {
         let name = &job.spec.run.table;
-        return Err(vec![format!("spec.run.table: no run can be published into DataTable '{name}': {why}")]);
+        let what = format!("no run can be published into DataTable '{name}': {why}");
+        return Err(vec![Problem::invalid("spec.run.table", what)]);
     }
     let Goal::Present(desired) = goal else { return Ok("it is being deleted".to_owned()) };
     let Some(cron) = &desired.schedule else {

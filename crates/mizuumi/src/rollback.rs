@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use mizuumi_controller::by_hand::Cluster;
 use mizuumi_core::ingest_run::rollback::{Rollback, Which};
 
+use crate::kubernetes::KubernetesArgs;
 use crate::made::{self, DryRun, Output, duration, say};
 
 /// What `rollback` is given.
@@ -35,12 +36,8 @@ pub(crate) struct RollbackArgs {
     /// The run that the table goes back to: what was published right after it is taken back.
     #[arg(long, value_name = "RUN")]
     to: Option<String>,
-    /// The namespace; without it, that of the kubeconfig's context.
-    #[arg(short, long)]
-    namespace: Option<String>,
-    /// The kubeconfig's context; without it, the current one.
-    #[arg(long)]
-    context: Option<String>,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
     /// Wait until it is published or has failed.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     wait: bool,
@@ -57,7 +54,7 @@ pub(crate) struct RollbackArgs {
 
 /// Makes the run that takes another back, and waits for it.
 pub(crate) async fn run(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
-    let cluster = Cluster::connect(args.context.as_deref(), args.namespace.as_deref()).await?;
+    let cluster = Cluster::connect(args.kubernetes.access()).await?;
     let which = match (&args.run, &args.to) {
         (Some(run), _) => Which::Run(run.clone()),
         (None, Some(to)) => Which::To(to.clone()),

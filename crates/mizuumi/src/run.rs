@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use mizuumi_api::IngestRun;
 use mizuumi_controller::by_hand::Cluster;
 
+use crate::kubernetes::KubernetesArgs;
 use crate::made::{self, DryRun, Output, duration, say};
 
 /// What `run` is given.
@@ -63,12 +64,8 @@ pub(crate) struct RerunArgs {
 /// Where a run is made, and what comes after.
 #[derive(Debug, clap::Args)]
 struct How {
-    /// The namespace; without it, that of the kubeconfig's context.
-    #[arg(short, long)]
-    namespace: Option<String>,
-    /// The kubeconfig's context; without it, the current one.
-    #[arg(long)]
-    context: Option<String>,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
     /// Wait until it is published or has failed, and tell how far it is.
     #[arg(long)]
     wait: bool,
@@ -128,6 +125,6 @@ async fn make(cluster: &Cluster, chosen: Result<IngestRun, String>, how: &How) -
 
 impl How {
     async fn connect(&self) -> anyhow::Result<Cluster> {
-        Ok(Cluster::connect(self.context.as_deref(), self.namespace.as_deref()).await?)
+        Ok(Cluster::connect(self.kubernetes.access()).await?)
     }
 }

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use mizuumi_api::EmrCluster;
 use mizuumi_controller::lookup::Lookup;
 use mizuumi_core::emr_cluster::{Merged, Pieces, settings};
 use serde::Serialize;
 
+use crate::kubernetes::KubernetesArgs;
 use crate::manifests::{self, Manifests};
+use crate::terminal::{Output, print_data};
 
 /// What `settings` is given.
 #[derive(Debug, clap::Args)]
@@ -34,22 +35,11 @@ pub(crate) struct SettingsArgs {
     /// A manifest, a folder of manifests (with its subfolders), or - for standard input. Without it, Kubernetes is asked.
     #[arg(short, long = "filename", value_name = "PATH")]
     filename: Vec<PathBuf>,
-    /// The namespace; without it, that of the kubeconfig's context, and of manifests that name none, `default`.
-    #[arg(short, long)]
-    namespace: Option<String>,
-    /// The kubeconfig's context; without it, the current one.
-    #[arg(long)]
-    context: Option<String>,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
     /// How to print them.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
 }
 
 /// The settings of a cluster.
@@ -79,7 +69,7 @@ struct Source<'a> {
 
 /// Puts the pieces together, and prints what they come to.
 pub(crate) async fn run(args: &SettingsArgs) -> anyhow::Result<ExitCode> {
-    let namespace = args.namespace.as_deref().unwrap_or("default");
+    let namespace = args.kubernetes.namespace.as_deref().unwrap_or("default");
     let found = manifests::read(&args.filename, namespace)?;
     let mut source = Source { args, found, lookup: None };
     let mut problems = source.found.problems.clone();
@@ -129,8 +119,7 @@ impl Source<'_> {
 
     async fn lookup(&mut self) -> anyhow::Result<&Lookup> {
         if self.lookup.is_none() {
-            let (context, namespace) = (self.args.context.as_deref(), self.args.namespace.as_deref());
-            self.lookup = Some(Lookup::connect(context, namespace).await?);
+            self.lookup = Some(self.args.kubernetes.lookup().await?);
         }
         self.lookup.as_ref().context("there is no client")
     }
@@ -180,13 +169,9 @@ fn in_words(merged: &Merged) -> Vec<Setting> {
 
 fn print(told: &[OfCluster], output: Output) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match output {
-        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(told)?)?,
-        Output::Yaml => out.write_all(serde_saphyr::to_string(&told)?.as_bytes())?,
-        Output::Table => {
-            for cluster in told {
-                table(&mut out, cluster)?;
-            }
+    if !print_data(&mut out, output, &told)? {
+        for cluster in told {
+            table(&mut out, cluster)?;
         }
     }
     Ok(())

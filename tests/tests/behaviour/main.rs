@@ -4,6 +4,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "tests write json!(…) where they need it")]
 
 mod admission;
+mod asking;
 mod avsc;
 mod cluster_crash;
 mod cluster_network;
@@ -15,9 +16,11 @@ mod crash;
 mod crawler;
 mod drift;
 mod evolution;
+mod explain;
 mod faults;
 mod freshness;
 mod idle;
+mod import;
 mod input;
 mod job_crash;
 mod jobs;

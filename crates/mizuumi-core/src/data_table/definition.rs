@@ -162,11 +162,17 @@ impl TableDefinition {
         if self.link.is_some() {
             return Some("a link to another table");
         }
-        if self.parameters.iter().any(|(key, value)| makes_iceberg(key, value)) {
+        if self.is_iceberg() {
             // A plain UpdateTable breaks an Iceberg table: its schema lives in the metadata file.
             return Some("an Iceberg table");
         }
         self.kept.unwritten.as_deref()
+    }
+
+    /// Whether its metadata file, and not the catalog, says what it is.
+    #[must_use]
+    pub fn is_iceberg(&self) -> bool {
+        self.parameters.iter().any(|(key, value)| makes_iceberg(key, value))
     }
 
     /// Whether the table is a query.

@@ -219,7 +219,7 @@ fn parameters(desired: &DesiredTable) -> BTreeMap<String, String> {
 }
 
 /// Wanted columns; those that Glue has already keep its spelling where the difference means nothing.
-fn columns(want: &[Column], have: &[Column]) -> Vec<Column> {
+pub(super) fn columns(want: &[Column], have: &[Column]) -> Vec<Column> {
     let by_name: BTreeMap<String, &Column> = have.iter().map(|c| (c.name.to_lowercase(), c)).collect();
     want.iter()
         .map(|want| {

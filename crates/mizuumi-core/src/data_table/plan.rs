@@ -93,6 +93,9 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
             first.into_iter().chain([TableStep::CreateTable(Box::new(to))]).collect(),
         );
     };
+    if desired.mode == Mode::ObserveOnly && have.definition.is_iceberg() {
+        return observed_iceberg(desired, have);
+    }
     if let Some(refusal) = unsupported(desired, have) {
         return refusal;
     }
@@ -249,6 +252,28 @@ fn observed_only(
         return Plan { steps, verdict, wake_at };
     }
     Plan { wake_at, ..Plan::converge(Reason::Differs, listed.join("; "), steps) }
+}
+
+/// The difference that an observer of an Iceberg table sees: columns and place. How its files are read, and what its partitions
+/// are, stands in its metadata file and not in Glue.
+fn observed_iceberg(desired: &DesiredTable, have: &ObservedTable) -> Plan<TableStep> {
+    let to = TableDefinition {
+        columns: merge::columns(&desired.columns, &have.definition.columns),
+        location: if is_at(desired, &have.definition) {
+            have.definition.location.clone()
+        } else {
+            Some(desired.location.clone())
+        },
+        ..have.definition.clone()
+    };
+    let changes = diff::changes(&have.definition, &to);
+    if changes.is_empty() {
+        return Plan::in_sync(None);
+    }
+    let listed: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let (from_version, to) = (have.version.clone(), Box::new(to));
+    let step = TableStep::UpdateTable { from_version, to, changes, archive: true, why: Why::Spec };
+    Plan::converge(Reason::Differs, listed.join("; "), vec![step])
 }
 
 /// Whether the table is none that is written here.

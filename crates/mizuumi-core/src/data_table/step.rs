@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::LinkTo;
 
 use super::crawler::CrawlerDefinition;
-use super::definition::TableDefinition;
+use super::definition::{OUR_PREFIX, TableDefinition};
 use super::diff::Change;
 use super::link::{self, ObservedLink};
 use super::partitions::PartitionEntry;
@@ -185,6 +185,18 @@ impl TableStep {
             | Self::DeleteCrawler { .. }
             | Self::DeleteCrawledTables { .. } => true,
         }
+    }
+
+    /// Whether it does no more than write whose a table is, and that deleting it deletes no data: nobody who reads the table
+    /// sees a difference.
+    #[must_use]
+    pub fn only_takes_over(&self) -> bool {
+        let Self::UpdateTable { why: Why::Adoption, changes, .. } = self else { return false };
+        changes.iter().all(|change| {
+            let is_mark =
+                change.path.strip_prefix("parameters.").is_some_and(|key| key.starts_with(OUR_PREFIX));
+            is_mark || (change.path == "parameters.EXTERNAL" && change.from.is_none())
+        })
     }
 
     /// The definition that it gives the table.
