@@ -84,9 +84,7 @@ async fn a_run_repeats_why_its_cluster_cannot_be_built_and_goes_on_once_it_can()
     let repeats = |run: &IngestRun| {
         let conditions = run.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let class = format!("'{}'", team.class_name());
-        conditions
-            .iter()
-            .any(|one| one.message.contains("cannot take now") && one.message.contains(&class))
+        conditions.iter().any(|one| one.message.contains("cannot take now") && one.message.contains(&class))
     };
     team.run_until("first", "it says what its cluster lacks", repeats).await;
     team.class(json!({})).await;
