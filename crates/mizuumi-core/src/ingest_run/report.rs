@@ -264,7 +264,7 @@ fn shadow_told(
     let Some(sweep) = left_over.filter(|sweep| sweep.tables.knows(known)) else { return };
     match evidence {
         Evidence::Observed { world, .. } if sweep.tables.are_gone(world.shadows.as_ref()) => {
-            status.shadow = None
+            status.shadow = None;
         }
         Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
             if let Some(shadow) = &mut status.shadow {
