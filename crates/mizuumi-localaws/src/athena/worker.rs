@@ -19,8 +19,9 @@ use crate::glue::Glue;
 use crate::lock::Lock;
 use crate::protocol::ApiError;
 
-/// What the process runs.
+/// What the process runs; it comes with the first line, so that it does not fill lists of processes.
 const PROGRAM: &str = include_str!("worker.py");
+const LAUNCHER: &str = "import json, sys; exec(compile(json.loads(sys.stdin.readline()), 'athena', 'exec'))";
 
 /// How a query ended.
 #[derive(Debug)]
@@ -110,6 +111,7 @@ impl Worker {
             return Ok(process.input.flush().await?);
         }
         let process = held.insert(self.start()?);
+        process.input.write_all(format!("{}\n", json!(PROGRAM)).as_bytes()).await?;
         process.input.write_all(line.as_bytes()).await?;
         Ok(process.input.flush().await?)
     }
@@ -117,7 +119,7 @@ impl Worker {
     fn start(self: &Arc<Self>) -> anyhow::Result<Process> {
         let python = self.python.as_ref().context("start the endpoint with --moto-python")?;
         let mut child = Command::new(python)
-            .args(["-c", PROGRAM])
+            .args(["-c", LAUNCHER])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
