@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::ecs;
 use crate::emr;
 use crate::glue::Object;
 use crate::protocol::Protocol;
@@ -43,6 +44,7 @@ impl Operation {
             let service = match (prefix, &signed.service) {
                 ("AWSGlue", _) => "glue".to_owned(),
                 ("ElasticMapReduce", _) => emr::SERVICE.to_owned(),
+                ("AmazonEC2ContainerServiceV20141113", _) => ecs::SERVICE.to_owned(),
                 (_, Some(service)) => service.clone(),
                 (_, None) => prefix.to_ascii_lowercase(),
             };

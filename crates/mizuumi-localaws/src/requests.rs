@@ -14,6 +14,7 @@ use crate::audit::{Audit, Effect, Writer, Written};
 use crate::calls::{Calls, Kind};
 use crate::client;
 use crate::clock;
+use crate::ecs::{self, Ecs};
 use crate::emr::{self, Emr, Pace};
 use crate::faults::{Action, Faults, Plan, Target};
 use crate::forward::Upstream;
@@ -40,6 +41,7 @@ pub(crate) struct Endpoint {
     pub(crate) accounts: Accounts,
     pub(crate) audit: Audit,
     pub(crate) calls: Calls,
+    pub(crate) ecs: Ecs,
     pub(crate) emr: Emr,
     pub(crate) faults: Faults,
     pub(crate) glue: Glue,
@@ -59,6 +61,7 @@ impl Endpoint {
             accounts: Accounts::default(),
             audit: Audit::new(options.audit_kept),
             calls: Calls::new(options.calls_kept),
+            ecs: Ecs::new(ecs::Pace::of(options.ecs_speed), options.ecs_images.clone()),
             emr: Emr::new(Pace::of(options.emr_speed), options.emr_steps.is_some()),
             faults: Faults::default(),
             glue: Glue::default(),
@@ -171,6 +174,9 @@ fn arrive(endpoint: &Endpoint, parts: Parts, content: &Content) -> Arrived {
         Protocol::Json if operation.service == emr::SERVICE => {
             input.as_ref().map(emr::resource).unwrap_or_default()
         }
+        Protocol::Json if operation.service == ecs::SERVICE => {
+            input.as_ref().map(ecs::resource).unwrap_or_default()
+        }
         Protocol::Json => input.as_ref().map(glue::resource).unwrap_or_default(),
         Protocol::Query | Protocol::RestJson => String::new(),
     };
@@ -242,9 +248,12 @@ async fn effect(endpoint: &Endpoint, arrived: &Arrived, content: Content) -> Don
     if arrived.operation.service == emr::SERVICE {
         return emr_effect(endpoint, arrived);
     }
+    if arrived.operation.service == ecs::SERVICE {
+        return ecs_effect(endpoint, arrived);
+    }
     let Some(upstream) = &endpoint.upstream else {
         let message = format!(
-            "The local endpoint answers Glue and EMR only; start it with --moto-python to have {}",
+            "The local endpoint answers Glue, EMR and ECS only; start it with --moto-python to have {}",
             arrived.operation.service
         );
         let error = ApiError::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message);
@@ -339,6 +348,30 @@ fn emr_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
     done
 }
 
+fn ecs_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
+    let Some(input) = &arrived.input else {
+        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
+        return Done::refused(&error, Protocol::Json);
+    };
+    let mut call = ecs::Call {
+        input,
+        account: &arrived.principal.account,
+        region: &arrived.signed.region,
+        now: clock::now().as_millisecond(),
+        lag: i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX),
+        short_pages: arrived.plan.action == Some(Action::ShortPage),
+        fate: arrived.plan.fate.and_then(ecs::Fate::of),
+        spot_loss: arrived.plan.spot_loss.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
+        effects: Vec::new(),
+    };
+    let mut done = match endpoint.ecs.call(&arrived.operation.name, &mut call) {
+        Ok(value) => Done::of(json_answer(value.to_string()), "ok"),
+        Err(error) => Done::refused(&error, Protocol::Json),
+    };
+    done.effects = call.effects;
+    done
+}
+
 fn json_answer(text: String) -> Response<Body> {
     let mut answer = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -349,7 +382,11 @@ fn json_answer(text: String) -> Response<Body> {
 /// The error that a scripted fault answers, in the words of the service.
 fn scripted(action: Action, operation: &Operation) -> Option<ApiError> {
     let error = action.error(operation.protocol)?;
-    Some(if operation.service == emr::SERVICE { emr::fault(action, error) } else { error })
+    Some(match operation.service.as_str() {
+        emr::SERVICE => emr::fault(action, error),
+        ecs::SERVICE => ecs::fault(action, error),
+        _ => error,
+    })
 }
 
 fn record(endpoint: &Endpoint, arrived: &Arrived, done: &mut Done) {
