@@ -14,6 +14,7 @@ use mizuumi_core::{Class, Failure};
 use tracing::debug;
 
 use crate::gateway::Gateway;
+use crate::json;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::query;
@@ -30,6 +31,8 @@ const IDENTITY: Duration = Duration::from_secs(5);
 pub struct ProfileClients {
     /// EC2, of which only reads of the network are used.
     pub(crate) ec2: query::Service,
+    /// ECS.
+    pub(crate) ecs: json::Service,
     /// EMR.
     pub emr: aws_sdk_emr::Client,
     /// Glue.
@@ -159,6 +162,7 @@ impl ProfileClients {
         let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
         Self {
             ec2: query::Service::new("ec2", config),
+            ecs: json::Service::new("ecs", "AmazonEC2ContainerServiceV20141113", config),
             emr: aws_sdk_emr::Client::new(config),
             glue: aws_sdk_glue::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3),

@@ -6,6 +6,7 @@ use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, Outcome, RunAttemptState, RunEngine};
 use mizuumi_api::{Installation, Reason};
 
+use super::ecs;
 use super::work::{OwnWork, Task};
 use super::world::{JobLook, OutputLook, PointerLook, RunLook};
 use crate::data_table::{Column, DesiredTable, Mode, TableKey, Tables, learning, publishing};
@@ -105,7 +106,8 @@ pub struct TargetTable {
 pub struct RunClaim {
     /// Whether its table is publishing it.
     pub is_publishing: bool,
-    /// A step of a cluster that may be under way: it is stopped before the run goes. A Job goes with the run that owns it.
+    /// A step of a cluster, or a task of ECS, that may be under way: it is stopped before the run goes. A Job goes with the run that
+    /// owns it.
     pub work: Option<Box<OwnWork>>,
 }
 
@@ -218,8 +220,17 @@ fn expiry(object: &IngestRun) -> Option<Expiry> {
 impl RunClaim {
     pub(super) fn new(object: &IngestRun, installation: &Installation) -> Self {
         let work = OwnWork::new(object, installation)
-            .filter(|work| matches!(work.task, Task::Step(_)) && work.open().is_some());
+            .filter(|work| matches!(work.task, Task::Step(_) | Task::Ecs(_)) && work.open().is_some());
         Self { is_publishing: false, work: work.map(Box::new) }
+    }
+
+    /// The task that may be under way has to be looked at.
+    pub(super) fn look(&self) -> RunLook {
+        let task = || {
+            let own = self.work.as_deref().filter(|own| matches!(own.task, Task::Ecs(_)))?;
+            Some(ecs::look(own, own.open()?))
+        };
+        RunLook { task: task(), ..RunLook::default() }
     }
 }
 
@@ -236,7 +247,7 @@ impl DesiredRun {
                     message: external.message,
                 }
             }
-            (RunEngine::KubernetesJob | RunEngine::EmrStep, ..) => {
+            (RunEngine::KubernetesJob | RunEngine::EmrStep | RunEngine::EcsTask, ..) => {
                 OwnWork::new(object, installation).map_or(Work::Unsaid, |own| Work::Own(Box::new(own)))
             }
             (RunEngine::Rollback, _, Some(rollback)) => Work::Rollback(rollback.run.clone()),
@@ -313,6 +324,9 @@ impl DesiredRun {
                 }),
                 ..RunLook::default()
             },
+            (RunAttemptState::Open, Task::Ecs(_)) => {
+                RunLook { task: Some(ecs::look(own, attempt)), ..RunLook::default() }
+            }
             (RunAttemptState::Succeeded, _) => RunLook {
                 profile: table.key.profile.clone(),
                 output: Some(self.look_at(attempt.output.clone(), table)),
