@@ -32,6 +32,7 @@ mod recorder;
 mod run_judge;
 mod runs;
 mod story;
+mod tasks;
 mod team;
 mod wait;
 
@@ -50,5 +51,6 @@ pub use plan::{Planned, binary};
 pub use proxy::{Arming, Ask, Loss, Past, Proxy, Way};
 pub use recorder::{Recorder, Seen};
 pub use story::{Death, Ended, Reference, Story, portrait};
+pub use tasks::{IMAGE, with_tasks};
 pub use team::Team;
 pub use wait::{DEADLINE, now};

@@ -41,6 +41,7 @@ mod run_crash;
 mod run_jobs;
 mod run_own_cluster;
 mod run_steps;
+mod run_tasks;
 mod settings;
 mod superseded;
 mod view;

@@ -9,7 +9,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use mizuumi_api::Installation;
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::installation::{JobsProfile, Profile};
-use mizuumi_tests::{Ask, Call, Container, Controller, Exit, Launch, Proxy, Team, Way, with_clusters};
+use mizuumi_tests::{Ask, Call, Container, Controller, Exit, IMAGE, Launch, Proxy, Team, Way, with_clusters, with_tasks};
 use serde_json::{Value, json};
 
 /// Points of death tried at once.
@@ -22,6 +22,8 @@ enum Engine {
     Job,
     /// A step of a cluster that runs already.
     Step,
+    /// A task of ECS.
+    Task,
 }
 
 /// How the controller dies.
@@ -41,6 +43,7 @@ enum Death {
 
 fn settings(installation: &mut Installation) {
     with_clusters(installation);
+    with_tasks(installation);
     let jobs = JobsProfile { service_account: "ingest".to_owned(), images: vec!["ingest".to_owned()] };
     let profile = installation.profiles.remove("default").unwrap_or_default();
     installation.profiles.insert("default".to_owned(), Profile { jobs: Some(jobs), ..profile });
@@ -54,6 +57,7 @@ impl Engine {
                 "engine": "EmrStep",
                 "emrStep": { "cluster": "shared", "step": { "name": "load", "command": ["load", "${output}"] } },
             }),
+            Self::Task => json!({ "engine": "EcsTask", "ecsTask": { "image": IMAGE, "cpu": 256, "memory": 512 } }),
         };
         let mut spec = json!({ "table": "orders", "sessionTime": "2026-11-02T00:00:00Z" });
         json_patch::merge(&mut spec, &work);
@@ -67,6 +71,9 @@ impl Engine {
         });
         team.create_ready("orders", published).await;
         team.write_output("orders", "one", &["a1/day=1/", "a2/day=1/"]).await;
+        if matches!(self, Self::Task) {
+            team.task_cluster(json!([{ "image": IMAGE, "seconds": 30 }])).await;
+        }
         if matches!(self, Self::Step) {
             team.class(json!({})).await;
             team.create_cluster("shared", json!({ "lifecycle": "WhenNeeded" })).await;
@@ -79,6 +86,7 @@ impl Engine {
     async fn begun(self, team: &Team, run: &str) -> usize {
         match self {
             Self::Job => team.jobs_of(run).await.len(),
+            Self::Task => team.tasks_of(run).await.len(),
             Self::Step => {
                 let clusters = team.aws.emr.list_clusters().send().await.expect("the clusters");
                 let mut steps = 0;
@@ -184,16 +192,29 @@ async fn a_controller_may_die_at_every_write_of_a_run_that_a_step_works_for() {
 }
 
 #[tokio::test]
+async fn a_controller_may_die_at_every_write_of_a_run_that_a_task_works_for() {
+    let (calls, requests) = reference(Engine::Task).await;
+    assert!(calls.len() >= 3 && requests.len() >= 4, "{calls:?}, {requests:?}");
+    let asking = requests.into_iter().flat_map(|n| [Death::BeforeAsking(n), Death::AfterAsking(n)]);
+    let calling = calls.into_iter().map(Death::Before);
+    let after = ["RegisterTaskDefinition", "RunTask"];
+    let after = after.into_iter().flat_map(|operation| [Death::After(operation), Death::Late(operation)]);
+    dies(Engine::Task, asking.chain(calling).chain(after).collect()).await;
+}
+
+#[tokio::test]
 async fn two_controllers_begin_the_work_of_an_attempt_once() {
     let team = Team::new("run-rivals").await;
     let _one = Controller::with(&team, settings).await;
     let _other = Controller::launch(&team, Launch::default().named("other"), settings).await;
     let _kubelet = team.kubelet(Arc::new(|_: Container| async { Exit::Code(0) }.boxed()));
-    for (engine, run) in [(Engine::Step, "one"), (Engine::Job, "two")] {
-        if matches!(engine, Engine::Step) {
-            engine.prepare(&team).await;
-            team.write_output("orders", "two", &["a1/day=1/"]).await;
+    for (engine, run) in [(Engine::Step, "one"), (Engine::Job, "two"), (Engine::Task, "three")] {
+        match engine {
+            Engine::Step => engine.prepare(&team).await,
+            Engine::Job => {}
+            Engine::Task => team.task_cluster(json!([{ "image": IMAGE, "seconds": 30 }])).await,
         }
+        team.write_output("orders", run, &["a1/day=1/"]).await;
         team.create_run(run, engine.spec()).await;
         team.run_phase(run, RunPhase::Succeeded).await;
         assert_eq!(engine.begun(&team, run).await, 1, "{engine:?}");
