@@ -158,6 +158,19 @@ impl Admin {
         self.ask("POST", "emr", "", Some(pace)).await.expect("the pace is set");
     }
 
+    /// Says how ECS's tasks live from now on, in every account.
+    pub async fn task_pace(&self, pace: Value) {
+        self.ask("POST", "ecs", "", Some(pace)).await.expect("the pace is set");
+    }
+
+    /// Says what images of this account's tasks stand for.
+    pub async fn images(&self, mut images: Value) {
+        for image in images.as_array_mut().into_iter().flatten() {
+            image["account"] = json!(self.account);
+        }
+        self.ask("POST", "ecs/images", "", Some(images)).await.expect("the images are known");
+    }
+
     /// Limits the rate of this account's calls; `quota` is a quota of the endpoint without the account.
     pub async fn quota(&self, mut quota: Value) {
         quota["account"] = json!(self.account);
@@ -199,22 +212,30 @@ impl Admin {
             let value = value.replace('/', "%2F");
             write!(form, "&{name}={value}").expect("writes to a string");
         }
-        let scope = format!("{}/20260101/us-east-1/ec2/aws4_request", self.account);
-        let request = Request::builder()
-            .method("POST")
-            .uri(format!("{}/", self.url))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header(
-                "authorization",
-                format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
-            )
-            .body(Full::from(form))
-            .expect("a request");
-        let answer = self.client.request(request).await.expect("an answer of EC2");
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        self.signed("ec2", &[kind], form).await
+    }
+
+    /// Calls a service that speaks JSON as another program would.
+    pub async fn json(&self, service: &str, target: &str, input: Value) -> Value {
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
+        let text = self.signed(service, &headers, input.to_string()).await;
+        serde_json::from_str(if text.is_empty() { "{}" } else { &text }).expect("JSON")
+    }
+
+    async fn signed(&self, service: &str, headers: &[(&str, &str)], body: String) -> String {
+        let scope = format!("{}/20260101/us-east-1/{service}/aws4_request", self.account);
+        let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+        let mut request = Request::builder().method("POST").uri(format!("{}/", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("authorization", signature).body(Full::from(body)).expect("a request");
+        let answer = self.client.request(request).await.expect("an answer of AWS");
         let status = answer.status();
-        let bytes = answer.into_body().collect().await.expect("an answer of EC2").to_bytes();
+        let bytes = answer.into_body().collect().await.expect("an answer of AWS").to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(status.is_success(), "{action}: {status} {text}");
+        assert!(status.is_success(), "{service} {headers:?}: {status} {text}");
         text
     }
 

@@ -101,6 +101,7 @@ faults! {
     "F7c" "256 steps and no reply; a cluster that is ended while it works" clusters::starts::steps;
     "F7r" "AddJobFlowSteps for runs without a reply; a full cluster; one that is ended while it works" runs::asked::steps;
     "F8r" "Jobs of runs asked for without a reply" runs::asked::jobs;
+    "F8e" "tasks of ECS asked for without a reply, looks that lag" runs::asked::tasks;
     "F9" "half of all AWS calls throttled, then all; a quota" throttled::storm;
     "F10" "only account A is throttled" throttled::one_account;
     "F10c" "only clusters of account A are throttled" clusters::accounts::throttled;
@@ -140,11 +141,11 @@ faults! {
     "R1" "somebody reads without a rest while runs are published and controllers die" runs::readers::without_rest;
 }
 
-/// The faults of that number: of tables, with a `c` of clusters, with an `r` of runs.
+/// The faults of that number: of tables, with a `c` of clusters, with an `r` of runs, with an `e` of tasks of ECS.
 #[must_use]
 pub fn numbered(id: &str) -> Vec<&'static Fault> {
     let is = |row: &str| row.eq_ignore_ascii_case(id);
-    ALL.iter().filter(|fault| is(fault.id) || is(fault.id.trim_end_matches(['c', 'r']))).collect()
+    ALL.iter().filter(|fault| is(fault.id) || is(fault.id.trim_end_matches(['c', 'r', 'e']))).collect()
 }
 
 /// The fault of that row.

@@ -33,6 +33,7 @@ mod run_judge;
 mod runs;
 mod shadows;
 mod story;
+mod tasks;
 mod team;
 mod wait;
 
@@ -52,5 +53,6 @@ pub use proxy::{Arming, Ask, Loss, Past, Proxy, Way};
 pub use recorder::{Recorder, Seen};
 pub use shadows::{register, with_shadows};
 pub use story::{Death, Ended, Reference, Story, portrait};
+pub use tasks::{IMAGE, with_tasks};
 pub use team::Team;
 pub use wait::{DEADLINE, now};

@@ -1,4 +1,4 @@
-//! The verdict on runs from outside: what EMR and Kubernetes have run, where the catalog points to, and what lies there.
+//! The verdict on runs from outside: what EMR, Kubernetes and ECS have run, where the catalog points to, and what lies there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use mizuumi_api::ingest_run::RunPhase;
 use crate::aws::parameters_of;
 use crate::cluster_judge::{ClusterWitness, Counted};
 use crate::judge::Finding;
+use crate::tasks::run_of;
 use crate::team::Team;
 
 /// Somebody who knows a team's runs from the beginning.
@@ -51,7 +52,7 @@ impl RunWitness {
         (finding, counted)
     }
 
-    /// How often each run's work was begun: steps of EMR and Jobs of Kubernetes.
+    /// How often each run's work was begun: steps of EMR, Jobs of Kubernetes and tasks of ECS.
     async fn begun(&self, finding: &mut Finding) -> BTreeMap<String, usize> {
         let mut begun: BTreeMap<String, usize> = BTreeMap::new();
         let emr = self.team.emr().await;
@@ -68,6 +69,11 @@ impl RunWitness {
         }
         for (run, jobs) in self.team.all_jobs().await {
             *begun.entry(run).or_default() += jobs;
+        }
+        for task in self.team.tasks().await {
+            if let Some(run) = run_of(&task) {
+                *begun.entry(run.to_owned()).or_default() += 1;
+            }
         }
         begun
     }

@@ -31,6 +31,7 @@ faults! {
     each_of_256_steps_runs_once "F7c";
     work_whose_reply_is_lost_is_looked_for_and_not_asked_for_twice "F7r";
     a_job_that_is_asked_for_twice_is_one "F8r";
+    a_task_that_is_asked_for_twice_is_one "F8e";
     throttling_makes_no_storm "F9";
     an_account_that_is_throttled_is_alone_with_it "F10";
     clusters_of_an_account_that_is_throttled_are_alone_with_it "F10c";

@@ -12,7 +12,7 @@ use crate::condition::Condition;
 use crate::duration::ShortDuration;
 use crate::ingest_run::engine;
 use crate::ingest_run::{
-    Artifact, EmrStep, IngestRun, KubernetesJob, RunEngine, RunOutput, RunPhase, Upstream,
+    Artifact, EcsTask, EmrStep, IngestRun, KubernetesJob, RunEngine, RunOutput, RunPhase, Upstream,
 };
 use crate::label;
 
@@ -129,10 +129,12 @@ pub enum ConcurrencyPolicy {
         .message("`kubernetesJob` must be set when `engine` is 'KubernetesJob', and only then").reason(Reason::FieldValueInvalid).field_path(".kubernetesJob"),
     validation = Rule::new("(self.engine == 'EmrStep') == has(self.emrStep)")
         .message("`emrStep` must be set when `engine` is 'EmrStep', and only then").reason(Reason::FieldValueInvalid).field_path(".emrStep"),
-    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
-        .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".engine"),
-    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || !has(self.output)")
-        .message("`output` goes with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".output"),
+    validation = Rule::new("(self.engine == 'EcsTask') == has(self.ecsTask)")
+        .message("`ecsTask` must be set when `engine` is 'EcsTask', and only then").reason(Reason::FieldValueInvalid).field_path(".ecsTask"),
+    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
+        .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob', 'EmrStep' or 'EcsTask'").reason(Reason::FieldValueInvalid).field_path(".engine"),
+    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || !has(self.output)")
+        .message("`output` goes with an `engine` that does the work: 'KubernetesJob', 'EmrStep' or 'EcsTask'").reason(Reason::FieldValueInvalid).field_path(".output"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RunTemplate {
@@ -147,6 +149,9 @@ pub struct RunTemplate {
     /// With `EmrStep`: the step that does the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emr_step: Option<EmrStep>,
+    /// With `EcsTask`: the task that does the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecs_task: Option<EcsTask>,
     /// How the work writes its data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<RunOutput>,

@@ -1,5 +1,6 @@
 //! `IngestRun`: one run that brings data into a table, and asks for it to be published once it is all there.
 
+pub mod ecs_task;
 pub mod engine;
 pub mod output;
 pub mod own_cluster;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema, Resource};
 use serde::{Deserialize, Serialize};
 
+pub use ecs_task::{Capacity, EcsTask, TaskSecret, TaskVariable};
 pub use engine::{
     Artifact, EmrStep, ExternalRun, KubernetesJob, Outcome, RunEngine, SecretKey, Upstream, Variable,
 };
@@ -61,10 +63,12 @@ use crate::label;
         .message("`kubernetesJob` must be set when `engine` is 'KubernetesJob', and only then").reason(Reason::FieldValueInvalid).field_path(".kubernetesJob"),
     validation = Rule::new("(self.engine == 'EmrStep') == has(self.emrStep)")
         .message("`emrStep` must be set when `engine` is 'EmrStep', and only then").reason(Reason::FieldValueInvalid).field_path(".emrStep"),
-    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
-        .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".engine"),
-    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep'] || !has(self.output)")
-        .message("`output` goes with an `engine` that does the work: 'KubernetesJob' or 'EmrStep'").reason(Reason::FieldValueInvalid).field_path(".output"),
+    validation = Rule::new("(self.engine == 'EcsTask') == has(self.ecsTask)")
+        .message("`ecsTask` must be set when `engine` is 'EcsTask', and only then").reason(Reason::FieldValueInvalid).field_path(".ecsTask"),
+    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
+        .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob', 'EmrStep' or 'EcsTask'").reason(Reason::FieldValueInvalid).field_path(".engine"),
+    validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || !has(self.output)")
+        .message("`output` goes with an `engine` that does the work: 'KubernetesJob', 'EmrStep' or 'EcsTask'").reason(Reason::FieldValueInvalid).field_path(".output"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IngestRunSpec {
@@ -97,6 +101,10 @@ pub struct IngestRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`emrStep` is immutable").reason(Reason::FieldValueForbidden))]
     pub emr_step: Option<EmrStep>,
+    /// With `EcsTask`: the task that does the work. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`ecsTask` is immutable").reason(Reason::FieldValueForbidden))]
+    pub ecs_task: Option<EcsTask>,
     /// How the work writes its data. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`output` is immutable").reason(Reason::FieldValueForbidden))]

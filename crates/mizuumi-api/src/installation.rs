@@ -4,6 +4,7 @@
 //! misspelt limit never goes unnoticed.
 
 mod athena;
+mod ecs;
 mod emr;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use athena::AthenaProfile;
+pub use ecs::EcsProfile;
 pub use emr::{Clusters, EmrProfile, OrphanPolicy};
 
 use crate::data_table::LinkTo;
@@ -137,6 +139,9 @@ pub struct Profile {
     /// What Jobs of Kubernetes of this profile's runs work with. Without it, they have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<JobsProfile>,
+    /// What tasks of ECS of this profile's runs are run with. Without it, they have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecs: Option<EcsProfile>,
 }
 
 /// What Jobs of Kubernetes work with; none of it is a tenant's to say.
@@ -460,6 +465,7 @@ impl Installation {
         self.upstreams.problems(&mut problems);
         self.problems_of_crawlers_and_shadows(&mut problems);
         athena::problems(self, &mut problems);
+        ecs::problems(self, &mut problems);
         emr::problems(self, &mut problems);
         let keys = &self.freshness_parameters;
         let names = [&keys.loaded_at, &keys.data_time, &keys.fresh_until];
@@ -584,7 +590,7 @@ deletions: { holdAbove: 0 }
 kubernetes: { concurrency: 0 }
 partitions: { quietPeriod: 10 minutes }
 freshnessParameters: { loadedAt: a, dataTime: a }
-profiles: { default: { crawlerRoleArn: crawler, athena: { workgroup: a b }, emr: { serviceRole: '', instanceProfile: p, subnets: [], logUri: /tmp } } }
+profiles: { default: { crawlerRoleArn: crawler, athena: { workgroup: a b }, emr: { serviceRole: '', instanceProfile: p, subnets: [], logUri: /tmp }, ecs: { cluster: '', executionRoleArn: role, taskRoleArn: 'arn:aws:iam:::role/x', subnets: [], securityGroups: [default], images: [] } } }
 crawlers: { database: Crawls, leastEvery: often }
 shadows: { database: '' }
 clusters: { pollSeconds: 0, failuresPerDay: 11 }
@@ -613,6 +619,12 @@ clusters: { pollSeconds: 0, failuresPerDay: 11 }
             "profiles.default.emr.serviceRole:",
             "profiles.default.emr.subnets:",
             "profiles.default.emr.logUri:",
+            "profiles.default.ecs.cluster:",
+            "profiles.default.ecs.executionRoleArn:",
+            "profiles.default.ecs.taskRoleArn:",
+            "profiles.default.ecs.subnets:",
+            "profiles.default.ecs.securityGroups:",
+            "profiles.default.ecs.images:",
             "clusters.pollSeconds:",
             "clusters.failuresPerDay:",
         ] {

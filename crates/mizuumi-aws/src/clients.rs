@@ -14,6 +14,7 @@ use mizuumi_core::{Class, Failure};
 use tracing::debug;
 
 use crate::gateway::Gateway;
+use crate::json;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::query;
@@ -32,6 +33,8 @@ pub struct ProfileClients {
     pub athena: aws_sdk_athena::Client,
     /// EC2, of which only reads of the network are used.
     pub(crate) ec2: query::Service,
+    /// ECS.
+    pub(crate) ecs: json::Service,
     /// EMR.
     pub emr: aws_sdk_emr::Client,
     /// Glue.
@@ -162,6 +165,7 @@ impl ProfileClients {
         Self {
             athena: aws_sdk_athena::Client::new(config),
             ec2: query::Service::new("ec2", config),
+            ecs: json::Service::new("ecs", "AmazonEC2ContainerServiceV20141113", config),
             emr: aws_sdk_emr::Client::new(config),
             glue: aws_sdk_glue::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3),

@@ -144,7 +144,7 @@ fn credentials_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> O
     None
 }
 
-/// Whether Glue, S3, EMR or Athena says that what the call speaks of is not there. A bucket that is not there is another matter: its
+/// Whether Glue, S3, EMR, Athena or ECS says that what the call speaks of is not there. A bucket that is not there is another matter: its
 /// name is wrong.
 pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let Some(service) = error.as_service_error() else { return false };
@@ -155,6 +155,11 @@ pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespons
         Some("InvalidRequestException") => service.message().is_some_and(|message| {
             (message.starts_with("Cluster id ") && message.contains("is not valid"))
                 || (message.starts_with("QueryExecution ") && message.contains("was not found"))
+        }),
+        // Nor has ECS another one for a definition or a task that is not there.
+        Some("ClientException") => service.message().is_some_and(|message| {
+            message.starts_with("Unable to describe task definition")
+                || message.starts_with("The referenced task was not found")
         }),
         _ => false,
     }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mizuumi_core::data_table::publishing;
+use mizuumi_core::ingest_run::ecs::{SeenTask, TaskLook, TaskRequest, TaskState};
 use mizuumi_core::ingest_run::shadow::SeenShadows;
 use mizuumi_core::ingest_run::trace::{Trace, Traces};
 use mizuumi_core::ingest_run::world::PointerLook;
@@ -14,14 +16,31 @@ use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port};
 use crate::artifacts::Artifacts;
 use crate::catalog::Catalog;
 use crate::clients::ProfileClients;
-use crate::{glue, manifests, s3, shadows};
+use crate::ecs::Answered;
+use crate::{ecs, glue, manifests, s3, shadows};
 
-/// S3 and Glue as the run driver sees them.
+/// Looks at tasks are behind by less than this.
+const BEHIND: Duration = Duration::from_mins(5);
+
+/// S3, Glue and ECS as the run driver sees them.
 #[derive(Debug)]
 pub struct RunPort {
     catalog: Arc<Catalog>,
     artifacts: Artifacts,
     seen: Mutex<HashMap<RunKey, Seen>>,
+    /// What ECS answered of the task of each run's last attempt: a look may not show it yet.
+    asked: Mutex<HashMap<RunKey, AskedTask>>,
+}
+
+/// What ECS answered of an attempt's task.
+#[derive(Clone, Debug)]
+struct AskedTask {
+    started_by: String,
+    answer: Answered,
+    /// When.
+    at: Instant,
+    /// Whether it was told to stop it.
+    is_stopped: bool,
 }
 
 /// What the last look at a run saw.
@@ -37,7 +56,7 @@ impl RunPort {
     /// A port that shares the catalog's clients.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, artifacts: Artifacts::default(), seen: Mutex::default() }
+        Self { catalog, artifacts: Artifacts::default(), seen: Mutex::default(), asked: Mutex::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<RunKey, Seen>> {
@@ -54,6 +73,52 @@ impl RunPort {
     pub async fn leave(&self, trace: &Trace, errand: Errand<'_>) -> Result<(), Failure> {
         let clients = self.catalog.clients(&trace.profile)?;
         s3::objects::put(clients, errand, &trace.location, trace.bytes()).await
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<RunKey, AskedTask>> {
+        // Nothing here can panic half way, so a poisoned lock guards whole data.
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The task of an attempt, with what ECS itself has answered of it and a look does not show yet.
+    async fn task(&self, key: &RunKey, look: &TaskLook, lane: Lane) -> Result<SeenTask, Failure> {
+        let seen = ecs::seen(self.catalog.clients(&look.profile)?, lane, look).await?;
+        let asked = self.asked();
+        let Some(asked) = asked.get(key).filter(|asked| asked.started_by == look.started_by) else {
+            return Ok(seen);
+        };
+        Ok(match (seen, &asked.answer) {
+            (SeenTask::Missing, Answered::Refused(why)) => SeenTask::Refused(why.clone()),
+            (SeenTask::Missing, Answered::Made(task)) if asked.at.elapsed() < BEHIND => {
+                SeenTask::Task(TaskState { is_stopping: asked.is_stopped, ..task.clone() })
+            }
+            (SeenTask::Task(task), _) => {
+                SeenTask::Task(TaskState { is_stopping: task.is_stopping || asked.is_stopped, ..task })
+            }
+            (seen, _) => seen,
+        })
+    }
+
+    async fn run_task(&self, key: &RunKey, task: &TaskRequest, errand: Errand<'_>) -> Result<(), Failure> {
+        let answer = ecs::run(self.catalog.clients(&task.profile)?, errand, task).await?;
+        let asked =
+            AskedTask { started_by: task.started_by.clone(), answer, at: Instant::now(), is_stopped: false };
+        self.asked().insert(key.clone(), asked);
+        Ok(())
+    }
+
+    async fn stop_task(
+        &self,
+        key: &RunKey,
+        look: &TaskLook,
+        why: &str,
+        errand: Errand<'_>,
+    ) -> Result<(), Failure> {
+        ecs::stop(self.catalog.clients(&look.profile)?, errand, look, why).await?;
+        if let Some(asked) = self.asked().get_mut(key) {
+            asked.is_stopped |= asked.started_by == look.started_by;
+        }
+        Ok(())
     }
 
     async fn traces(&self, look: &RunLook, lane: Lane) -> Result<Option<Traces>, Failure> {
@@ -109,6 +174,11 @@ impl Port<Runs> for RunPort {
     async fn observe(&self, key: &RunKey, look: &RunLook, ask: Ask) -> Result<RunWorld, Failure> {
         // Who looks and fails knows nothing: what was seen before must not stand for what should have been seen now.
         let known = self.seen().remove(key).filter(|seen| seen.look == *look);
+        if let Some(task) = &look.task {
+            let task = Some(self.task(key, task, ask.lane).await?);
+            let shadows = self.shadows(look, ask.lane).await?;
+            return Ok(RunWorld { task, shadows, ..RunWorld::default() });
+        }
         if look.manifest.is_none() {
             let traces = self.traces(look, ask.lane).await?;
             let shadows = self.shadows(look, ask.lane).await?;
@@ -160,6 +230,11 @@ impl Port<Runs> for RunPort {
                 let clients = self.catalog.clients(profile)?;
                 glue::delete_table(clients, errand, database, table, owner).await
             }
+            RunStep::RunTask { task, trace, .. } => {
+                self.leave(trace, errand).await?;
+                self.run_task(key, task, errand).await
+            }
+            RunStep::StopTask { look, why } => self.stop_task(key, look, why, errand).await,
             // Asking a cluster is writing it down; Jobs, runs and their clusters are not AWS's.
             RunStep::AskCluster { .. }
             | RunStep::CreateCluster { .. }
@@ -173,6 +248,7 @@ impl Port<Runs> for RunPort {
 
     fn forget(&self, key: &RunKey) {
         self.seen().remove(key);
+        self.asked().remove(key);
     }
 }
 

@@ -5,24 +5,16 @@
 
 use std::error::Error;
 
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
-use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
+use aws_config::SdkConfig;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
-use aws_smithy_runtime_api::client::auth::{AuthSchemeOptionResolverParams, SharedAuthSchemeOptionResolver};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
-use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::Layer;
 use aws_smithy_types::error::ErrorMetadata;
-use aws_smithy_types::timeout::TimeoutConfig;
-use aws_types::SigningName;
-use aws_types::region::SigningRegion;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::{Document, Node};
+
+use crate::service;
 
 /// A call: the operation and its parameters.
 #[derive(Clone, Debug, Default)]
@@ -52,43 +44,7 @@ pub(crate) struct Service(Operation<Query, String, ErrorMetadata>);
 impl Service {
     /// A service at the endpoint of the configuration, or at AWS's own.
     pub(crate) fn new(service: &'static str, config: &SdkConfig) -> Self {
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let usual = format!("https://{service}.{region}.{domain}");
-        let mut layer = Layer::new(service);
-        layer.store_put(SigV4OperationSigningConfig {
-            region: config.region().cloned().map(SigningRegion::from),
-            region_set: None,
-            name: Some(SigningName::from_static(service)),
-            signing_options: SigningOptions::default(),
-        });
-        layer.store_put(AuthSchemeOptionResolverParams::new(()));
-        let mut components = RuntimeComponentsBuilder::new(service);
-        let schemes = StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]);
-        components.set_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(schemes)));
-        components.push_auth_scheme(SigV4AuthScheme::new());
-        if let Some(credentials) = config.credentials_provider() {
-            components.set_identity_resolver(SCHEME_ID, credentials);
-        }
-        components.set_identity_cache(config.identity_cache());
-        if let Some(client) = config.http_client() {
-            components.set_http_client(Some(client));
-        }
-        let plugin =
-            StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(components);
-        let operation = Operation::builder()
-            .service_name(service)
-            .operation_name("Query")
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(config.endpoint_url().unwrap_or(&usual))
-            .timeout_config(config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled))
-            // The gateway knows what may be repeated.
-            .no_retry()
-            .runtime_plugin(plugin)
-            .serializer(|query: Query| request(&query))
-            .deserializer(answer)
-            .build();
-        Self(operation)
+        Self(service::operation(service, "Query", config, |query| request(&query), answer))
     }
 
     /// The answer as XML.

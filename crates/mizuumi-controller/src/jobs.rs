@@ -152,7 +152,9 @@ impl Port<Runs> for WorkPort {
             RunStep::DeleteRun { uid } => self.delete_run(key, uid).await,
             // Asking a cluster is the record that was written before.
             RunStep::AskCluster { trace, .. } => self.aws.leave(trace, errand).await,
-            RunStep::WriteManifest { .. }
+            RunStep::RunTask { .. }
+            | RunStep::StopTask { .. }
+            | RunStep::WriteManifest { .. }
             | RunStep::WriteResult { .. }
             | RunStep::CreateShadow { .. }
             | RunStep::DeleteShadow { .. } => self.aws.execute(key, step, errand).await,

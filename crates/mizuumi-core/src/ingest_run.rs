@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod desired;
+pub mod ecs;
 mod gates;
 pub mod own_cluster;
 pub mod plan;
@@ -144,9 +145,7 @@ impl Kind for Runs {
     fn look(goal: &RunGoal) -> RunLook {
         match goal {
             Goal::Present(desired) => desired.look(),
-            Goal::Absent(claim) | Goal::Released(claim) => {
-                claim.shadows.as_ref().map(Sweep::look).unwrap_or_default()
-            }
+            Goal::Absent(claim) | Goal::Released(claim) => claim.look(),
         }
     }
 
@@ -166,7 +165,9 @@ impl Kind for Runs {
     fn record(object: &IngestRun, step: &RunStep) -> Option<IngestRunStatus> {
         let status = object.status.clone().unwrap_or_default();
         match step {
-            RunStep::CreateJob { attempt, .. } | RunStep::AskCluster { attempt, .. } => {
+            RunStep::CreateJob { attempt, .. }
+            | RunStep::AskCluster { attempt, .. }
+            | RunStep::RunTask { attempt, .. } => {
                 let known = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
                 let mut failed_attempts = trace::forgotten(known, attempt);
                 failed_attempts.extend(status.failed_attempts);
@@ -181,6 +182,7 @@ impl Kind for Runs {
             RunStep::WriteManifest { .. }
             | RunStep::WriteResult { .. }
             | RunStep::DeleteRun { .. }
+            | RunStep::StopTask { .. }
             | RunStep::DeleteJob { .. }
             | RunStep::DeleteShadow { .. } => None,
         }

@@ -131,7 +131,7 @@ fn every_example_holds_and_plans_to_create_its_table() {
 
 /// The work of an example's run begins once what it waits for is there.
 fn begins(mut run: IngestRun, file: &Path) {
-    if !matches!(run.spec.engine, RunEngine::KubernetesJob | RunEngine::EmrStep) {
+    if !matches!(run.spec.engine, RunEngine::KubernetesJob | RunEngine::EmrStep | RunEngine::EcsTask) {
         return;
     }
     let installation = installation(file);
@@ -150,7 +150,10 @@ fn begins(mut run: IngestRun, file: &Path) {
     };
     Runs::heed(&mut goal, &run, around);
     let plan = Runs::plan(&goal, &RunWorld::default(), Timestamp::UNIX_EPOCH);
-    let begins = matches!(plan.steps.as_slice(), [RunStep::CreateJob { .. } | RunStep::AskCluster { .. }]);
+    let begins = matches!(
+        plan.steps.as_slice(),
+        [RunStep::CreateJob { .. } | RunStep::AskCluster { .. } | RunStep::RunTask { .. }]
+    );
     assert!(begins, "{}: {plan:?}", file.display());
 }
 

@@ -1,4 +1,4 @@
-//! The admin API under `/_localaws/`: faults, quotas, latency, EMR's pace and clusters, counts, audit, judge, seed, what
+//! The admin API under `/_localaws/`: faults, quotas, latency, the pace of EMR and ECS, clusters, images, counts, audit, judge, seed, what
 //! crawlers find, reset.
 
 use std::collections::BTreeSet;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::audit;
 use crate::clock;
+use crate::ecs;
 use crate::emr::Pace;
 use crate::faults::Rule;
 use crate::glue::{Aging, Finding, Seed};
@@ -34,6 +35,8 @@ pub(crate) fn router() -> Router<Arc<Endpoint>> {
         .route("/quotas/preset", post(add_preset))
         .route("/latency", get(latencies).post(set_latencies).delete(clear_latencies))
         .route("/emr", get(pace).post(set_pace))
+        .route("/ecs", get(task_pace).post(set_task_pace))
+        .route("/ecs/images", get(images).post(add_images))
         .route("/clusters", post(clusters))
         .route("/audit", get(audit))
         .route("/seed", post(seed))
@@ -182,6 +185,41 @@ async fn set_pace(State(endpoint): Shared, Json(body): Json<Value>) -> Response 
     Json(json!({})).into_response()
 }
 
+async fn task_pace(State(endpoint): Shared) -> Json<Value> {
+    Json(json!(endpoint.ecs.pace()))
+}
+
+/// Sets how fast ECS's tasks live; what is not said stays as usual.
+async fn set_task_pace(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
+    let pace = match serde_json::from_value::<ecs::Pace>(body) {
+        Ok(pace) => pace,
+        Err(error) => return refused(&error.to_string()),
+    };
+    if let Some(fault) = pace.fault() {
+        return refused(fault);
+    }
+    endpoint.ecs.set_pace(pace, clock::now().as_millisecond());
+    Json(json!({})).into_response()
+}
+
+async fn images(State(endpoint): Shared) -> Json<Value> {
+    Json(json!({"images": endpoint.ecs.images()}))
+}
+
+/// Says what images stand for; the latest word counts.
+async fn add_images(State(endpoint): Shared, Json(body): Json<Value>) -> Response {
+    match read_items::<ecs::Image>(&body) {
+        Ok(images) => {
+            for image in images {
+                endpoint.ecs.know(image);
+            }
+            Json(json!({})).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
 /// Which owners' clusters to tell about.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -291,6 +329,7 @@ async fn reset(State(endpoint): Shared, Query(selection): Query<Selection>) -> R
     endpoint.glue.reset(account);
     endpoint.athena.reset(account);
     endpoint.emr.reset(account);
+    endpoint.ecs.reset(account);
     endpoint.faults.clear(account, None);
     endpoint.quotas.clear(account);
     endpoint.latencies.clear(account);

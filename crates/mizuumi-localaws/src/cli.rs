@@ -77,7 +77,7 @@ struct Serve {
     /// Where to listen (loopback only); port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:4566")]
     listen: SocketAddr,
-    /// A Python that has moto[server]; without it only Glue and EMR answer.
+    /// A Python that has moto[server]; without it only Glue, EMR and ECS answer.
     #[arg(long)]
     moto_python: Option<PathBuf>,
     /// A file to write the URL to when ready.
@@ -98,6 +98,15 @@ struct Serve {
     /// Run EMR's steps as processes, each in a folder of its own in here; without it they live by the clock.
     #[arg(long, env = "MIZUUMI_EMR_STEPS", value_name = "FOLDER")]
     emr_steps: Option<PathBuf>,
+    /// How many times faster than in AWS ECS's tasks live.
+    #[arg(long, default_value_t = Options::default().ecs_speed)]
+    ecs_speed: f64,
+    /// Programs by the names of images, which ECS's tasks run as processes; without it they live by the clock.
+    #[arg(long, env = "MIZUUMI_ECS_IMAGES", value_name = "FOLDER")]
+    ecs_images: Option<PathBuf>,
+    /// Each such task has a folder of its own in here.
+    #[arg(long, value_name = "FOLDER", default_value_os_t = Options::default().ecs_tasks)]
+    ecs_tasks: PathBuf,
     /// A Spark for these steps: their spark-submit, before what is in the PATH.
     #[arg(long, env = "SPARK_HOME", value_name = "FOLDER")]
     spark_home: Option<PathBuf>,
@@ -336,6 +345,9 @@ async fn serve(serve: Serve) -> anyhow::Result<()> {
             }),
             None => None,
         },
+        ecs_speed: serve.ecs_speed,
+        ecs_images: serve.ecs_images.map(std::path::absolute).transpose()?,
+        ecs_tasks: std::path::absolute(serve.ecs_tasks)?,
         latency: serve.latency_ms.map(|millis| Latency {
             millis,
             jitter_millis: serve.latency_jitter_ms,
@@ -381,7 +393,8 @@ mod tests {
             "quota preset emr --account 1",
             "clusters --owner a/b/EmrCluster/c@d --owner e --account 1",
             "latency set --millis 50 --jitter-millis 20 --seed 1 --account 1",
-            "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10 --emr-speed 60 --emr-steps d --spark-home s",
+            "serve --latency-ms 50 --latency-jitter-ms 20 --calls-kept 10 --audit-kept 10 --emr-speed 60 --emr-steps d --spark-home s --ecs-speed 60 --ecs-images d --ecs-tasks d",
+            "fault add out-of-memory --times 1",
             "judge - --account 1 --installation i --grace 0 --quiet-since 7 --max-throttled 1.5 --calls-since 3",
             "judge --kubectl kubectl",
         ] {

@@ -57,7 +57,7 @@ pub struct Rule {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// How long a `delay` is, how far back `list-lag` looks, or how long after a new cluster is ready `spot-loss` comes, in
+    /// How long a `delay` is, how far back `list-lag` looks, or how long after a new cluster or task is ready `spot-loss` comes, in
     /// milliseconds (1000).
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,16 +127,16 @@ pub(crate) struct Armed {
 }
 
 /// What happens to one call: delays add up, the longest lag counts, and of the rest the first rule that hits wins; what
-/// becomes of a cluster comes on top.
+/// becomes of a cluster or a task comes on top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// Time to wait before the effect.
     pub(crate) delay: Duration,
     /// How far back lists look.
     pub(crate) lag: Duration,
-    /// What becomes of the cluster that the call makes.
+    /// What becomes of the cluster or the task that the call makes.
     pub(crate) fate: Option<Action>,
-    /// When the cluster that the call is about loses a spot instance: so long after it is ready, or now.
+    /// When the cluster that the call is about loses a spot instance, or the task is taken back: so long after it is ready, or now.
     pub(crate) spot_loss: Option<Duration>,
     /// How long the query that the call starts stays queued.
     pub(crate) queued: Option<Duration>,
@@ -201,9 +201,11 @@ impl Faults {
             let spent = armed.rule.times.is_some_and(|times| armed.fired >= times);
             let taken = match armed.rule.action {
                 Action::Delay | Action::ListLag => false,
-                Action::BootstrapFailure | Action::InsufficientCapacity | Action::QueryFailure => {
-                    plan.fate.is_some()
-                }
+                Action::BootstrapFailure
+                | Action::InsufficientCapacity
+                | Action::OutOfMemory
+                | Action::ImageUnknown
+                | Action::QueryFailure => plan.fate.is_some(),
                 Action::SlowQuery => plan.queued.is_some(),
                 Action::SpotLoss => plan.spot_loss.is_some(),
                 _ => plan.action.is_some(),
@@ -218,9 +220,11 @@ impl Faults {
                 Action::ListLag => plan.lag = plan.lag.max(millis),
                 Action::SpotLoss => plan.spot_loss = Some(millis),
                 Action::SlowQuery => plan.queued = Some(millis),
-                fate @ (Action::BootstrapFailure | Action::InsufficientCapacity | Action::QueryFailure) => {
-                    plan.fate = Some(fate);
-                }
+                fate @ (Action::BootstrapFailure
+                | Action::InsufficientCapacity
+                | Action::OutOfMemory
+                | Action::ImageUnknown
+                | Action::QueryFailure) => plan.fate = Some(fate),
                 action => plan.action = Some(action),
             }
         }

@@ -1,4 +1,4 @@
-//! The local AWS endpoint: Glue, EMR and Athena answered here, everything else by moto behind it, with faults, counts and an audit.
+//! The local AWS endpoint: Glue, EMR, Athena and ECS answered here, everything else by moto behind it, with faults, counts and an audit.
 //!
 //! Never a part of the product: it shares no type with the crates that it helps to test.
 
@@ -10,6 +10,7 @@ mod calls;
 pub mod cli;
 mod client;
 mod clock;
+mod ecs;
 mod emr;
 mod faults;
 mod forward;

@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::athena;
+use crate::ecs;
 use crate::emr;
 use crate::glue::Object;
 use crate::protocol::Protocol;
@@ -45,6 +46,7 @@ impl Operation {
                 ("AWSGlue", _) => "glue".to_owned(),
                 ("ElasticMapReduce", _) => emr::SERVICE.to_owned(),
                 ("AmazonAthena", _) => athena::SERVICE.to_owned(),
+                ("AmazonEC2ContainerServiceV20141113", _) => ecs::SERVICE.to_owned(),
                 (_, Some(service)) => service.clone(),
                 (_, None) => prefix.to_ascii_lowercase(),
             };

@@ -27,6 +27,8 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// The member `ErrorCode` of EMR's `InvalidRequestException`.
     pub(crate) error_code: Option<&'static str>,
+    /// The member `resourceIds` of ECS's `ConflictException`.
+    pub(crate) resource_ids: Vec<String>,
 }
 
 impl ApiError {
@@ -37,7 +39,7 @@ impl ApiError {
 
     /// Any other error.
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), error_code: None }
+        Self { status, code: code.to_owned(), message: message.into(), error_code: None, resource_ids: Vec::new() }
     }
 
     /// The answer in the protocol of the called service.
@@ -49,6 +51,9 @@ impl ApiError {
                 let mut body = serde_json::json!({"__type": self.code, "Message": self.message});
                 if let Some(code) = self.error_code {
                     body["ErrorCode"] = serde_json::json!(code);
+                }
+                if !self.resource_ids.is_empty() {
+                    body["resourceIds"] = serde_json::json!(self.resource_ids);
                 }
                 ("application/x-amz-json-1.1", body.to_string())
             }

@@ -15,6 +15,7 @@ use crate::audit::{Audit, Effect, Writer, Written};
 use crate::calls::{Calls, Kind};
 use crate::client;
 use crate::clock;
+use crate::ecs::{self, Ecs};
 use crate::emr::{self, Emr, Pace};
 use crate::faults::{Action, Faults, Plan, Target};
 use crate::forward::Upstream;
@@ -42,6 +43,7 @@ pub(crate) struct Endpoint {
     pub(crate) athena: Athena,
     pub(crate) audit: Audit,
     pub(crate) calls: Calls,
+    pub(crate) ecs: Ecs,
     pub(crate) emr: Emr,
     pub(crate) faults: Faults,
     pub(crate) glue: Arc<Glue>,
@@ -64,6 +66,7 @@ impl Endpoint {
             athena,
             audit: Audit::new(options.audit_kept),
             calls: Calls::new(options.calls_kept),
+            ecs: Ecs::new(ecs::Pace::of(options.ecs_speed), options.ecs_images.clone()),
             emr: Emr::new(Pace::of(options.emr_speed), options.emr_steps.is_some()),
             faults: Faults::default(),
             glue,
@@ -179,6 +182,9 @@ fn arrive(endpoint: &Endpoint, parts: Parts, content: &Content) -> Arrived {
         Protocol::Json if operation.service == athena::SERVICE => {
             input.as_ref().map(athena::resource).unwrap_or_default()
         }
+        Protocol::Json if operation.service == ecs::SERVICE => {
+            input.as_ref().map(ecs::resource).unwrap_or_default()
+        }
         Protocol::Json => input.as_ref().map(glue::resource).unwrap_or_default(),
         Protocol::Query | Protocol::RestJson => String::new(),
     };
@@ -253,9 +259,12 @@ async fn effect(endpoint: &Endpoint, arrived: &Arrived, content: Content) -> Don
     if arrived.operation.service == athena::SERVICE {
         return athena_effect(endpoint, arrived).await;
     }
+    if arrived.operation.service == ecs::SERVICE {
+        return ecs_effect(endpoint, arrived);
+    }
     let Some(upstream) = &endpoint.upstream else {
         let message = format!(
-            "The local endpoint answers Glue, EMR and Athena only; start it with --moto-python to have {}",
+            "The local endpoint answers Glue, EMR, Athena and ECS only; start it with --moto-python to have {}",
             arrived.operation.service
         );
         let error = ApiError::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message);
@@ -373,6 +382,30 @@ async fn athena_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
     done
 }
 
+fn ecs_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
+    let Some(input) = &arrived.input else {
+        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
+        return Done::refused(&error, Protocol::Json);
+    };
+    let mut call = ecs::Call {
+        input,
+        account: &arrived.principal.account,
+        region: &arrived.signed.region,
+        now: clock::now().as_millisecond(),
+        lag: i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX),
+        short_pages: arrived.plan.action == Some(Action::ShortPage),
+        fate: arrived.plan.fate.and_then(ecs::Fate::of),
+        spot_loss: arrived.plan.spot_loss.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
+        effects: Vec::new(),
+    };
+    let mut done = match endpoint.ecs.call(&arrived.operation.name, &mut call) {
+        Ok(value) => Done::of(json_answer(value.to_string()), "ok"),
+        Err(error) => Done::refused(&error, Protocol::Json),
+    };
+    done.effects = call.effects;
+    done
+}
+
 fn json_answer(text: String) -> Response<Body> {
     let mut answer = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -386,6 +419,7 @@ fn scripted(action: Action, operation: &Operation) -> Option<ApiError> {
     Some(match operation.service.as_str() {
         emr::SERVICE => emr::fault(action, error),
         athena::SERVICE => athena::fault(action, error),
+        ecs::SERVICE => ecs::fault(action, error),
         _ => error,
     })
 }

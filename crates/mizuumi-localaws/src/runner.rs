@@ -1,8 +1,9 @@
-//! EMR's steps as local processes: started when a step runs, stopped when it is cancelled or its cluster ends.
+//! EMR's steps and ECS's tasks as local processes: started when one runs, stopped when it is cancelled or its cluster ends.
 
 mod command;
 mod process;
 mod store;
+mod task;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 
 use self::process::{Order, Setting};
 use crate::clock;
+use crate::ecs;
 use crate::emr::{Cancel, Exit, Failure};
 use crate::requests::Endpoint;
 
@@ -68,6 +70,44 @@ pub(crate) async fn run(endpoint: Arc<Endpoint>, steps: Steps, url: String) {
                     endpoint.emr.ended(&place, exit(failure));
                 }
                 Err(error) => tracing::error!(%error, "running a step failed"),
+            },
+        }
+    }
+}
+
+/// Runs tasks of ECS until it is dropped, which kills their processes.
+pub(crate) async fn run_tasks(endpoint: Arc<Endpoint>, folder: PathBuf, url: String) {
+    let setting = Arc::new(task::Setting { folder, url, upstream: endpoint.upstream.clone() });
+    let mut tasks = JoinSet::new();
+    let mut running: HashMap<ecs::TaskPlace, watch::Sender<Order>> = HashMap::new();
+    loop {
+        let active = endpoint.ecs.active(clock::now().as_millisecond());
+        for (place, order) in &running {
+            if !active.iter().any(|task| task.place == *place) {
+                give(order, Order::Kill);
+            }
+        }
+        for task in active {
+            match running.get(&task.place) {
+                Some(order) if task.is_killed => give(order, Order::Kill),
+                Some(order) if task.is_stopping => give(order, Order::Interrupt),
+                Some(_) => {}
+                None => {
+                    let (order, orders) = watch::channel(Order::Run);
+                    running.insert(task.place.clone(), order);
+                    let setting = Arc::clone(&setting);
+                    tasks.spawn(async move { (task.place.clone(), task::run(&setting, &task, orders).await) });
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            Some(ended) = tasks.join_next() => match ended {
+                Ok((place, exit)) => {
+                    running.remove(&place);
+                    endpoint.ecs.ended(&place, exit);
+                }
+                Err(error) => tracing::error!(%error, "running a task failed"),
             },
         }
     }

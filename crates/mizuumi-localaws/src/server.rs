@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::admin;
+use crate::ecs;
 use crate::emr::Pace;
 use crate::glue::Limits;
 use crate::latency::Latency;
@@ -29,7 +30,7 @@ use crate::runner::{self, Steps};
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// A Python that has moto; without it only Glue and EMR answer.
+    /// A Python that has moto; without it only Glue, EMR and ECS answer.
     pub moto_python: Option<PathBuf>,
     /// The quota of versions of one Glue table.
     pub versions_per_table: usize,
@@ -41,6 +42,13 @@ pub struct Options {
     pub emr_speed: f64,
     /// EMR's steps run as local processes; without it they live by the clock.
     pub emr_steps: Option<Steps>,
+    /// How many times faster than in AWS the tasks of ECS live.
+    pub ecs_speed: f64,
+    /// Programs by the names of images: ECS's tasks run them as local processes. Without it they live by the clock, but for images of
+    /// which something else is said.
+    pub ecs_images: Option<PathBuf>,
+    /// Each task that is a process has a folder of its own in here.
+    pub ecs_tasks: PathBuf,
     /// How long every call takes at least.
     pub latency: Option<Latency>,
 }
@@ -55,12 +63,15 @@ impl Default for Options {
             audit_kept: 200_000,
             emr_speed: 1.0,
             emr_steps: None,
+            ecs_speed: 1.0,
+            ecs_images: None,
+            ecs_tasks: std::env::temp_dir().join("mizuumi-tasks"),
             latency: None,
         }
     }
 }
 
-/// A running endpoint; stops, with its moto and the processes of EMR's steps, when dropped.
+/// A running endpoint; stops, with its moto and the processes of steps and tasks, when dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -79,6 +90,9 @@ impl Server {
         if let Some(fault) = pace.fault() {
             bail!("EMR: {fault}");
         }
+        if let Some(fault) = ecs::Pace::of(options.ecs_speed).fault() {
+            bail!("ECS: {fault}");
+        }
         let listener = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -93,9 +107,11 @@ impl Server {
             .nest("/_localaws", admin::router())
             .fallback(any(requests::answer))
             .with_state(Arc::clone(&endpoint));
+        let url = format!("http://{address}");
+        let running_tasks = runner::run_tasks(Arc::clone(&endpoint), options.ecs_tasks, url.clone());
         let running = async move {
             match options.emr_steps {
-                Some(steps) => runner::run(endpoint, steps, format!("http://{address}")).await,
+                Some(steps) => runner::run(endpoint, steps, url).await,
                 None => std::future::pending().await,
             }
         };
@@ -104,6 +120,7 @@ impl Server {
             tokio::select! {
                 () = accept(listener, router) => {}
                 () = running => {}
+                () = running_tasks => {}
                 _ = stopped => {}
             }
             drop(moto);

@@ -22,6 +22,7 @@ use super::trial::Point;
 use crate::clusters::with_clusters;
 use crate::kubelet::{Container, Exit, Kubelet};
 use crate::run_judge::RunWitness;
+use crate::tasks::{IMAGE, with_tasks};
 use crate::team::Team;
 use crate::wait;
 
@@ -41,11 +42,13 @@ const LONGEST: Duration = Duration::from_mins(5);
 enum Engine {
     Step,
     Job,
+    Task,
 }
 
 /// A configuration in which runs have clusters and Jobs.
 fn settings(installation: &mut Installation) {
     with_clusters(installation);
+    with_tasks(installation);
     let jobs = JobsProfile { service_account: "ingest".to_owned(), images: vec!["ingest".to_owned()] };
     let profile = installation.profiles.remove("default").unwrap_or_default();
     installation.profiles.insert("default".to_owned(), Profile { jobs: Some(jobs), ..profile });
@@ -86,6 +89,9 @@ async fn prepare(team: &Team, names: &[String]) {
 async fn make(team: &Team, engine: Engine, names: &[String]) {
     let work = match engine {
         Engine::Job => json!({ "engine": "KubernetesJob", "kubernetesJob": { "image": "ingest" } }),
+        Engine::Task => {
+            json!({ "engine": "EcsTask", "ecsTask": { "image": IMAGE, "cpu": 256, "memory": 512 } })
+        }
         Engine::Step => json!({
             "engine": "EmrStep",
             "emrStep": { "cluster": CLUSTER, "step": { "name": "load", "command": ["load", "${output}"] } },

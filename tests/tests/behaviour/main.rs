@@ -46,6 +46,7 @@ mod run_jobs;
 mod run_own_cluster;
 mod run_shadows;
 mod run_steps;
+mod run_tasks;
 mod settings;
 mod superseded;
 mod view;

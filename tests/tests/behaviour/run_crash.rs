@@ -9,8 +9,8 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use mizuumi_api::Installation;
 use mizuumi_api::ingest_run::{IngestRun, RunPhase};
 use mizuumi_tests::{
-    Ask, Call, Container, Controller, Exit, Kubelet, Launch, Proxy, Team, Way, register, with_clusters,
-    with_shadows,
+    Ask, Call, Container, Controller, Exit, IMAGE, Kubelet, Launch, Proxy, Team, Way, register, with_clusters,
+    with_shadows, with_tasks,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ enum Engine {
     Step,
     /// A Job of Kubernetes that writes to a table by name.
     Shadow,
+    /// A task of ECS.
+    Task,
 }
 
 /// How the controller dies.
@@ -48,6 +50,7 @@ enum Death {
 fn settings(installation: &mut Installation) {
     with_clusters(installation);
     with_shadows(installation);
+    with_tasks(installation);
 }
 
 impl Engine {
@@ -61,6 +64,7 @@ impl Engine {
                 "engine": "EmrStep",
                 "emrStep": { "cluster": "shared", "step": { "name": "load", "command": ["load", "${output}"] } },
             }),
+            Self::Task => json!({ "engine": "EcsTask", "ecsTask": { "image": IMAGE, "cpu": 256, "memory": 512 } }),
         };
         let mut spec = json!({ "table": "orders", "sessionTime": "2026-11-02T00:00:00Z" });
         json_patch::merge(&mut spec, &work);
@@ -77,6 +81,9 @@ impl Engine {
         if matches!(self, Self::Shadow) {
             team.create_shadows().await;
         }
+        if matches!(self, Self::Task) {
+            team.task_cluster(json!([{ "image": IMAGE, "seconds": 30 }])).await;
+        }
         if matches!(self, Self::Step) {
             team.class(json!({})).await;
             team.create_cluster("shared", json!({ "lifecycle": "WhenNeeded" })).await;
@@ -89,6 +96,7 @@ impl Engine {
     async fn begun(self, team: &Team, run: &str) -> usize {
         match self {
             Self::Job | Self::Shadow => team.jobs_of(run).await.len(),
+            Self::Task => team.tasks_of(run).await.len(),
             Self::Step => {
                 let clusters = team.aws.emr.list_clusters().send().await.expect("the clusters");
                 let mut steps = 0;
@@ -240,18 +248,33 @@ async fn a_controller_may_die_at_every_write_of_a_run_that_writes_by_name() {
 }
 
 #[tokio::test]
+async fn a_controller_may_die_at_every_write_of_a_run_that_a_task_works_for() {
+    let (calls, requests) = reference(Engine::Task).await;
+    assert!(calls.len() >= 3 && requests.len() >= 4, "{calls:?}, {requests:?}");
+    let asking = requests.into_iter().flat_map(|n| [Death::BeforeAsking(n), Death::AfterAsking(n)]);
+    let calling = calls.into_iter().map(Death::Before);
+    let after = ["RegisterTaskDefinition", "RunTask"];
+    let after = after.into_iter().flat_map(|operation| [Death::After(operation), Death::Late(operation)]);
+    dies(Engine::Task, asking.chain(calling).chain(after).collect()).await;
+}
+
+#[tokio::test]
 async fn two_controllers_begin_the_work_of_an_attempt_once() {
     let team = Team::new("run-rivals").await;
     let _one = Controller::with(&team, settings).await;
     let _other = Controller::launch(&team, Launch::default().named("other"), settings).await;
     let _kubelet = kubelet(&team);
-    for (engine, run) in [(Engine::Step, "one"), (Engine::Job, "two"), (Engine::Shadow, "three")] {
-        if matches!(engine, Engine::Step) {
-            engine.prepare(&team).await;
-            team.create_shadows().await;
-            team.write_output("orders", "two", &["a1/day=1/"]).await;
-            team.write_output("orders", "three", &["a1/day=1/"]).await;
+    let all = [(Engine::Step, "one"), (Engine::Job, "two"), (Engine::Shadow, "three"), (Engine::Task, "four")];
+    for (engine, run) in all {
+        match engine {
+            Engine::Step => {
+                engine.prepare(&team).await;
+                team.create_shadows().await;
+            }
+            Engine::Job | Engine::Shadow => {}
+            Engine::Task => team.task_cluster(json!([{ "image": IMAGE, "seconds": 30 }])).await,
         }
+        team.write_output("orders", run, &["a1/day=1/"]).await;
         team.create_run(run, engine.spec()).await;
         team.run_phase(run, RunPhase::Succeeded).await;
         assert_eq!(engine.begun(&team, run).await, 1, "{engine:?}");

@@ -21,6 +21,8 @@ pub enum RunEngine {
     KubernetesJob,
     /// A step of an `EmrCluster`, in the run's namespace.
     EmrStep,
+    /// A task of ECS on Fargate.
+    EcsTask,
     /// Nobody: what an earlier run published is put back to what was there before it.
     Rollback,
 }

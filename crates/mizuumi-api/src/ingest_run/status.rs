@@ -85,16 +85,27 @@ pub struct RunAttempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 511))]
     pub output_table: Option<String>,
-    /// Who does the work: name of the Job, or of the `EmrCluster`.
+    /// Who does the work: name of the Job, of the `EmrCluster`, or of ECS's cluster.
     #[schemars(length(max = 253))]
     pub worker: String,
-    /// The Job's name, or EMR's ids of the cluster and the step, `j-…/s-…`, once there is one.
+    /// The Job's name, EMR's ids of the cluster and the step, `j-…/s-…`, or the ARN of ECS's task, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 256))]
     pub external_id: Option<String>,
+    /// Profile of the installation's configuration that a task of ECS is run with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub profile: Option<String>,
+    /// Where a task of ECS says what it does: group and stream of CloudWatch Logs, `group:stream`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub log: Option<String>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// Since when a task of ECS is to be stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping_at: Option<Timestamp>,
     /// Whether the work is to be stopped, since it is given up or takes too long.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_stopping: bool,
@@ -129,8 +140,8 @@ pub struct PastRunAttempt {
     pub was_lost: bool,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// Who did the work: name of the Job, or EMR's id of the cluster and the step.
-    #[schemars(length(max = 253))]
+    /// Who did the work: name of the Job, EMR's id of the cluster and the step, or the ARN of ECS's task.
+    #[schemars(length(max = 256))]
     pub worker: String,
     /// Why it failed.
     #[schemars(length(max = 512))]

@@ -5,6 +5,7 @@ use mizuumi_api::Reason;
 use mizuumi_api::ingest_run::{IngestRun, PastRunAttempt, RunAttempt, RunAttemptState, RunPhase};
 
 use super::desired::TargetTable;
+use super::ecs::{self, SeenTask, TaskLook};
 use super::own_cluster;
 use super::plan::RunStep;
 use super::shadow::ShadowTables;
@@ -65,12 +66,17 @@ fn under_way(
     now: Timestamp,
 ) -> Plan<RunStep> {
     let stops = own.stops(attempt, now);
-    let again = now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+    let pause = match &own.task {
+        // Nobody tells of it.
+        Task::Ecs(_) => ecs::pause(own, attempt).unwrap_or(LOOK_AGAIN),
+        Task::Job(_) | Task::Step(_) => LOOK_AGAIN,
+    };
+    let again = now.checked_add(pause).unwrap_or(Timestamp::MAX);
     let waits = |reason, message: String| Plan {
         wake_at: Some(if stops { again } else { again.min(own.too_late(attempt)) }),
         ..Plan::converge(reason, message, Vec::new())
     };
-    match own.progress(attempt, world.job.as_ref()) {
+    match own.progress(attempt, world, now) {
         // The report writes down how it ended; the next pass goes on from there.
         Progress::Done => Plan {
             wake_at: Some(now),
@@ -81,7 +87,7 @@ fn under_way(
         }
         Progress::NotBegun if stops => waits(Reason::Stopping, "it is given up".to_owned()),
         Progress::NotBegun => match &own.task {
-            Task::Job(_) => match begin(own, table, attempt.clone()) {
+            Task::Job(_) | Task::Ecs(_) => match begin(own, table, attempt.clone()) {
                 Ok(step) => Plan {
                     wake_at: Some(again),
                     ..Plan::converge(Reason::Running, step.to_string(), vec![step])
@@ -109,6 +115,7 @@ fn under_way(
                     };
                     Plan { steps: vec![step], ..plan }
                 }
+                Task::Ecs(_) => Plan { steps: stop_task(own, attempt, world, why), ..plan },
                 Task::Job(_) | Task::Step(_) => plan,
             }
         }
@@ -207,6 +214,10 @@ fn start(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
     }
     let attempt = match &own.task {
         Task::Job(_) => own.next_attempt(table, world.traces.as_ref(), None, now),
+        Task::Ecs(_) => match ecs::next(own, table, world, now) {
+            Ok(attempt) => attempt,
+            Err((reason, message)) => return Plan::blocked(reason, message),
+        },
         Task::Step(step) => match (choose(own), &step.own_cluster) {
             (Ok(worker), _) => own.next_attempt(table, world.traces.as_ref(), Some(&worker.name), now),
             (Err(_), Some(cluster)) if own.workers.is_empty() => {
@@ -257,6 +268,10 @@ fn begin(own: &OwnWork, table: &TargetTable, attempt: RunAttempt) -> Result<RunS
             let job = request(own, table, &attempt)?;
             Ok(RunStep::CreateJob { attempt: Box::new(attempt), job: Box::new(job), trace: Box::new(trace) })
         }
+        Task::Ecs(task) => {
+            let task = Box::new(ecs::request(own, task, table, &attempt)?);
+            Ok(RunStep::RunTask { attempt: Box::new(attempt), task, trace: Box::new(trace) })
+        }
         Task::Step(step) => {
             work::step_call(&own.object, step, &attempt, &own.region)
                 .map_err(|problems| in_words(&problems))?;
@@ -298,11 +313,18 @@ pub(super) fn attempted(
     if attempt.state != RunAttemptState::Open {
         return (attempt, None);
     }
-    let external_id = own.external_id(&attempt, world.job.as_ref()).or_else(|| attempt.external_id.clone());
+    let external_id = own.external_id(&attempt, world).or_else(|| attempt.external_id.clone());
     let is_stopping = own.stops(&attempt, now);
-    let known = RunAttempt { external_id, is_stopping, ..attempt };
+    let is_task = matches!(own.task, Task::Ecs(_));
+    let stopping_at = attempt.stopping_at.or_else(|| (is_stopping && is_task).then_some(now));
+    let log = match &world.task {
+        Some(SeenTask::Task(task)) => ecs::log(own, &attempt, task),
+        _ => None,
+    };
+    let log = log.or_else(|| attempt.log.clone());
+    let known = RunAttempt { external_id, log, is_stopping, stopping_at, ..attempt };
     let over = |state| RunAttempt { state, ended_at: Some(now), ..known.clone() };
-    match own.progress(&known, world.job.as_ref()) {
+    match own.progress(&known, world, now) {
         Progress::Done => (over(RunAttemptState::Succeeded), None),
         Progress::Failed { message, was_lost } => {
             let state = if was_lost { RunAttemptState::Lost } else { RunAttemptState::Failed };
@@ -310,7 +332,9 @@ pub(super) fn attempted(
         }
         // Nobody has begun, and now nobody will: over a status that says so nobody creates a Job.
         Progress::NotBegun
-            if known.is_stopping && attempt.is_stopping && matches!(own.task, Task::Job(_)) =>
+            if known.is_stopping
+                && attempt.is_stopping
+                && (matches!(own.task, Task::Job(_)) || (is_task && ecs::was_never_begun(&known, now))) =>
         {
             (over(RunAttemptState::Failed), Some((false, "it was given up before it began".to_owned())))
         }
@@ -318,13 +342,40 @@ pub(super) fn attempted(
     }
 }
 
-/// What to do about a step that may be under way while its run is being deleted: it is stopped, which the report asks for.
+/// What stops a task that was seen, unless it stops already.
+fn stop_task(own: &OwnWork, attempt: &RunAttempt, world: &RunWorld, why: &str) -> Vec<RunStep> {
+    match &world.task {
+        Some(SeenTask::Task(task)) if !task.is_stopping => {
+            let look = TaskLook { arn: Some(task.arn.clone()), ..ecs::look(own, attempt) };
+            vec![RunStep::StopTask { look: Box::new(look), why: format!("Mizuumi: {why}") }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What to do about a step or a task that may be under way while its run is being deleted: it is stopped, which the report asks for.
 pub(super) fn stop(own: &OwnWork, world: &RunWorld, now: Timestamp) -> Plan<RunStep> {
     let Some(attempt) = own.open() else { return Plan::in_sync(None) };
-    match own.progress(attempt, world.job.as_ref()) {
+    let pause = ecs::pause(own, attempt).unwrap_or(LOOK_AGAIN);
+    let again = Some(now.checked_add(pause).unwrap_or(Timestamp::MAX));
+    if matches!(own.task, Task::Ecs(_)) {
+        return match own.progress(attempt, world, now) {
+            Progress::Done | Progress::Failed { .. } => Plan::in_sync(None),
+            Progress::NotBegun if ecs::was_never_begun(attempt, now) => Plan::in_sync(None),
+            Progress::NotBegun | Progress::Going(_) => Plan {
+                wake_at: again,
+                ..Plan::converge(
+                    Reason::Deleting,
+                    format!("its task in ECS's cluster '{}' is stopped; the run goes once it has ended", attempt.worker),
+                    stop_task(own, attempt, world, "the run is deleted"),
+                )
+            },
+        };
+    }
+    match own.progress(attempt, world, now) {
         Progress::Done | Progress::Failed { .. } => Plan::in_sync(None),
         Progress::NotBegun | Progress::Going(_) => Plan {
-            wake_at: Some(now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX)),
+            wake_at: again,
             ..Plan::converge(
                 Reason::Deleting,
                 format!(

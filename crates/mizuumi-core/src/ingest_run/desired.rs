@@ -6,6 +6,7 @@ use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, Outcome, RunAttemptState, RunEngine};
 use mizuumi_api::{Installation, Reason};
 
+use super::ecs;
 use super::plan::RunStep;
 use super::shadow::{self, ShadowTables};
 use super::work::{OwnWork, Task};
@@ -135,7 +136,8 @@ pub struct TargetTable {
 pub struct RunClaim {
     /// Whether its table is publishing it.
     pub is_publishing: bool,
-    /// A step of a cluster that may be under way: it is stopped before the run goes. A Job goes with the run that owns it.
+    /// A step of a cluster, or a task of ECS, that may be under way: it is stopped before the run goes. A Job goes with the run that
+    /// owns it.
     pub work: Option<Box<OwnWork>>,
     /// Its shadow tables, if there may be any.
     pub shadows: Option<Sweep>,
@@ -254,12 +256,22 @@ fn sweep(tables: ShadowTables) -> Sweep {
 impl RunClaim {
     pub(super) fn new(object: &IngestRun, installation: &Installation) -> Self {
         let work = OwnWork::new(object, installation)
-            .filter(|work| matches!(work.task, Task::Step(_)) && work.open().is_some());
+            .filter(|work| matches!(work.task, Task::Step(_) | Task::Ecs(_)) && work.open().is_some());
         let status = object.status.as_ref();
         // One that has worked and remembers no shadow has none. Of what a status that was lost does not tell, the names do.
         let may_have = status.is_none_or(|status| status.shadow.is_some() || status.attempt.is_none());
         let shadows = ShadowTables::of(object, installation).filter(|_| may_have).map(sweep);
         Self { is_publishing: false, work: work.map(Box::new), shadows }
+    }
+
+    /// The task that may be under way has to be looked at.
+    pub(super) fn look(&self) -> RunLook {
+        let task = || {
+            let own = self.work.as_deref().filter(|own| matches!(own.task, Task::Ecs(_)))?;
+            Some(ecs::look(own, own.open()?))
+        };
+        let shadows = self.shadows.as_ref().map(Sweep::look).unwrap_or_default();
+        RunLook { task: task(), ..shadows }
     }
 }
 
@@ -276,7 +288,7 @@ impl DesiredRun {
                     message: external.message,
                 }
             }
-            (RunEngine::KubernetesJob | RunEngine::EmrStep, ..) => {
+            (RunEngine::KubernetesJob | RunEngine::EmrStep | RunEngine::EcsTask, ..) => {
                 OwnWork::new(object, installation).map_or(Work::Unsaid, |own| Work::Own(Box::new(own)))
             }
             (RunEngine::Rollback, _, Some(rollback)) => Work::Rollback(rollback.run.clone()),
@@ -358,6 +370,9 @@ impl DesiredRun {
                 }),
                 ..RunLook::default()
             },
+            (RunAttemptState::Open, Task::Ecs(_)) => {
+                RunLook { task: Some(ecs::look(own, attempt)), ..RunLook::default() }
+            }
             (RunAttemptState::Succeeded, _) => RunLook {
                 profile: table.key.profile.clone(),
                 output: Some(self.look_at(attempt.output.clone(), table)),

@@ -10,6 +10,7 @@ use mizuumi_api::{EmrCluster, Reason};
 use super::RunGoal;
 use super::attempt::{self, Stage};
 use super::desired::{DesiredRun, RunClaim, Target, TargetTable, Work};
+use super::ecs::{TaskLook, TaskRequest};
 use super::gates;
 use super::shadow;
 use super::trace::Trace;
@@ -50,6 +51,22 @@ pub enum RunStep {
         attempt: Box<RunAttempt>,
         /// What is left behind.
         trace: Box<Trace>,
+    },
+    /// Run a task of ECS that does the work. The attempt is written down before.
+    RunTask {
+        /// The attempt.
+        attempt: Box<RunAttempt>,
+        /// The task.
+        task: Box<TaskRequest>,
+        /// What is left behind before it is run.
+        trace: Box<Trace>,
+    },
+    /// Stop the task that does the work.
+    StopTask {
+        /// Which, as it was seen.
+        look: Box<TaskLook>,
+        /// Why, for who looks at the task.
+        why: String,
     },
     /// Leave behind how an attempt ended.
     WriteResult {
@@ -104,11 +121,11 @@ impl RunStep {
         match self {
             Self::WriteManifest { .. } => "ManifestWritten",
             Self::WriteResult { .. } => "ResultWritten",
-            Self::CreateJob { .. } | Self::AskCluster { .. } => "WorkStarted",
+            Self::CreateJob { .. } | Self::AskCluster { .. } | Self::RunTask { .. } => "WorkStarted",
             Self::CreateShadow { .. } => "ShadowCreated",
             Self::DeleteShadow { .. } => "ShadowDeleted",
             Self::CreateCluster { .. } => "ClusterCreated",
-            Self::DeleteJob { .. } => "WorkStopped",
+            Self::DeleteJob { .. } | Self::StopTask { .. } => "WorkStopped",
             Self::DeleteRun { .. } => "RunDeleted",
         }
     }
@@ -139,6 +156,13 @@ impl fmt::Display for RunStep {
             }
             Self::DeleteShadow { database, table, .. } => {
                 write!(f, "delete shadow table '{database}.{table}' from the catalog (data stays)")
+            }
+            Self::RunTask { attempt, task, .. } => {
+                let (cluster, number, image) = (&task.cluster, attempt.number, &task.definition.image);
+                write!(f, "run a task in ECS's cluster '{cluster}' (attempt {number}): image {image}")
+            }
+            Self::StopTask { look, why } => {
+                write!(f, "stop task {}: {why}", look.arn.as_deref().unwrap_or_default())
             }
             Self::CreateCluster { cluster } => {
                 let name = cluster.metadata.name.as_deref().unwrap_or_default();

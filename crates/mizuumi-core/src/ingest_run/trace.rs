@@ -111,6 +111,7 @@ fn trace(own: &OwnWork, table: &TargetTable, attempt: &RunAttempt, ending: &str)
             engine: match own.task {
                 Task::Job(_) => RunEngine::KubernetesJob,
                 Task::Step(_) => RunEngine::EmrStep,
+                Task::Ecs(_) => RunEngine::EcsTask,
             },
             worker: attempt.worker.clone(),
             nonce: attempt.nonce.clone(),

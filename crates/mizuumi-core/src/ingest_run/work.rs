@@ -6,15 +6,17 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::emr_cluster::{RunStepState, RunStepStatus, StepFailure};
 use mizuumi_api::ingest_run::{
-    EmrStep, IngestRun, KubernetesJob, PastRunAttempt, RunAttempt, RunAttemptState, Variable,
+    EcsTask, EmrStep, IngestRun, KubernetesJob, PastRunAttempt, RunAttempt, RunAttemptState, Variable,
 };
-use mizuumi_api::installation::JobsProfile;
+use mizuumi_api::installation::{EcsProfile, JobsProfile};
 use mizuumi_api::{Installation, Reason};
 
 use super::desired::{self, TargetTable};
+use super::ecs::{self, SeenTask};
 use super::shadow::ShadowTables;
 use super::trace::Traces;
 use super::variables::Variables;
+use super::world::RunWorld;
 use crate::emr_cluster::request::StepCall;
 use crate::emr_cluster::run_steps::AskedStep;
 use crate::problem::Problem;
@@ -30,10 +32,14 @@ const NONCE: usize = 8;
 pub struct OwnWork {
     /// The run itself.
     pub object: Arc<IngestRun>,
+    /// The installation's id.
+    pub installation: String,
     /// The installation's region.
     pub region: String,
     /// What Jobs work with, by profile.
     pub jobs: BTreeMap<String, JobsProfile>,
+    /// What tasks of ECS are run with, by profile.
+    pub ecs: BTreeMap<String, EcsProfile>,
     /// The run's place among the others.
     pub order: RunOrder,
     /// Its namespace.
@@ -71,6 +77,8 @@ pub enum Task {
     Job(Box<KubernetesJob>),
     /// A step of a cluster.
     Step(Box<EmrStep>),
+    /// A task of ECS.
+    Ecs(Box<EcsTask>),
 }
 
 /// A table whose data has to be there.
@@ -181,9 +189,10 @@ impl OwnWork {
     pub(super) fn new(object: &IngestRun, installation: &Installation) -> Option<Self> {
         let spec = &object.spec;
         let order = desired::order(object)?;
-        let task = match (&spec.kubernetes_job, &spec.emr_step) {
-            (Some(job), None) => Task::Job(Box::new(job.clone())),
-            (None, Some(step)) => Task::Step(Box::new(step.clone())),
+        let task = match (&spec.kubernetes_job, &spec.emr_step, &spec.ecs_task) {
+            (Some(job), None, None) => Task::Job(Box::new(job.clone())),
+            (None, Some(step), None) => Task::Step(Box::new(step.clone())),
+            (None, None, Some(task)) => Task::Ecs(Box::new(task.clone())),
             _ => return None,
         };
         let session = order.session_time;
@@ -194,9 +203,12 @@ impl OwnWork {
         };
         let status = object.status.as_ref();
         let jobs = installation.profiles.iter();
+        let ecs = jobs.clone();
         Some(Self {
             object: Arc::new(object.clone()),
+            installation: installation.installation.clone(),
             region: installation.aws.region.clone(),
+            ecs: ecs.filter_map(|(name, profile)| Some((name.clone(), profile.ecs.clone()?))).collect(),
             jobs: jobs.filter_map(|(name, profile)| Some((name.clone(), profile.jobs.clone()?))).collect(),
             namespace: object.metadata.namespace.clone().unwrap_or_default(),
             uid: object.metadata.uid.clone().unwrap_or_default(),
@@ -261,16 +273,31 @@ impl OwnWork {
             worker: worker.map_or_else(|| self.job_name(&nonce), str::to_owned),
             nonce,
             external_id: None,
+            profile: None,
+            log: None,
             ended_at: None,
+            stopping_at: None,
             is_stopping: false,
         }
     }
 
+    /// Under what the logs of tasks lie: a job's runs, or a run, together.
+    #[must_use]
+    pub fn order_prefix(&self) -> String {
+        let labels = self.object.metadata.labels.as_ref();
+        let job = labels.and_then(|labels| labels.get(mizuumi_api::label::JOB));
+        format!("{}/{}", self.namespace, job.unwrap_or(&self.order.run))
+    }
+
     /// What the attempt's work is called where it is done, once it is there.
     #[must_use]
-    pub fn external_id(&self, attempt: &RunAttempt, job: Option<&SeenJob>) -> Option<String> {
+    pub fn external_id(&self, attempt: &RunAttempt, world: &RunWorld) -> Option<String> {
         match &self.task {
-            Task::Job(_) => match job? {
+            Task::Ecs(_) => match world.task.as_ref()? {
+                SeenTask::Task(task) => Some(task.arn.clone()),
+                SeenTask::Missing | SeenTask::Refused(_) => None,
+            },
+            Task::Job(_) => match world.job.as_ref()? {
                 SeenJob::Missing | SeenJob::Foreign => None,
                 SeenJob::Active { .. } | SeenJob::Complete | SeenJob::Failed { .. } => {
                     Some(attempt.worker.clone())
@@ -343,10 +370,11 @@ impl OwnWork {
 
     /// What is known of the attempt's work by now.
     #[must_use]
-    pub fn progress(&self, attempt: &RunAttempt, job: Option<&SeenJob>) -> Progress {
+    pub fn progress(&self, attempt: &RunAttempt, world: &RunWorld, now: Timestamp) -> Progress {
         match &self.task {
-            Task::Job(_) => progress_of_job(attempt, job),
+            Task::Job(_) => progress_of_job(attempt, world.job.as_ref()),
             Task::Step(_) => self.progress_of_step(attempt),
+            Task::Ecs(_) => ecs::progress(attempt, world.task.as_ref(), now),
         }
     }
 
@@ -432,7 +460,7 @@ fn progress_of_job(attempt: &RunAttempt, job: Option<&SeenJob>) -> Progress {
 }
 
 /// What stands for what in an attempt's words.
-fn variables(object: &IngestRun, attempt: &RunAttempt) -> Variables {
+pub(super) fn variables(object: &IngestRun, attempt: &RunAttempt) -> Variables {
     let spec = &object.spec;
     let session = spec.session_time.unwrap_or_default();
     let values = [
@@ -451,7 +479,7 @@ fn variables(object: &IngestRun, attempt: &RunAttempt) -> Variables {
     )
 }
 
-fn fill_all(
+pub(super) fn fill_all(
     variables: &Variables,
     texts: Option<&Vec<String>>,
     path: &str,
@@ -461,11 +489,27 @@ fn fill_all(
     texts.into_iter().flatten().enumerate().map(fill).collect()
 }
 
-fn fill(variables: &Variables, text: &str, path: &str, problems: &mut Vec<Problem>) -> String {
+pub(super) fn fill(variables: &Variables, text: &str, path: &str, problems: &mut Vec<Problem>) -> String {
     variables.fill(text).unwrap_or_else(|unknown| {
         problems.push(Problem::invalid(path, unknown.to_string()));
         String::new()
     })
+}
+
+/// What the environment says of a run.
+pub(super) fn said(
+    object: &IngestRun,
+    attempt: &RunAttempt,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let table = attempt.output_table.clone().map(|table| ("MIZUUMI_OUTPUT_TABLE", table));
+    let all = [
+        ("MIZUUMI_OUTPUT", attempt.output.clone()),
+        ("MIZUUMI_SESSION_TIME", object.spec.session_time.unwrap_or_default().to_string()),
+        ("MIZUUMI_RUN", object.metadata.name.clone().unwrap_or_default()),
+        ("MIZUUMI_ATTEMPT", attempt.number.to_string()),
+        ("MIZUUMI_TABLE", object.spec.table.clone()),
+    ];
+    all.into_iter().chain(table)
 }
 
 /// The Job that does an attempt's work.
@@ -484,19 +528,9 @@ pub fn job_request(
     let at = "spec.kubernetesJob";
     let command = fill_all(&known, job.command.as_ref(), &format!("{at}.command"), &mut problems);
     let args = fill_all(&known, job.args.as_ref(), &format!("{at}.args"), &mut problems);
-    let said = |name: &str, value: String| Variable {
-        name: name.to_owned(),
-        value: Some(value),
-        secret_key_ref: None,
-    };
-    let mut env = vec![
-        said("MIZUUMI_OUTPUT", attempt.output.clone()),
-        said("MIZUUMI_SESSION_TIME", object.spec.session_time.unwrap_or_default().to_string()),
-        said("MIZUUMI_RUN", object.metadata.name.clone().unwrap_or_default()),
-        said("MIZUUMI_ATTEMPT", attempt.number.to_string()),
-        said("MIZUUMI_TABLE", object.spec.table.clone()),
-    ];
-    env.extend(attempt.output_table.iter().map(|table| said("MIZUUMI_OUTPUT_TABLE", table.clone())));
+    let variable =
+        |(name, value): (&str, String)| Variable { name: name.to_owned(), value: Some(value), secret_key_ref: None };
+    let mut env: Vec<Variable> = said(object, attempt).map(variable).collect();
     for (index, variable) in job.env.iter().flatten().enumerate() {
         let path = format!("{at}.env[{index}].value");
         let value = variable.value.as_ref().map(|value| fill(&known, value, &path, &mut problems));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::ecs::{SeenTask, TaskLook};
 use super::shadow::{SeenShadows, ShadowLook};
 use super::trace::Traces;
 use super::work::SeenJob;
@@ -26,6 +27,8 @@ pub struct RunLook {
     pub earlier: Option<String>,
     /// The Job that does its work.
     pub job: Option<JobLook>,
+    /// The task of ECS that does its work.
+    pub task: Option<TaskLook>,
     /// Where its attempts say what became of them.
     pub traces: Option<String>,
     /// Where the programs are that its work uses, if it is about to begin.
@@ -78,6 +81,8 @@ pub struct RunWorld {
     pub manifest: Option<Result<(Manifest, String), String>>,
     /// The Job that does its work, if that was looked at.
     pub job: Option<SeenJob>,
+    /// The task of ECS that does its work, if that was looked for.
+    pub task: Option<SeenTask>,
     /// Which of its attempts were begun, and which ended, if that was looked at.
     pub traces: Option<Traces>,
     /// SHA-256 of the programs that its work uses, by their places; none where there is none.

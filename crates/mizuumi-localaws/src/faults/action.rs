@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Target;
 use crate::athena;
+use crate::ecs;
 use crate::emr;
 use crate::protocol::{ApiError, Protocol};
 
@@ -39,20 +40,25 @@ pub enum Action {
     ShortPage,
     /// A call that carries a page token is refused as a bad token is; calls for a first page never strike. No effect.
     ExpireToken,
-    /// `GetTables`, `GetPartitions`, `ListClusters` and `ListSteps` answer as of `delay-ms` ago: what is new is missing,
-    /// what is deleted is there, clusters and steps are in the states that they were in.
+    /// `GetTables`, `GetPartitions`, `ListClusters` and `ListSteps` of EMR, `ListTasks` and `DescribeTasks` answer as of `delay-ms`
+    /// ago: what is new is missing, what is deleted is there, clusters, steps and tasks are in the states that they were in.
     ListLag,
     /// `RunJobFlow`: a bootstrap action fails on the cluster's primary node, and the cluster ends.
     BootstrapFailure,
-    /// `RunJobFlow`: EC2 has no instances of the type for the cluster, and it ends.
+    /// `RunJobFlow`: EC2 has no instances of the type for the cluster, and it ends. `RunTask`: Fargate has no room for the task.
     InsufficientCapacity,
     /// A spot instance of the cluster is lost and replaced, one of a task group or fleet if there is one: `delay-ms` after
-    /// it is ready for `RunJobFlow`, at once for a call that describes the cluster, its instances, groups, fleets or steps.
+    /// it is ready for `RunJobFlow`, at once for a call that describes the cluster, its instances, groups, fleets or steps. A task of
+    /// Fargate Spot is taken back: `delay-ms` after it has begun to run for `RunTask`, at once for `DescribeTasks`.
     SpotLoss,
     /// `StartQueryExecution`: the query fails by Athena's own fault.
     QueryFailure,
     /// `StartQueryExecution`: the query stays queued for `delay-ms`.
     SlowQuery,
+    /// `RunTask`: the task's container takes more memory than it has.
+    OutOfMemory,
+    /// `RunTask`: the task's image cannot be pulled.
+    ImageUnknown,
 }
 
 impl Action {
@@ -78,6 +84,8 @@ impl Action {
             Self::SpotLoss => "spot-loss",
             Self::QueryFailure => "query-failure",
             Self::SlowQuery => "slow-query",
+            Self::OutOfMemory => "out-of-memory",
+            Self::ImageUnknown => "image-unknown",
         }
     }
 
@@ -88,9 +96,15 @@ impl Action {
             Self::ListLag => matches!(
                 (target.service, target.operation),
                 ("glue", "GetTables" | "GetPartitions") | (emr::SERVICE, "ListClusters" | "ListSteps")
+                    | (ecs::SERVICE, "ListTasks" | "DescribeTasks")
             ),
-            Self::BootstrapFailure | Self::InsufficientCapacity => {
-                (target.service, target.operation) == (emr::SERVICE, "RunJobFlow")
+            Self::BootstrapFailure => (target.service, target.operation) == (emr::SERVICE, "RunJobFlow"),
+            Self::InsufficientCapacity => matches!(
+                (target.service, target.operation),
+                (emr::SERVICE, "RunJobFlow") | (ecs::SERVICE, "RunTask")
+            ),
+            Self::OutOfMemory | Self::ImageUnknown => {
+                (target.service, target.operation) == (ecs::SERVICE, "RunTask")
             }
             Self::SpotLoss => matches!(
                 (target.service, target.operation),
@@ -102,7 +116,7 @@ impl Action {
                         | "ListInstanceGroups"
                         | "ListInstanceFleets"
                         | "ListSteps"
-                )
+                ) | (ecs::SERVICE, "RunTask" | "DescribeTasks")
             ),
             Self::QueryFailure | Self::SlowQuery => {
                 (target.service, target.operation) == (athena::SERVICE, "StartQueryExecution")
@@ -175,7 +189,9 @@ impl Action {
                 | Self::InsufficientCapacity
                 | Self::SpotLoss
                 | Self::QueryFailure
-                | Self::SlowQuery,
+                | Self::SlowQuery
+                | Self::OutOfMemory
+                | Self::ImageUnknown,
                 _,
             ) => {
                 return None;

@@ -46,7 +46,7 @@ pub(super) enum Order {
 }
 
 /// A process and all that it starts; none of it outlives this, nor the endpoint, however that ends.
-struct Group {
+pub(super) struct Group {
     leader: Pid,
     _heir: Child,
 }
@@ -55,7 +55,7 @@ struct Group {
 const HEIR: &str = r#"read -r _; kill -s KILL -- "-$1""#;
 
 impl Group {
-    fn of(child: &Child) -> anyhow::Result<Self> {
+    pub(super) fn of(child: &Child) -> anyhow::Result<Self> {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let leader = id.context("Error: the process has no id")?;
         let mut heir = Spawn::new("sh");
@@ -68,7 +68,7 @@ impl Group {
 
     /// EMR Management Guide, "Cancel steps": with `SEND_INTERRUPT` EMR "sends a SIGTERM signal to the step", with
     /// `TERMINATE_PROCESS` "a SIGKILL signal to the step and all its descendant processes".
-    fn give(&self, order: Order) {
+    pub(super) fn give(&self, order: Order) {
         let _ = match order {
             Order::Run => Ok(()),
             Order::Interrupt => kill_process(self.leader, Signal::TERM),

@@ -11,6 +11,7 @@ use crate::faults::Trial;
 use crate::faults::trial::Point;
 use crate::proxy::{Proxy, Way};
 use crate::run_judge::RunWitness;
+use crate::tasks::IMAGE;
 use crate::team::Team;
 
 /// Runs of a point.
@@ -121,6 +122,42 @@ pub(in crate::faults) async fn jobs(trial: &Trial) {
         (name, lost_job(trial, way, dies))
     });
     trial.points(points).await;
+}
+
+/// F8: tasks of ECS, whose token is the attempt's; lists and looks that lag besides.
+pub(in crate::faults) async fn tasks(trial: &Trial) {
+    let actions = ["drop-after", "drop-before", "error-after", "error-before"];
+    let points = some_of(trial, &actions).map(|(action, dies)| {
+        let name = format!("RunTask, {action}{}", if dies { ", kill -9" } else { "" });
+        (name, lost_task(trial, action, dies))
+    });
+    trial.points(points).await;
+}
+
+async fn lost_task(trial: &Trial, action: &str, dies: bool) -> Point {
+    let team = Team::new("asked-task").await;
+    let witness = RunWitness::of(&team, TABLE).await;
+    team.task_cluster(json!([{ "image": IMAGE, "seconds": 30 }])).await;
+    let mut controller = Controller::with(&team, settings).await;
+    let names = names(RUNS);
+    prepare(&team, &names).await;
+    team.admin.fault(json!({ "action": action, "operation": "RunTask", "times": 2 })).await;
+    for operation in ["ListTasks", "DescribeTasks"] {
+        team.admin.fault(json!({ "action": "list-lag", "operation": operation, "delayMs": 1500 })).await;
+    }
+    make(&team, Engine::Task, &names).await;
+    team.eventually(TABLE, "the fault to strike", async || {
+        ensure!(team.admin.struck_by(action).await >= 1, "not yet");
+        Ok(())
+    })
+    .await;
+    let began = Instant::now();
+    if dies {
+        controller.restart();
+    }
+    succeed(&team, &names).await;
+    team.admin.heal().await;
+    point(trial, &witness, &names, began).await
 }
 
 /// Each of these, where the controller lives on and where it dies; in a short run the first two, once each.
