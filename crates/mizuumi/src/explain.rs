@@ -111,8 +111,17 @@ fn below(out: &mut impl Write, nodes: &[Node], indent: &str, terminal: Terminal)
         let is_last = place + 1 == nodes.len();
         let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let inner = format!("{indent}{trunk}");
-        let head = terminal.wrap("", &format!("{} {}", node.relation, node.name));
-        writeln!(out, "{indent}{branch}{}: {}", head.join(" "), in_words(node.state, terminal))?;
+        let (tone, word) = word(node.state);
+        let mut head = terminal.wrap(&inner, &format!("{} {}: {word}", node.relation, node.name));
+        if let Some(last) = head.last_mut()
+            && let Some(rest) = last.strip_suffix(word)
+        {
+            *last = format!("{rest}{}", terminal.paint(tone, word));
+        }
+        if let Some(first) = head.first_mut() {
+            *first = first.replacen(&inner, &format!("{indent}{branch}"), 1);
+        }
+        lines(out, &head)?;
         let told = node.conditions.iter().filter(|told| !told.is_good);
         let mut said = Vec::new();
         for told in told {

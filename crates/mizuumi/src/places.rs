@@ -11,7 +11,7 @@ pub(crate) struct Places(Spanned<Shape>);
 /// What a value is made of.
 #[derive(Debug)]
 enum Shape {
-    Map(Vec<(String, Places)>),
+    Map(Vec<(Spanned<String>, Places)>),
     List(Vec<Places>),
     Plain,
 }
@@ -25,6 +25,7 @@ impl Places {
     /// The line of a value by its path, such as `spec.schema.columns[3].type`; of the nearest above it, where there is none.
     pub(crate) fn line(&self, path: &str) -> u64 {
         let mut at = self;
+        let mut line = self.0.referenced.line();
         let path = path.replace('[', ".").replace(']', "");
         let mut rest: Vec<&str> = path.split('.').filter(|part| !part.is_empty()).collect();
         while !rest.is_empty() {
@@ -32,24 +33,26 @@ impl Places {
                 // A key may have dots itself.
                 Shape::Map(fields) => (1..=rest.len()).rev().find_map(|number| {
                     let key = rest[..number].join(".");
-                    fields.iter().find(|(name, _)| *name == key).map(|(_, value)| (value, number))
+                    let found = fields.iter().find(|(name, _)| name.value == key);
+                    found.map(|(name, value)| (value, name.referenced.line(), number))
                 }),
                 Shape::List(items) => {
-                    rest[0].parse::<usize>().ok().and_then(|index| items.get(index)).map(|value| (value, 1))
+                    let item = rest[0].parse::<usize>().ok().and_then(|index| items.get(index));
+                    item.map(|value| (value, value.0.referenced.line(), 1))
                 }
                 Shape::Plain => None,
             };
-            let Some((value, number)) = next else { break };
-            at = value;
+            let Some((value, at_line, number)) = next else { break };
+            (at, line) = (value, at_line);
             rest.drain(..number);
         }
-        at.0.referenced.line()
+        line
     }
 
     /// A document of a list, as `kubectl get -o yaml` prints one.
     pub(crate) fn item(&self, number: usize) -> Option<&Self> {
         let Shape::Map(fields) = &self.0.value else { return None };
-        let (_, items) = fields.iter().find(|(name, _)| name == "items")?;
+        let (_, items) = fields.iter().find(|(name, _)| name.value == "items")?;
         if let Shape::List(items) = &items.0.value { items.get(number) } else { None }
     }
 }
@@ -138,7 +141,7 @@ mod tests {
         assert_eq!(line("spec.schema.columns.0.name"), 7);
         assert_eq!(line("spec.schema.columns[0].type"), 7);
         assert_eq!(line("spec.parameters.a.b"), 11);
-        assert_eq!(line("spec.nothing"), 5, "where the fields of the spec begin");
+        assert_eq!(line("spec.nothing"), 4);
         assert_eq!(line(""), 3);
     }
 }

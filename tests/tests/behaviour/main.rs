@@ -28,6 +28,7 @@ mod kstatus;
 mod learning;
 mod lifecycle;
 mod links;
+mod lint;
 mod metrics;
 mod modes;
 mod ownership;
