@@ -1,6 +1,6 @@
 //! Laws of shadow tables: whatever becomes of the work, and wherever the controller stops, work begins only once its table is
 //! there, what is published is what is registered in it, and in the end none is left and nothing of others is gone.
-#![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 #![expect(clippy::needless_pass_by_value, reason = "tests write json!(…) where they need it")]
 
 use std::collections::BTreeMap;
@@ -557,7 +557,7 @@ fn files_that_readers_would_read_otherwise_are_refused() {
         ),
         (
             |seen, _| {
-                seen.tables.values_mut().for_each(|table| table.location = Some("s3://x/y/".to_owned()))
+                seen.tables.values_mut().for_each(|table| table.location = Some("s3://x/y/".to_owned()));
             },
             "to 's3://x/y/', outside of its directory",
         ),
