@@ -61,7 +61,8 @@ impl Team {
             return Vec::new();
         }
         let input = json!({ "cluster": CLUSTER, "tasks": arns, "include": ["TAGS"] });
-        let mut tasks = self.ecs("DescribeTasks", input).await["tasks"].as_array().cloned().unwrap_or_default();
+        let mut tasks =
+            self.ecs("DescribeTasks", input).await["tasks"].as_array().cloned().unwrap_or_default();
         tasks.sort_by_key(|task| task["createdAt"].to_string());
         tasks
     }

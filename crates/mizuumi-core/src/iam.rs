@@ -21,6 +21,12 @@ pub enum About {
     Clusters,
     /// What AWS has no resources for: lists of clusters and of networks, where the profile has clusters.
     Everything,
+    /// The workgroup of Athena, where the profile has one.
+    Workgroup,
+    /// Tasks of ECS and their definitions, where the profile has some.
+    Tasks,
+    /// What ECS has no resources for, where the profile has tasks.
+    TaskDefinitions,
 }
 
 /// A call, the action that IAM knows it by, and what it is about.
@@ -98,6 +104,16 @@ pub const CALLS: &[Call] = &[
     call("elasticmapreduce:ModifyInstanceFleet", About::Clusters),
     call("elasticmapreduce:PutAutoScalingPolicy", About::Clusters),
     call("elasticmapreduce:RemoveAutoScalingPolicy", About::Clusters),
+    call("athena:GetWorkGroup", About::Workgroup),
+    call("athena:StartQueryExecution", About::Workgroup),
+    call("athena:GetQueryExecution", About::Workgroup),
+    call("athena:GetQueryResults", About::Workgroup),
+    call("ecs:RunTask", About::Tasks),
+    call("ecs:DescribeTasks", About::Tasks),
+    call("ecs:StopTask", About::Tasks),
+    call("ecs:ListTasks", About::TaskDefinitions),
+    call("ecs:RegisterTaskDefinition", About::TaskDefinitions),
+    call("ecs:DescribeTaskDefinition", About::TaskDefinitions),
 ];
 
 /// The policy of a profile, or of the controller itself.
@@ -133,6 +149,8 @@ pub fn policy(asked: Asked<'_>) -> Result<Value, String> {
             let mut whole = Profile::default();
             for profile in &own {
                 whole.emr = whole.emr.take().or_else(|| profile.emr.clone());
+                whole.athena = whole.athena.take().or_else(|| profile.athena.clone());
+                whole.ecs = whole.ecs.take().or_else(|| profile.ecs.clone());
                 whole.crawler_role_arn =
                     whole.crawler_role_arn.take().or_else(|| profile.crawler_role_arn.clone());
             }
@@ -202,10 +220,29 @@ fn of_profile(asked: Asked<'_>, profile: &Profile, statements: &mut Vec<Value>) 
             Some(passed_to("glue.amazonaws.com")),
         ));
     }
+    if let Some(shadows) = &installation.shadows {
+        let database = std::slice::from_ref(&shadows.database);
+        statements.push(statement("Shadows", &actions(About::Tables), arns.tables(database), None));
+    }
+    if let Some(athena) = &profile.athena {
+        let workgroup = arns.of("athena", &format!("workgroup/{}", athena.workgroup));
+        statements.push(statement("Queries", &actions(About::Workgroup), vec![&workgroup], None));
+    }
+    if let Some(ecs) = &profile.ecs {
+        let cluster = ecs.cluster.rsplit('/').next().unwrap_or_default();
+        let resources = [arns.of("ecs", "task-definition/*"), arns.of("ecs", &format!("task/{cluster}/*"))];
+        // Tags that a task is made with are an action of their own.
+        let mut of_tasks = actions(About::Tasks);
+        of_tasks.push("ecs:TagResource");
+        statements.push(statement("Tasks", &of_tasks, resources.into(), None));
+        statements.push(statement("TaskDefinitions", &actions(About::TaskDefinitions), vec!["*"], None));
+        let roles = vec![&ecs.execution_role_arn, &ecs.task_role_arn];
+        let condition = Some(passed_to("ecs-tasks.amazonaws.com"));
+        statements.push(statement("TaskRoles", &["iam:PassRole"], roles, condition));
+    }
     if let Some(emr) = &profile.emr {
         statements.push(statement("Networks", &actions(About::Everything), vec!["*"], None));
-        let clusters =
-            format!("arn:{}:elasticmapreduce:{}:{}:cluster/*", arns.partition, arns.region, arns.account);
+        let clusters = arns.of("elasticmapreduce", "cluster/*");
         statements.push(statement("Clusters", &actions(About::Clusters), vec![&clusters], None));
         let roles = [Some(&emr.service_role), Some(&emr.instance_profile), emr.auto_scaling_role.as_ref()];
         let roles: Vec<String> = roles.into_iter().flatten().map(|role| arns.role(role)).collect();
@@ -257,6 +294,11 @@ impl<'a> Arns<'a> {
         // `arn:aws:iam::111122223333:role/…`
         let of_role = profile.role_arn.as_deref().and_then(|arn| arn.split(':').nth(4));
         Self { partition, region, account: asked.account.or(of_role).unwrap_or("*") }
+    }
+
+    /// Something of a service in the account and region.
+    fn of(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
     }
 
     fn glue(&self) -> String {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use mizuumi_api::ingest_run::{IngestRun, RunPhase};
+use mizuumi_api::ingest_run::{IngestRun, RunAttemptState, RunPhase};
 use mizuumi_api::{DataTable, Installation};
 use mizuumi_core::ingest_run::ecs::{SeenTask, TaskLook, TaskState};
 use mizuumi_core::ingest_run::trace::Traces;
@@ -113,7 +113,8 @@ impl Stand {
 
     fn seen(&self, look: &TaskLook, lags: bool) -> SeenTask {
         let mut own = self.tasks.iter().filter(|task| task.started_by == look.started_by);
-        own.find(|task| self.is_shown(task, lags)).map_or(SeenTask::Missing, |task| SeenTask::Task(task.state.clone()))
+        own.find(|task| self.is_shown(task, lags))
+            .map_or(SeenTask::Missing, |task| SeenTask::Task(task.state.clone()))
     }
 
     /// A token holds a day, or an hour longer than its task.
@@ -178,7 +179,8 @@ impl Stand {
             }
             let attempt = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
             let number = attempt.map(|attempt| attempt.number);
-            let unknown = || Some(Failure { operation: "ecs:RunTask", class: Class::Unknown, message: String::new() });
+            let unknown =
+                || Some(Failure { operation: "ecs:RunTask", class: Class::Unknown, message: String::new() });
             match step {
                 RunStep::RunTask { task, .. } => {
                     self.traces.started.extend(number);
@@ -271,14 +273,21 @@ proptest! {
             stand.wait(20);
         }
         prop_assert!(stand.tasks.iter().all(|task| task.stopped.is_some()), "{:?}", stand.tasks);
-        prop_assert!(deleted || matches!(stand.phase(), Some(RunPhase::Failed | RunPhase::Publishing)), "{:?}", stand.object.status);
+        // What was done before that is published all the same; the data is not what is tried here.
+        let status = stand.object.status.as_ref();
+        let is_done = status
+            .and_then(|status| status.attempt.as_ref())
+            .is_some_and(|attempt| attempt.state == RunAttemptState::Succeeded);
+        prop_assert!(deleted || is_done || stand.phase() == Some(RunPhase::Failed), "{status:?}");
     }
 }
 
 #[test]
 fn what_fargate_takes_back_takes_no_retry_away_and_what_fails_does() {
     let mut stand = Stand::new(run(json!({})));
-    for fate in [Fate::Works, Fate::TakenBack, Fate::Works, Fate::Works, Fate::Fails, Fate::Works, Fate::Works] {
+    for fate in
+        [Fate::Works, Fate::TakenBack, Fate::Works, Fate::Works, Fate::Fails, Fate::Works, Fate::Works]
+    {
         stand.pass(fate);
         stand.befall(fate);
         stand.wait(700);

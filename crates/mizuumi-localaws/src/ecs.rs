@@ -19,12 +19,12 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-pub(crate) use self::life::{Exit, Fate};
-pub(crate) use self::pace::{Image, Pace};
-pub(crate) use self::processes::{Active, TaskPlace};
 use self::clusters::Cluster;
 use self::definitions::Definition;
 use self::life::Millis;
+pub(crate) use self::life::{Exit, Fate};
+pub(crate) use self::pace::{Image, Pace};
+pub(crate) use self::processes::{Active, TaskPlace};
 use self::tasks::Task;
 use self::tokens::Token;
 use crate::audit::Effect;
@@ -193,7 +193,9 @@ impl Ecs {
     pub(crate) fn reset(&self, account: Option<&str>) {
         let mut held = self.0.hold();
         held.1.retain(|(owner, _), _| account.is_some_and(|account| account != owner));
-        held.0.images.retain(|image| account.is_some_and(|account| image.account.as_deref() != Some(account)));
+        held.0
+            .images
+            .retain(|image| account.is_some_and(|account| image.account.as_deref() != Some(account)));
     }
 }
 

@@ -39,7 +39,13 @@ impl ApiError {
 
     /// Any other error.
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), error_code: None, resource_ids: Vec::new() }
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            error_code: None,
+            resource_ids: Vec::new(),
+        }
     }
 
     /// The answer in the protocol of the called service.

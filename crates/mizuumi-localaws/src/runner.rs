@@ -96,7 +96,8 @@ pub(crate) async fn run_tasks(endpoint: Arc<Endpoint>, folder: PathBuf, url: Str
                     let (order, orders) = watch::channel(Order::Run);
                     running.insert(task.place.clone(), order);
                     let setting = Arc::clone(&setting);
-                    tasks.spawn(async move { (task.place.clone(), task::run(&setting, &task, orders).await) });
+                    tasks
+                        .spawn(async move { (task.place.clone(), task::run(&setting, &task, orders).await) });
                 }
             }
         }

@@ -9,8 +9,8 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use mizuumi_api::Installation;
 use mizuumi_api::ingest_run::{IngestRun, RunPhase};
 use mizuumi_tests::{
-    Ask, Call, Container, Controller, Exit, IMAGE, Kubelet, Launch, Proxy, Team, Way, register, with_clusters,
-    with_shadows, with_tasks,
+    Ask, Call, Container, Controller, Exit, IMAGE, Kubelet, Launch, Proxy, Team, Way, register,
+    with_clusters, with_shadows, with_tasks,
 };
 use serde_json::{Value, json};
 
@@ -64,7 +64,9 @@ impl Engine {
                 "engine": "EmrStep",
                 "emrStep": { "cluster": "shared", "step": { "name": "load", "command": ["load", "${output}"] } },
             }),
-            Self::Task => json!({ "engine": "EcsTask", "ecsTask": { "image": IMAGE, "cpu": 256, "memory": 512 } }),
+            Self::Task => {
+                json!({ "engine": "EcsTask", "ecsTask": { "image": IMAGE, "cpu": 256, "memory": 512 } })
+            }
         };
         let mut spec = json!({ "table": "orders", "sessionTime": "2026-11-02T00:00:00Z" });
         json_patch::merge(&mut spec, &work);
@@ -264,7 +266,8 @@ async fn two_controllers_begin_the_work_of_an_attempt_once() {
     let _one = Controller::with(&team, settings).await;
     let _other = Controller::launch(&team, Launch::default().named("other"), settings).await;
     let _kubelet = kubelet(&team);
-    let all = [(Engine::Step, "one"), (Engine::Job, "two"), (Engine::Shadow, "three"), (Engine::Task, "four")];
+    let all =
+        [(Engine::Step, "one"), (Engine::Job, "two"), (Engine::Shadow, "three"), (Engine::Task, "four")];
     for (engine, run) in all {
         match engine {
             Engine::Step => {

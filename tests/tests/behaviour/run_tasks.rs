@@ -59,7 +59,9 @@ fn message(run: &IngestRun) -> String {
 #[tokio::test]
 async fn a_task_really_runs_and_its_data_is_published_and_its_secret_is_nowhere_to_be_seen() {
     let (team, _controller) = ready_team("tasks", json!({ "command": ["sh", "-c", LOAD, "load"] })).await;
-    team.admin.json("logs", "Logs_20140328.CreateLogGroup", json!({ "logGroupName": "/mizuumi/ingest" })).await;
+    team.admin
+        .json("logs", "Logs_20140328.CreateLogGroup", json!({ "logGroupName": "/mizuumi/ingest" }))
+        .await;
     let secret = json!({ "Name": "team/db", "SecretString": "{\"password\":\"correct horse\"}" });
     team.admin.json("secretsmanager", "secretsmanager.CreateSecret", secret).await;
     let secrets = json!([{ "name": "DB_PASSWORD", "secret": "team/db", "key": "password" }]);
@@ -124,9 +126,12 @@ async fn how_a_task_stopped_says_whether_the_work_failed_and_what_to_do() {
 #[tokio::test]
 async fn a_reply_that_is_lost_begins_no_second_task() {
     let (team, _controller) = ready_team("replies", json!({ "seconds": 30 })).await;
-    for (name, action) in
-        [("after", "drop-after"), ("before", "drop-before"), ("fails", "error-after"), ("lags", "error-after")]
-    {
+    for (name, action) in [
+        ("after", "drop-after"),
+        ("before", "drop-before"),
+        ("fails", "error-after"),
+        ("lags", "error-after"),
+    ] {
         team.write_output("orders", name, &["a1/day=1/", "a2/day=1/"]).await;
         team.admin.fault(json!({ "action": action, "operation": "RunTask", "times": 1 })).await;
         if name == "lags" {
@@ -149,7 +154,8 @@ async fn a_reply_that_is_lost_begins_no_second_task() {
 
 #[tokio::test]
 async fn a_run_that_is_given_up_or_deleted_stops_its_task() {
-    let (team, _controller) = ready_team("stopped", json!({ "command": ["sh", "-c", "exec sleep 600"] })).await;
+    let (team, _controller) =
+        ready_team("stopped", json!({ "command": ["sh", "-c", "exec sleep 600"] })).await;
     for name in ["cancelled", "deleted"] {
         team.create_run(name, run(json!({}))).await;
         team.run_until(name, "its task runs", |run| message(run).ends_with(" runs")).await;

@@ -366,7 +366,10 @@ pub(super) fn stop(own: &OwnWork, world: &RunWorld, now: Timestamp) -> Plan<RunS
                 wake_at: again,
                 ..Plan::converge(
                     Reason::Deleting,
-                    format!("its task in ECS's cluster '{}' is stopped; the run goes once it has ended", attempt.worker),
+                    format!(
+                        "its task in ECS's cluster '{}' is stopped; the run goes once it has ended",
+                        attempt.worker
+                    ),
                     stop_task(own, attempt, world, "the run is deleted"),
                 )
             },

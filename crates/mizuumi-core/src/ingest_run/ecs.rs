@@ -218,7 +218,9 @@ pub(super) fn request(
                 .secrets
                 .iter()
                 .flatten()
-                .map(|secret| (secret.name.clone(), secret_arn(&secret.secret, secret.key.as_deref(), ecs, &own.region)))
+                .map(|secret| {
+                    (secret.name.clone(), secret_arn(&secret.secret, secret.key.as_deref(), ecs, &own.region))
+                })
                 .collect(),
             stop_timeout: task.stop_timeout_seconds,
             execution_role: ecs.execution_role_arn.clone(),
@@ -254,7 +256,10 @@ fn allowed(task: &EcsTask, ecs: &EcsProfile, profile: &str) -> Vec<Problem> {
             let all = if ecs.secrets.is_empty() { "none".to_owned() } else { ecs.secrets.join(", ") };
             problems.push(Problem::not_allowed(
                 format!("spec.ecsTask.secrets[{index}].secret"),
-                format!("'{}' is not among the secrets that profile '{profile}' allows: {all}", secret.secret),
+                format!(
+                    "'{}' is not among the secrets that profile '{profile}' allows: {all}",
+                    secret.secret
+                ),
             ));
         }
     }
@@ -271,8 +276,9 @@ fn words(
     let known = work::variables(object, attempt);
     let at = "spec.ecsTask";
     let command = work::fill_all(&known, task.command.as_ref(), &format!("{at}.command"), problems);
-    let mut environment: Vec<TaskVariable> =
-        work::said(object, attempt).map(|(name, value)| TaskVariable { name: name.to_owned(), value }).collect();
+    let mut environment: Vec<TaskVariable> = work::said(object, attempt)
+        .map(|(name, value)| TaskVariable { name: name.to_owned(), value })
+        .collect();
     for (index, variable) in task.environment.iter().flatten().enumerate() {
         let path = format!("{at}.environment[{index}].value");
         let value = work::fill(&known, &variable.value, &path, problems);

@@ -497,10 +497,7 @@ pub(super) fn fill(variables: &Variables, text: &str, path: &str, problems: &mut
 }
 
 /// What the environment says of a run.
-pub(super) fn said(
-    object: &IngestRun,
-    attempt: &RunAttempt,
-) -> impl Iterator<Item = (&'static str, String)> {
+pub(super) fn said(object: &IngestRun, attempt: &RunAttempt) -> impl Iterator<Item = (&'static str, String)> {
     let table = attempt.output_table.clone().map(|table| ("MIZUUMI_OUTPUT_TABLE", table));
     let all = [
         ("MIZUUMI_OUTPUT", attempt.output.clone()),
@@ -528,8 +525,11 @@ pub fn job_request(
     let at = "spec.kubernetesJob";
     let command = fill_all(&known, job.command.as_ref(), &format!("{at}.command"), &mut problems);
     let args = fill_all(&known, job.args.as_ref(), &format!("{at}.args"), &mut problems);
-    let variable =
-        |(name, value): (&str, String)| Variable { name: name.to_owned(), value: Some(value), secret_key_ref: None };
+    let variable = |(name, value): (&str, String)| Variable {
+        name: name.to_owned(),
+        value: Some(value),
+        secret_key_ref: None,
+    };
     let mut env: Vec<Variable> = said(object, attempt).map(variable).collect();
     for (index, variable) in job.env.iter().flatten().enumerate() {
         let path = format!("{at}.env[{index}].value");

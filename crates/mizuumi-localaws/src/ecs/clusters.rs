@@ -74,8 +74,7 @@ pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>)
     for name in names.into_iter().map(name_in) {
         match region.clusters.get(name) {
             Some(cluster) => shown.push(region.shown(name, cluster)),
-            None => failures
-                .push(json!({"arn": call.arn(&format!("cluster/{name}")), "reason": "MISSING"})),
+            None => failures.push(json!({"arn": call.arn(&format!("cluster/{name}")), "reason": "MISSING"})),
         }
     }
     Ok(json!({"clusters": shown, "failures": failures}))

@@ -54,7 +54,8 @@ impl Definition {
 
     /// The container that a request means; the first without a name.
     pub(super) fn container(&self, name: Option<&str>) -> Option<&Object> {
-        let mut containers = input::list(&self.record, "containerDefinitions").iter().filter_map(Value::as_object);
+        let mut containers =
+            input::list(&self.record, "containerDefinitions").iter().filter_map(Value::as_object);
         containers.find(|container| name.is_none_or(|name| text(container, "name") == Some(name)))
     }
 }
@@ -169,7 +170,9 @@ pub(super) fn register(region: &mut Region, _: &mut Common, call: &mut Call<'_>)
         .iter()
         .filter_map(|member| Some(((*member).to_owned(), call.input.get(*member)?.clone())))
         .collect();
-    for container in record.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten() {
+    for container in
+        record.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten()
+    {
         filled(container);
     }
     let tags = input::list(call.input, "tags").to_vec();
@@ -213,7 +216,8 @@ pub(super) fn deregister(region: &mut Region, _: &mut Common, call: &mut Call<'_
     if !reference.rsplit('/').next().is_some_and(|name| name.contains(':')) {
         return Err(client("Invalid revision number. Number: null"));
     }
-    let (family, index) = region.index(reference).map_err(|_| client("The specified task definition does not exist."))?;
+    let (family, index) =
+        region.index(reference).map_err(|_| client("The specified task definition does not exist."))?;
     let found = region.definitions.get_mut(&family).and_then(|revisions| revisions.get_mut(index));
     let definition = found.ok_or_else(|| client("The specified task definition does not exist."))?;
     definition.is_active = false;
@@ -226,7 +230,8 @@ pub(super) fn deregister(region: &mut Region, _: &mut Common, call: &mut Call<'_
 fn list_arns(region: &Region, call: &Call<'_>) -> Vec<String> {
     let prefix = text(call.input, "familyPrefix");
     let is_active = text(call.input, "status").unwrap_or("ACTIVE") == "ACTIVE";
-    let families = region.definitions.iter().filter(|(family, _)| prefix.is_none_or(|prefix| *family == prefix));
+    let families =
+        region.definitions.iter().filter(|(family, _)| prefix.is_none_or(|prefix| *family == prefix));
     let all = families.flat_map(|(_, revisions)| revisions);
     let mut arns: Vec<String> =
         all.filter(|one| one.is_active == is_active).map(|one| one.arn.clone()).collect();

@@ -105,7 +105,13 @@ pub(super) struct Life {
 
 impl Life {
     /// A task that was just accepted.
-    pub(super) fn new(now: Millis, image: &str, work: Work, fate: Option<Fate>, spot_loss: Option<Millis>) -> Self {
+    pub(super) fn new(
+        now: Millis,
+        image: &str,
+        work: Work,
+        fate: Option<Fate>,
+        spot_loss: Option<Millis>,
+    ) -> Self {
         let fate = if work == Work::NoImage { Some(Fate::NoImage) } else { fate };
         let changes = vec![(now, State::Provisioning)];
         let image = image.to_owned();

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::Ecs;
 use super::input::{list, text, texts};
 use super::life::{Exit, Millis, State, Work};
-use super::Ecs;
 
 /// A task, wherever it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,8 +53,10 @@ impl Ecs {
                 }
                 let container = &task.container;
                 let own = texts(container, "entryPoint");
-                let entry = if own.is_empty() { entry_point.iter().map(String::as_str).collect() } else { own };
-                let command = entry.into_iter().chain(texts(container, "command")).map(str::to_owned).collect();
+                let entry =
+                    if own.is_empty() { entry_point.iter().map(String::as_str).collect() } else { own };
+                let command =
+                    entry.into_iter().chain(texts(container, "command")).map(str::to_owned).collect();
                 let pairs = |member: &str, value: &str| -> Vec<(String, String)> {
                     let pair = |pair: &Value| {
                         Some((pair["name"].as_str()?.to_owned(), pair[value].as_str()?.to_owned()))
@@ -69,7 +71,11 @@ impl Ecs {
                     Some((text(options, "awslogs-group")?.to_owned(), stream))
                 });
                 active.push(Active {
-                    place: TaskPlace { account: account.clone(), region: name.clone(), task: task.id.clone() },
+                    place: TaskPlace {
+                        account: account.clone(),
+                        region: name.clone(),
+                        task: task.id.clone(),
+                    },
                     is_stopping: state == State::Stopping,
                     is_killed: task.life.killed_at(&common.pace).is_some_and(|at| at <= now),
                     command,

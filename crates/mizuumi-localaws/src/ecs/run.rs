@@ -44,7 +44,9 @@ fn asked(region: &Region, call: &Call<'_>) -> Result<Asked, ApiError> {
     let strategy = list(input, "capacityProviderStrategy");
     let (launch_type, provider) = match (text(input, "launchType"), strategy.first()) {
         (Some(_), Some(_)) => {
-            return Err(invalid("Specifying both a launch type and capacity provider strategy is not supported."));
+            return Err(invalid(
+                "Specifying both a launch type and capacity provider strategy is not supported.",
+            ));
         }
         (Some("FARGATE"), None) => ("FARGATE", None),
         (Some("EC2" | "EXTERNAL") | None, None) => {
@@ -84,7 +86,8 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
     let definition = region.definition(required(call.input, "taskDefinition")?)?;
     let record = &definition.record;
     if text(record, "networkMode") == Some("awsvpc") {
-        let network = call.input.get("networkConfiguration").and_then(|network| network.get("awsvpcConfiguration"));
+        let network =
+            call.input.get("networkConfiguration").and_then(|network| network.get("awsvpcConfiguration"));
         let Some(network) = network.and_then(Value::as_object) else {
             return Err(invalid(
                 "Network Configuration must be provided when networkMode 'awsvpc' is specified.",

@@ -32,7 +32,10 @@ impl Task {
     /// `desiredStatus` as of a time.
     pub(super) fn desired(&self, seen: Millis) -> &'static str {
         match self.life.state_at(seen) {
-            Some(state) if state < State::Deactivating && self.life.stop.as_ref().is_none_or(|stop| seen < stop.at) => {
+            Some(state)
+                if state < State::Deactivating
+                    && self.life.stop.as_ref().is_none_or(|stop| seen < stop.at) =>
+            {
                 "RUNNING"
             }
             _ => "STOPPED",

@@ -29,9 +29,11 @@ impl Stand {
             deprovisioning_seconds: 1.0,
             remembered_seconds: 3600.0,
         };
-        let stand =
-            Self { ecs: Ecs::new(pace, None), now: START, lag: 0, fate: None, spot_loss: None };
-        stand.ok("CreateCluster", json!({"clusterName": "lake", "capacityProviders": ["FARGATE", "FARGATE_SPOT"]}));
+        let stand = Self { ecs: Ecs::new(pace, None), now: START, lag: 0, fate: None, spot_loss: None };
+        stand.ok(
+            "CreateCluster",
+            json!({"clusterName": "lake", "capacityProviders": ["FARGATE", "FARGATE_SPOT"]}),
+        );
         stand.ok("RegisterTaskDefinition", definition());
         stand
     }
@@ -142,8 +144,20 @@ fn a_token_makes_one_task_and_another_request_with_it_is_told_which() {
 #[test]
 fn each_way_to_end_has_its_code() {
     for (fate, code, reason, exit, container) in [
-        (Fate::NoImage, "TaskFailedToStart", "CannotPullContainerError: pull", Value::Null, "CannotPullContainerError"),
-        (Fate::OutOfMemory, "EssentialContainerExited", "Essential container", json!(137), "OutOfMemoryError"),
+        (
+            Fate::NoImage,
+            "TaskFailedToStart",
+            "CannotPullContainerError: pull",
+            Value::Null,
+            "CannotPullContainerError",
+        ),
+        (
+            Fate::OutOfMemory,
+            "EssentialContainerExited",
+            "Essential container",
+            json!(137),
+            "OutOfMemoryError",
+        ),
     ] {
         let mut stand = Stand::new();
         stand.fate = Some(fate);
@@ -161,7 +175,10 @@ fn each_way_to_end_has_its_code() {
     stand.fate = Some(Fate::Capacity);
     let answer = stand.ok("RunTask", run());
     assert_eq!(answer["tasks"], json!([]));
-    assert!(answer["failures"][0]["reason"].as_str().unwrap().starts_with("Capacity is unavailable"), "{answer}");
+    assert!(
+        answer["failures"][0]["reason"].as_str().unwrap().starts_with("Capacity is unavailable"),
+        "{answer}"
+    );
     stand.fate = None;
     stand.spot_loss = Some(2_000);
     let mut spot = run();
@@ -171,7 +188,10 @@ fn each_way_to_end_has_its_code() {
     stand.spot_loss = None;
     let (states, task) = stand.states(&arn);
     assert_eq!(states, WHOLE.into_iter().filter(|state| *state != "STOPPING").collect::<Vec<_>>());
-    assert_eq!((&task["stopCode"], &task["containers"][0]["exitCode"]), (&json!("SpotInterruption"), &json!(143)));
+    assert_eq!(
+        (&task["stopCode"], &task["containers"][0]["exitCode"]),
+        (&json!("SpotInterruption"), &json!(143))
+    );
 }
 
 #[test]
@@ -215,11 +235,23 @@ fn what_fargate_does_not_take_is_refused() {
         ("RunTask", bare, "InvalidParameterException: Network Configuration must be provided"),
         ("RunTask", with(run(), json!({"cluster": "no"})), "ClusterNotFoundException"),
         ("RunTask", with(run(), json!({"count": 11})), "InvalidParameterException: count"),
-        ("RunTask", with(run(), json!({"taskDefinition": "no"})), "ClientException: TaskDefinition not found."),
+        (
+            "RunTask",
+            with(run(), json!({"taskDefinition": "no"})),
+            "ClientException: TaskDefinition not found.",
+        ),
         ("RunTask", with(run(), json!({"overrides": name})), "Override for container named other"),
         ("RunTask", with(run(), json!({"overrides": long})), "at most 8192"),
-        ("RunTask", with(run(), json!({"capacityProviderStrategy": spot})), "both a launch type and capacity provider"),
-        ("RegisterTaskDefinition", with(definition(), json!({"memory": "1536"})), "No Fargate configuration exists"),
+        (
+            "RunTask",
+            with(run(), json!({"capacityProviderStrategy": spot})),
+            "both a launch type and capacity provider",
+        ),
+        (
+            "RegisterTaskDefinition",
+            with(definition(), json!({"memory": "1536"})),
+            "No Fargate configuration exists",
+        ),
         ("RegisterTaskDefinition", with(definition(), json!({"networkMode": "bridge"})), "awsvpc"),
         ("DescribeTaskDefinition", json!({"taskDefinition": "no"}), "ClientException: Unable to describe"),
         ("DescribeTasks", json!({"cluster": "lake", "tasks": vec!["t"; 101]}), "100"),

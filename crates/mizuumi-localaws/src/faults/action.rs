@@ -95,7 +95,8 @@ impl Action {
             Self::ExpireToken => target.page,
             Self::ListLag => matches!(
                 (target.service, target.operation),
-                ("glue", "GetTables" | "GetPartitions") | (emr::SERVICE, "ListClusters" | "ListSteps")
+                ("glue", "GetTables" | "GetPartitions")
+                    | (emr::SERVICE, "ListClusters" | "ListSteps")
                     | (ecs::SERVICE, "ListTasks" | "DescribeTasks")
             ),
             Self::BootstrapFailure => (target.service, target.operation) == (emr::SERVICE, "RunJobFlow"),

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::process::Command as Spawn;
 use tokio::sync::watch;
 
-use super::process::{Group, Order};
 use super::command;
+use super::process::{Group, Order};
 use crate::clock;
 use crate::ecs::{Active, Exit};
 use crate::forward::Upstream;
@@ -106,8 +106,9 @@ async fn secrets(setting: &Setting, task: &Active) -> anyhow::Result<Vec<(String
         let (id, key) = parsed(from);
         let place = &task.place;
         let target = "secretsmanager.GetSecretValue";
-        let answer =
-            upstream.json("secretsmanager", target, &place.account, &place.region, &json!({"SecretId": id})).await;
+        let answer = upstream
+            .json("secretsmanager", target, &place.account, &place.region, &json!({"SecretId": id}))
+            .await;
         // As stopped tasks say it (Developer Guide, "ResourceInitializationError task errors").
         let unable = || {
             format!(

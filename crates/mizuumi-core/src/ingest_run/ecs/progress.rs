@@ -50,7 +50,11 @@ impl TaskState {
 }
 
 /// What is known of the attempt's work by a look at its task.
-pub(in crate::ingest_run) fn progress(attempt: &RunAttempt, seen: Option<&SeenTask>, now: Timestamp) -> Progress {
+pub(in crate::ingest_run) fn progress(
+    attempt: &RunAttempt,
+    seen: Option<&SeenTask>,
+    now: Timestamp,
+) -> Progress {
     let cluster = &attempt.worker;
     let age = now.duration_since(attempt.started_at);
     match seen {
@@ -99,8 +103,12 @@ fn of_task(attempt: &RunAttempt, task: &TaskState) -> Progress {
     let reason = task.stopped_reason.as_deref().unwrap_or("ECS says no reason");
     let container = task.container_reason.as_deref().unwrap_or_default();
     let log = attempt.log.as_deref().map(|log| format!("; its log: {log}")).unwrap_or_default();
-    let failed = |was_lost, message: String| Progress::Failed { message: format!("task {id} {message}{log}"), was_lost };
-    let infrastructure = ["Capacity is unavailable", "Unexpected EC2 error", "Timeout waiting for network interface"];
+    let failed = |was_lost, message: String| Progress::Failed {
+        message: format!("task {id} {message}{log}"),
+        was_lost,
+    };
+    let infrastructure =
+        ["Capacity is unavailable", "Unexpected EC2 error", "Timeout waiting for network interface"];
     match (task.stop_code.as_deref(), task.exit_code) {
         (Some("SpotInterruption" | "TerminationNotice"), _) => {
             failed(true, format!("was taken back by Fargate: {reason}"))
@@ -126,7 +134,9 @@ fn of_task(attempt: &RunAttempt, task: &TaskState) -> Progress {
         (_, Some(0)) if task.stop_code.as_deref() == Some("EssentialContainerExited") => Progress::Done,
         _ if is_of(reason, container, "OutOfMemory") => failed(
             false,
-            format!("took more memory than it has ({container}); give it more by `spec.ecsTask.memory`, or less to do"),
+            format!(
+                "took more memory than it has ({container}); give it more by `spec.ecsTask.memory`, or less to do"
+            ),
         ),
         (Some("UserInitiated"), _) if attempt.is_stopping => failed(false, format!("was stopped: {reason}")),
         (Some("UserInitiated"), _) => failed(true, format!("was stopped by somebody: {reason}")),
@@ -192,7 +202,14 @@ mod tests {
         let exited = "Essential container in task exited";
         assert_eq!(stopped("EssentialContainerExited", exited, Some(0), None), Progress::Done);
         for (code, reason, exit, container, lost, words) in [
-            ("EssentialContainerExited", exited, Some(3), None, false, "ended with exit code 3; its log: /mizuumi:p/work/1"),
+            (
+                "EssentialContainerExited",
+                exited,
+                Some(3),
+                None,
+                false,
+                "ended with exit code 3; its log: /mizuumi:p/work/1",
+            ),
             (
                 "EssentialContainerExited",
                 exited,
@@ -201,9 +218,30 @@ mod tests {
                 false,
                 "spec.ecsTask.memory",
             ),
-            ("SpotInterruption", "Your Spot Task was interrupted.", Some(143), None, true, "was taken back by Fargate"),
-            ("SpotInterruption", "Your Spot Task was interrupted.", Some(0), None, true, "was taken back by Fargate"),
-            ("TaskFailedToStart", "CannotPullContainerError: pull x: not found", None, None, false, "spec.ecsTask.image"),
+            (
+                "SpotInterruption",
+                "Your Spot Task was interrupted.",
+                Some(143),
+                None,
+                true,
+                "was taken back by Fargate",
+            ),
+            (
+                "SpotInterruption",
+                "Your Spot Task was interrupted.",
+                Some(0),
+                None,
+                true,
+                "was taken back by Fargate",
+            ),
+            (
+                "TaskFailedToStart",
+                "CannotPullContainerError: pull x: not found",
+                None,
+                None,
+                false,
+                "spec.ecsTask.image",
+            ),
             (
                 "TaskFailedToStart",
                 "ResourceInitializationError: unable to pull secrets or registry auth",
@@ -233,7 +271,9 @@ mod tests {
     fn what_nobody_has_seen_for_fifty_minutes_is_uncertain_and_not_asked_for_again() {
         let at = |minutes| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
         assert_eq!(progress(&attempt(), Some(&SeenTask::Missing), at(49)), Progress::NotBegun);
-        let Progress::Failed { message, was_lost: true } = progress(&attempt(), Some(&SeenTask::Missing), at(50)) else {
+        let Progress::Failed { message, was_lost: true } =
+            progress(&attempt(), Some(&SeenTask::Missing), at(50))
+        else {
             panic!("it is asked for again")
         };
         assert!(message.contains("uncertain"), "{message}");
