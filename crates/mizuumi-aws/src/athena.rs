@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState};
+use aws_sdk_athena::types::{
+    AthenaError, QueryExecution, QueryExecutionContext, QueryExecutionState, QueryExecutionStatistics,
+};
 use mizuumi_core::quality_check::statement::digest;
 use mizuumi_core::quality_check::{QueryLook, SeenQuery, StartQuery};
 use mizuumi_core::{Class, Errand, Failure, Lane};
@@ -66,7 +68,8 @@ pub(crate) async fn look(
     if !is_ours {
         return Ok(failed(format!("the query '{id}' is another than the one that was to be started")));
     }
-    let scanned = query.statistics().and_then(|of| of.data_scanned_in_bytes()).unwrap_or_default();
+    let scanned =
+        query.statistics().and_then(QueryExecutionStatistics::data_scanned_in_bytes).unwrap_or_default();
     let status = query.status();
     Ok(match status.and_then(|status| status.state()) {
         Some(QueryExecutionState::Succeeded) => match numbers(clients, lane, id).await? {
@@ -74,7 +77,7 @@ pub(crate) async fn look(
             Err(why) => SeenQuery::Failed { why, passes: false, scanned },
         },
         Some(QueryExecutionState::Failed | QueryExecutionState::Cancelled) => {
-            let passes = status.and_then(|of| of.athena_error()).is_some_and(|error| error.retryable());
+            let passes = status.and_then(|of| of.athena_error()).is_some_and(AthenaError::retryable);
             SeenQuery::Failed { why: why(&query), passes, scanned }
         }
         _ => SeenQuery::Runs,

@@ -24,7 +24,7 @@ const PAGE: usize = 1_000;
 /// Between two looks at a query that somebody waits for.
 const AGAIN: Duration = Duration::from_millis(500);
 /// So long a workgroup's limit counts that was looked at.
-const LIMIT_KNOWN: Duration = Duration::from_secs(600);
+const LIMIT_KNOWN: Duration = Duration::from_mins(10);
 
 /// Glue, S3 and Athena as the driver of checks sees them.
 #[derive(Debug)]

@@ -107,8 +107,8 @@ impl Story {
     }
 }
 
-fn answered(number: f64) -> Option<SeenQuery> {
-    Some(SeenQuery::Answered { numbers: vec![Some(number)], scanned: 7 })
+fn answered(number: f64) -> SeenQuery {
+    SeenQuery::Answered { numbers: vec![Some(number)], scanned: 7 }
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_query_is_written_down_and_the_same_until_it_has_answered() {
     story.report();
     let query = story.check.status.as_ref().and_then(|status| status.query.clone());
     assert_eq!(query.and_then(|query| query.id).as_deref(), Some("q"));
-    story.world.query = answered(3.0);
+    story.world.query = Some(answered(3.0));
     story.report();
     assert_eq!(story.quality().0, ConditionStatus::False);
     let status = story.check.status.clone().expect("a status");
@@ -144,7 +144,7 @@ fn a_query_is_written_down_and_the_same_until_it_has_answered() {
 fn another_reason_is_another_query_even_within_a_second() {
     let mut story = Story::new("Rules = [ RowCount > 3 ]");
     let first = story.record();
-    story.world.query = answered(4.0);
+    story.world.query = Some(answered(4.0));
     story.report();
     story.world.query = None;
     story.request("again");
@@ -227,7 +227,7 @@ fn metrics_are_remembered_for_rules_that_compare_with_them() {
         story.pass(SignedDuration::from_mins(1));
         (story.world.looked, story.world.query) = (Some(story.now), None);
         story.record();
-        story.world.query = answered(number);
+        story.world.query = Some(answered(number));
         story.report();
         assert_eq!(story.quality().0, told, "{}", story.quality().1);
     }

@@ -29,7 +29,7 @@ pub(super) fn of(column: &Column, condition: &Condition, now: Timestamp) -> Resu
             let Kind::Text = column.kind else { return Err(unsuited(column, "a pattern")) };
             let found =
                 format!("regexp_like({}, {})", column.sql, literal::text(&format!("^(?:{pattern})$")));
-            Ok(never_null(if *not { format!("NOT {found}") } else { found }))
+            Ok(never_null(&if *not { format!("NOT {found}") } else { found }))
         }
         Condition::Date(test) => dates(column, test, now),
         Condition::Duration(_) | Condition::Size(_) => {
@@ -42,7 +42,7 @@ fn unsuited(column: &Column, with: &str) -> String {
     format!("column {} is of type {}, which is not compared with {with}", column.sql, column.type_)
 }
 
-fn never_null(sql: String) -> String {
+fn never_null(sql: &str) -> String {
     format!("COALESCE({sql}, FALSE)")
 }
 
@@ -79,10 +79,10 @@ fn compared(value: &str, test: &Test<Option<String>>) -> Result<String, String> 
         Test::Is(Comparison::Equal, None) => is_null,
         Test::Is(Comparison::NotEqual, None) => format!("{value} IS NOT NULL"),
         Test::Is(Comparison::NotEqual, Some(other)) => format!("({is_null} OR {value} <> {other})"),
-        Test::Is(comparison, Some(other)) => never_null(format!("{value} {} {other}", comparison.symbol())),
+        Test::Is(comparison, Some(other)) => never_null(&format!("{value} {} {other}", comparison.symbol())),
         Test::Between { not, low: Some(low), high: Some(high) } => {
             let within = format!("{value} > {low} AND {value} < {high}");
-            never_null(if *not { format!("NOT ({within})") } else { within })
+            never_null(&if *not { format!("NOT ({within})") } else { within })
         }
         Test::In { not, values } => {
             let some: Vec<&str> = values.iter().flatten().map(String::as_str).collect();
@@ -95,18 +95,18 @@ fn compared(value: &str, test: &Test<Option<String>>) -> Result<String, String> 
 fn among(value: &str, not: bool, some: &[&str], with_null: bool) -> String {
     let listed =
         if some.is_empty() { "FALSE".to_owned() } else { format!("{value} IN ({})", some.join(", ")) };
-    let found = never_null(listed);
+    let found = never_null(&listed);
     let found = if with_null { format!("({found} OR {value} IS NULL)") } else { found };
     if not { format!("(NOT {found})") } else { found }
 }
 
 fn texts(column: &Column, test: &Test<Text>) -> Result<String, String> {
     if matches!(column.kind, Kind::Date | Kind::Timestamp) {
-        let day = |text: &Text| match text {
-            Text::Quoted(text) => {
-                text.parse().map(|day: civil::Date| Some(literal::day(day))).map_err(|_| {
+        let day = |of: &Text| match of {
+            Text::Quoted(said) => {
+                said.parse().map(|day: civil::Date| Some(literal::day(day))).map_err(|_| {
                     format!(
-                        "column {} is of type {}, and '{text}' is no day such as 2026-01-31",
+                        "column {} is of type {}, and '{said}' is no day such as 2026-01-31",
                         column.sql, column.type_
                     )
                 })
@@ -129,8 +129,8 @@ fn texts(column: &Column, test: &Test<Text>) -> Result<String, String> {
     };
     let quoted: Vec<String> = values
         .iter()
-        .filter_map(|text| match text {
-            Text::Quoted(text) => Some(literal::text(text)),
+        .filter_map(|of| match of {
+            Text::Quoted(said) => Some(literal::text(said)),
             Text::Empty => Some("''".to_owned()),
             _ => None,
         })
@@ -141,7 +141,7 @@ fn texts(column: &Column, test: &Test<Text>) -> Result<String, String> {
     }
     let found = among(&value, false, &quoted, values.contains(&&Text::Null));
     let found = if values.contains(&&Text::Blank) {
-        let blank = never_null(format!("length({value}) > 0 AND length(trim({value})) = 0"));
+        let blank = never_null(&format!("length({value}) > 0 AND length(trim({value})) = 0"));
         format!("({found} OR {blank})")
     } else {
         found
