@@ -56,7 +56,8 @@ impl Clients {
     /// Makes the clients that an installation's configuration names, and asks STS whose credentials
     /// there are if some profiles have roles: a role may be of the same account.
     pub async fn new(installation: &Installation, metrics: Metrics) -> Self {
-        Self::from_loader(installation, metrics, aws_config::defaults(BehaviorVersion::latest())).await
+        let loader = aws_config::defaults(BehaviorVersion::latest());
+        Box::pin(Self::from_loader(installation, metrics, loader)).await
     }
 
     /// The same with credentials of the caller's choice, beside those that the environment names.

@@ -41,7 +41,7 @@ async fn write(
 /// The task of an attempt: the one that the status names, if that is the attempt's; else the one that was started by it.
 pub(crate) async fn seen(clients: &ProfileClients, lane: Lane, look: &TaskLook) -> Result<SeenTask, Failure> {
     if let Some(arn) = &look.arn
-        && let Some(task) = described(clients, lane, look, &[arn.clone()]).await?
+        && let Some(task) = described(clients, lane, look, std::slice::from_ref(arn)).await?
     {
         return Ok(SeenTask::Task(task));
     }
@@ -261,7 +261,7 @@ pub(crate) async fn stop(
     why: &str,
 ) -> Result<(), Failure> {
     let Some(arn) = &look.arn else { return Ok(()) };
-    if described(clients, errand.lane, look, &[arn.clone()]).await?.is_none() {
+    if described(clients, errand.lane, look, std::slice::from_ref(arn)).await?.is_none() {
         return Ok(());
     }
     let input = json!({"cluster": look.cluster, "task": arn, "reason": why});

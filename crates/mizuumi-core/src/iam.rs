@@ -135,36 +135,38 @@ pub struct Asked<'a> {
 pub fn policy(asked: Asked<'_>) -> Result<Value, String> {
     let installation = asked.installation;
     let mut statements = Vec::new();
-    match asked.profile {
-        Some(name) => {
-            let none = Profile::default();
-            let profile = installation.profiles.get(name).or((name == DEFAULT_PROFILE).then_some(&none));
-            let profile = profile.ok_or_else(|| format!("the configuration has no profile '{name}'"))?;
-            of_profile(asked, profile, &mut statements);
-        }
-        None => {
-            let is_implied = !installation.profiles.contains_key(DEFAULT_PROFILE);
-            let own: Vec<&Profile> =
-                installation.profiles.values().filter(|profile| profile.role_arn.is_none()).collect();
-            let mut whole = Profile::default();
-            for profile in &own {
-                whole.emr = whole.emr.take().or_else(|| profile.emr.clone());
-                whole.athena = whole.athena.take().or_else(|| profile.athena.clone());
-                whole.ecs = whole.ecs.take().or_else(|| profile.ecs.clone());
-                whole.crawler_role_arn =
-                    whole.crawler_role_arn.take().or_else(|| profile.crawler_role_arn.clone());
-            }
-            if is_implied || !own.is_empty() {
-                of_profile(asked, &whole, &mut statements);
-            }
-            let roles: Vec<&String> =
-                installation.profiles.values().filter_map(|profile| profile.role_arn.as_ref()).collect();
-            if !roles.is_empty() {
-                statements.push(statement("Profiles", &["sts:AssumeRole"], roles, None));
-            }
-        }
+    if let Some(name) = asked.profile {
+        let none = Profile::default();
+        let profile = installation.profiles.get(name).or((name == DEFAULT_PROFILE).then_some(&none));
+        let profile = profile.ok_or_else(|| format!("the configuration has no profile '{name}'"))?;
+        of_profile(asked, profile, &mut statements);
+    } else {
+        of_controller(asked, &mut statements);
     }
     Ok(json!({ "Version": "2012-10-17", "Statement": statements }))
+}
+
+/// What profiles without a role need, and to assume the roles of the others.
+fn of_controller(asked: Asked<'_>, statements: &mut Vec<Value>) {
+    let installation = asked.installation;
+    let is_implied = !installation.profiles.contains_key(DEFAULT_PROFILE);
+    let own: Vec<&Profile> =
+        installation.profiles.values().filter(|profile| profile.role_arn.is_none()).collect();
+    let mut whole = Profile::default();
+    for profile in &own {
+        whole.emr = whole.emr.take().or_else(|| profile.emr.clone());
+        whole.athena = whole.athena.take().or_else(|| profile.athena.clone());
+        whole.ecs = whole.ecs.take().or_else(|| profile.ecs.clone());
+        whole.crawler_role_arn = whole.crawler_role_arn.take().or_else(|| profile.crawler_role_arn.clone());
+    }
+    if is_implied || !own.is_empty() {
+        of_profile(asked, &whole, statements);
+    }
+    let roles: Vec<&String> =
+        installation.profiles.values().filter_map(|profile| profile.role_arn.as_ref()).collect();
+    if !roles.is_empty() {
+        statements.push(statement("Profiles", &["sts:AssumeRole"], &roles, None));
+    }
 }
 
 fn of_profile(asked: Asked<'_>, profile: &Profile, statements: &mut Vec<Value>) {
@@ -173,7 +175,7 @@ fn of_profile(asked: Asked<'_>, profile: &Profile, statements: &mut Vec<Value>) 
     statements.push(statement(
         "Tables",
         &actions(About::Tables),
-        arns.tables(&installation.allow.databases),
+        &arns.tables(&installation.allow.databases),
         None,
     ));
     let upstreams = &installation.upstreams.databases;
@@ -181,7 +183,7 @@ fn of_profile(asked: Asked<'_>, profile: &Profile, statements: &mut Vec<Value>) 
         statements.push(statement(
             "Upstreams",
             &["glue:GetTable", "glue:GetTables"],
-            arns.tables(upstreams),
+            &arns.tables(upstreams),
             None,
         ));
     }
@@ -195,38 +197,33 @@ fn of_profile(asked: Asked<'_>, profile: &Profile, statements: &mut Vec<Value>) 
         let arn = format!("arn:{}:s3:::{bucket}", arns.partition);
         let under = json!({ "StringLike": { "s3:prefix": [format!("{prefix}*")] } });
         let condition = (!prefix.is_empty()).then_some(under);
-        statements.push(statement(&format!("List{number}"), &actions(About::Bucket), vec![&arn], condition));
+        statements.push(statement(&format!("List{number}"), &actions(About::Bucket), &[&arn], condition));
         let objects = format!("{arn}/{prefix}*");
-        statements.push(statement(
-            &format!("Objects{number}"),
-            &actions(About::Objects),
-            vec![&objects],
-            None,
-        ));
+        statements.push(statement(&format!("Objects{number}"), &actions(About::Objects), &[&objects], None));
     }
     if let (Some(crawlers), Some(role)) = (&installation.crawlers, &profile.crawler_role_arn) {
         let names = format!("{}:crawler/mizuumi-{}-*", arns.glue(), installation.installation);
         // Tags that a crawler is made with are an action of their own.
         let mut of_crawlers = actions(About::Crawlers);
         of_crawlers.push("glue:TagResource");
-        statements.push(statement("Crawlers", &of_crawlers, vec![&names], None));
+        statements.push(statement("Crawlers", &of_crawlers, &[&names], None));
         let in_database = ["glue:GetTable", "glue:GetTables", "glue:DeleteTable"];
         let database = std::slice::from_ref(&crawlers.database);
-        statements.push(statement("Crawled", &in_database, arns.tables(database), None));
+        statements.push(statement("Crawled", &in_database, &arns.tables(database), None));
         statements.push(statement(
             "CrawlerRole",
             &["iam:PassRole"],
-            vec![role],
+            &[role],
             Some(passed_to("glue.amazonaws.com")),
         ));
     }
     if let Some(shadows) = &installation.shadows {
         let database = std::slice::from_ref(&shadows.database);
-        statements.push(statement("Shadows", &actions(About::Tables), arns.tables(database), None));
+        statements.push(statement("Shadows", &actions(About::Tables), &arns.tables(database), None));
     }
     if let Some(athena) = &profile.athena {
         let workgroup = arns.of("athena", &format!("workgroup/{}", athena.workgroup));
-        statements.push(statement("Queries", &actions(About::Workgroup), vec![&workgroup], None));
+        statements.push(statement("Queries", &actions(About::Workgroup), &[&workgroup], None));
     }
     if let Some(ecs) = &profile.ecs {
         let cluster = ecs.cluster.rsplit('/').next().unwrap_or_default();
@@ -234,19 +231,19 @@ fn of_profile(asked: Asked<'_>, profile: &Profile, statements: &mut Vec<Value>) 
         // Tags that a task is made with are an action of their own.
         let mut of_tasks = actions(About::Tasks);
         of_tasks.push("ecs:TagResource");
-        statements.push(statement("Tasks", &of_tasks, resources.into(), None));
-        statements.push(statement("TaskDefinitions", &actions(About::TaskDefinitions), vec!["*"], None));
-        let roles = vec![&ecs.execution_role_arn, &ecs.task_role_arn];
+        statements.push(statement("Tasks", &of_tasks, &resources, None));
+        statements.push(statement("TaskDefinitions", &actions(About::TaskDefinitions), &["*"], None));
+        let roles = [&ecs.execution_role_arn, &ecs.task_role_arn];
         let condition = Some(passed_to("ecs-tasks.amazonaws.com"));
-        statements.push(statement("TaskRoles", &["iam:PassRole"], roles, condition));
+        statements.push(statement("TaskRoles", &["iam:PassRole"], &roles, condition));
     }
     if let Some(emr) = &profile.emr {
-        statements.push(statement("Networks", &actions(About::Everything), vec!["*"], None));
+        statements.push(statement("Networks", &actions(About::Everything), &["*"], None));
         let clusters = arns.of("elasticmapreduce", "cluster/*");
-        statements.push(statement("Clusters", &actions(About::Clusters), vec![&clusters], None));
+        statements.push(statement("Clusters", &actions(About::Clusters), &[&clusters], None));
         let roles = [Some(&emr.service_role), Some(&emr.instance_profile), emr.auto_scaling_role.as_ref()];
         let roles: Vec<String> = roles.into_iter().flatten().map(|role| arns.role(role)).collect();
-        statements.push(statement("ClusterRoles", &["iam:PassRole"], roles, None));
+        statements.push(statement("ClusterRoles", &["iam:PassRole"], &roles, None));
     }
 }
 
@@ -258,12 +255,7 @@ fn actions(about: About) -> Vec<&'static str> {
     all
 }
 
-fn statement(
-    sid: &str,
-    actions: &[&str],
-    resources: Vec<impl AsRef<str>>,
-    condition: Option<Value>,
-) -> Value {
+fn statement(sid: &str, actions: &[&str], resources: &[impl AsRef<str>], condition: Option<Value>) -> Value {
     let resources: Vec<&str> = resources.iter().map(AsRef::as_ref).collect();
     let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
     if let Some(condition) = condition {

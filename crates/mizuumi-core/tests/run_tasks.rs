@@ -137,7 +137,7 @@ impl Stand {
         let now = self.now;
         for task in self.tasks.iter_mut().filter(|task| task.stopped.is_none()) {
             task.stopped = Some(now);
-            task.state.last_status = "STOPPED".to_owned();
+            "STOPPED".clone_into(&mut task.state.last_status);
             task.state.is_stopping = true;
             task.state.stop_code = Some(code.to_owned());
             task.state.stopped_reason = Some("so it is".to_owned());

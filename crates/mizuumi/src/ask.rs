@@ -78,7 +78,7 @@ pub(crate) async fn suspend(args: &SuspendArgs, suspend: bool) -> anyhow::Result
     match lookup.suspend(&id, suspend).await.with_context(|| id.to_string())? {
         Changed::Yes => say(&format!("{id} is {word}")),
         Changed::No => {
-            say(&format!("{id} is {} already", if suspend { "suspended" } else { "not suspended" }))
+            say(&format!("{id} is {} already", if suspend { "suspended" } else { "not suspended" }));
         }
         Changed::Missing => bail!("there is no {id}"),
     }

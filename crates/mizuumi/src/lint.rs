@@ -120,7 +120,7 @@ fn problems(found: &Manifests, id: &ResourceId, problems: &[Problem], told: &mut
 }
 
 fn lint_table(table: &DataTable, found: &Manifests, installation: &Installation, told: &mut Told) {
-    let id = id(ResourceKind::DataTable, &table.metadata.namespace, &table.metadata.name);
+    let id = id(ResourceKind::DataTable, table.metadata.namespace.as_ref(), table.metadata.name.as_ref());
     match Tables::goal(table, installation) {
         Err(wrong) => problems(found, &id, &wrong, told),
         // As if there were nothing yet: what stands in Glue is not known here.
@@ -140,23 +140,23 @@ fn lint_table(table: &DataTable, found: &Manifests, installation: &Installation,
 }
 
 fn lint_job(job: &IngestJob, found: &Manifests, installation: &Installation, told: &mut Told) {
-    let id = id(ResourceKind::IngestJob, &job.metadata.namespace, &job.metadata.name);
+    let id = id(ResourceKind::IngestJob, job.metadata.namespace.as_ref(), job.metadata.name.as_ref());
     if let Err(wrong) = Jobs::goal(job, installation) {
         problems(found, &id, &wrong, told);
     }
 }
 
 fn lint_check(check: &QualityCheck, found: &Manifests, installation: &Installation, told: &mut Told) {
-    let id = id(ResourceKind::QualityCheck, &check.metadata.namespace, &check.metadata.name);
+    let id = id(ResourceKind::QualityCheck, check.metadata.namespace.as_ref(), check.metadata.name.as_ref());
     if let Err(wrong) = Checks::goal(check, installation) {
         problems(found, &id, &wrong, told);
     }
 }
 
-fn id(kind: ResourceKind, namespace: &Option<String>, name: &Option<String>) -> ResourceId {
+fn id(kind: ResourceKind, namespace: Option<&String>, name: Option<&String>) -> ResourceId {
     ResourceId {
         kind,
-        namespace: namespace.clone().unwrap_or_default(),
-        name: name.clone().unwrap_or_default(),
+        namespace: namespace.cloned().unwrap_or_default(),
+        name: name.cloned().unwrap_or_default(),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn items(found: &Manifests, installation: &Installation, now: Timesta
             Some(cycle) => Err(vec![Problem::invalid("spec.run.waitFor", cycle)]),
             None => told(job, found, installation, now),
         };
-        let (action, what, lines) = match told {
+        let (action, verdict, said) = match told {
             Ok(sessions) => (Action::Hold, "holds", vec![Line::new('.', sessions)]),
             Err(problems) => {
                 let line = |problem: &Problem| {
@@ -35,8 +35,8 @@ pub(crate) fn items(found: &Manifests, installation: &Installation, now: Timesta
                 (Action::Error, "makes no runs as the manifest says", problems.iter().map(line).collect())
             }
         };
-        let head = format!("{resource} {what}");
-        Item { resource, table: None, action, head, lines }
+        let head = format!("{resource} {verdict}");
+        Item { resource, table: None, action, head, lines: said }
     };
     found.jobs.iter().map(item).collect()
 }

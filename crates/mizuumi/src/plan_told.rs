@@ -1,5 +1,6 @@
 //! What `mizuumi plan` tells: for people on a terminal, for a pull request, for programs.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
@@ -174,20 +175,20 @@ impl Told {
         }
         let mut said = "Plan: ".to_owned();
         if take_over > 0 {
-            said.push_str(&format!("{take_over} to take over, "));
+            let _ = write!(said, "{take_over} to take over, ");
         }
-        said.push_str(&format!("{create} to create, {change} to change"));
+        let _ = write!(said, "{create} to create, {change} to change");
         if deletions > 0 {
-            said.push_str(&format!("; {deletions} steps delete something"));
+            let _ = write!(said, "; {deletions} steps delete something");
         }
         if blocked + errors > 0 {
-            said.push_str(&format!("; {blocked} blocked, {errors} with errors"));
+            let _ = write!(said, "; {blocked} blocked, {errors} with errors");
         }
         if waiting > 0 {
-            said.push_str(&format!("; {waiting} waiting"));
+            let _ = write!(said, "; {waiting} waiting");
         }
         if warnings > 0 {
-            said.push_str(&format!("; {warnings} warning{}", if warnings == 1 { "" } else { "s" }));
+            let _ = write!(said, "; {warnings} warning{}", if warnings == 1 { "" } else { "s" });
         }
         said.push('.');
         said
@@ -261,7 +262,7 @@ fn in_markdown(item: &Item) -> String {
         } else {
             line.text.clone()
         };
-        text.push_str(&format!("{symbol} {rest}\n"));
+        let _ = writeln!(text, "{symbol} {rest}");
     }
     text.push_str("```\n\n");
     text

@@ -34,7 +34,7 @@ impl Bench {
         let team = Team::new(name).await;
         let credentials = Credentials::new(&team.account, "local", None, None, "tests");
         let loader = aws_config::defaults(BehaviorVersion::latest()).credentials_provider(credentials);
-        let clients = Clients::from_loader(&team.installation(), Metrics::unread(), loader).await;
+        let clients = Box::pin(Clients::from_loader(&team.installation(), Metrics::unread(), loader)).await;
         let port = TablePort::new(Arc::new(Catalog::new(clients)));
         let key = Tables::key(&object(&team, json!({}), false));
         Self { team, port, key, done: BTreeMap::new() }

@@ -73,6 +73,7 @@ const PLAIN: Shape = Shape {
     more: as_it_is,
 };
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn shapes() -> Vec<Shape> {
     vec![
         Shape {

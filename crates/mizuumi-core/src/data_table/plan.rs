@@ -62,21 +62,10 @@ fn with_crawler(
 
 fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<TableStep> {
     let external = &desired.owner.external;
-    let database = external.split('.').next().unwrap_or_default();
-    let mut first = Vec::new();
-    if !world.database_exists {
-        if !desired.makes_database || desired.mode == Mode::ObserveOnly {
-            return Plan::blocked(
-                Reason::DatabaseNotFound,
-                format!(
-                    "Glue database '{database}' does not exist; create it, and the table follows by itself, or set \
-                     `spec.databasePolicy: Create`"
-                ),
-            );
-        }
-        let owner = desired.owner.to_string();
-        first.push(TableStep::CreateDatabase { name: database.to_owned(), owner });
-    }
+    let first: Vec<TableStep> = match database_step(desired, world) {
+        Ok(step) => step.into_iter().collect(),
+        Err(plan) => return *plan,
+    };
     if let Some(link) = &desired.link {
         return link::presence(desired, link, world, first, now);
     }
@@ -168,6 +157,27 @@ fn presence(desired: &DesiredTable, world: &TableWorld, now: Timestamp) -> Plan<
         wake_at = Some(wake_at.map_or(due.at, |moment| moment.min(due.at)));
     }
     Plan { steps, verdict, wake_at }
+}
+
+/// Makes the database, if it is missing and may be made.
+fn database_step(
+    desired: &DesiredTable,
+    world: &TableWorld,
+) -> Result<Option<TableStep>, Box<Plan<TableStep>>> {
+    if world.database_exists {
+        return Ok(None);
+    }
+    let database = desired.owner.external.split('.').next().unwrap_or_default();
+    if !desired.makes_database || desired.mode == Mode::ObserveOnly {
+        return Err(Box::new(Plan::blocked(
+            Reason::DatabaseNotFound,
+            format!(
+                "Glue database '{database}' does not exist; create it, and the table follows by itself, or set \
+                 `spec.databasePolicy: Create`"
+            ),
+        )));
+    }
+    Ok(Some(TableStep::CreateDatabase { name: database.to_owned(), owner: desired.owner.to_string() }))
 }
 
 /// What is to be done about partitions and data, once the definition is written.

@@ -88,7 +88,7 @@ impl<'a> Chain<'a> {
 
     /// The runs that bring a table's data, the jobs that make them, the checks that do not pass.
     fn below_table(&mut self, table: &DataTable) -> Vec<Node> {
-        let (namespace, name) = names(&table.metadata.namespace, &table.metadata.name);
+        let (namespace, name) = names(table.metadata.namespace.as_ref(), table.metadata.name.as_ref());
         let of = |kind| Need::OfTable { kind, namespace: namespace.clone(), table: name.clone() };
         let mut nodes = Vec::new();
         if table.spec.partitions.as_ref().is_some_and(|it| it.mode == PartitionMode::Published) {
@@ -104,7 +104,7 @@ impl<'a> Chain<'a> {
 
     /// Its runs under way, or the last one if it failed; its table, if no run can be published into it.
     fn below_job(&mut self, job: &IngestJob) -> Vec<Node> {
-        let (namespace, _) = names(&job.metadata.namespace, &job.metadata.name);
+        let (namespace, _) = names(job.metadata.namespace.as_ref(), job.metadata.name.as_ref());
         let Some(status) = &job.status else { return Vec::new() };
         let failed =
             status.last_run.iter().filter(|last| last.phase == RunPhase::Failed).map(|last| &last.name);
@@ -119,7 +119,7 @@ impl<'a> Chain<'a> {
 
     /// The tables that it reads and that are not far enough, who does its work, its table, and the checks that hold it up.
     fn below_run(&mut self, run: &IngestRun) -> Vec<Node> {
-        let (namespace, _) = names(&run.metadata.namespace, &run.metadata.name);
+        let (namespace, _) = names(run.metadata.namespace.as_ref(), run.metadata.name.as_ref());
         let status = run.status.as_ref();
         let phase = status.and_then(|status| status.phase);
         let mut nodes = Vec::new();
@@ -202,7 +202,7 @@ impl<'a> Chain<'a> {
     }
 
     fn below_check(&mut self, check: &QualityCheck) -> Vec<Node> {
-        let (namespace, _) = names(&check.metadata.namespace, &check.metadata.name);
+        let (namespace, _) = names(check.metadata.namespace.as_ref(), check.metadata.name.as_ref());
         self.named_if_bad(ResourceKind::DataTable, &namespace, &check.spec.table, "is about")
     }
 
@@ -274,8 +274,8 @@ impl<'a> Chain<'a> {
     }
 }
 
-fn names(namespace: &Option<String>, name: &Option<String>) -> (String, String) {
-    (namespace.clone().unwrap_or_default(), name.clone().unwrap_or_default())
+fn names(namespace: Option<&String>, name: Option<&String>) -> (String, String) {
+    (namespace.cloned().unwrap_or_default(), name.cloned().unwrap_or_default())
 }
 
 fn node(name: String, relation: String, state: State) -> Node {

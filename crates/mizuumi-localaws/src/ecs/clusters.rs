@@ -65,6 +65,7 @@ pub(super) fn create(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -
 }
 
 /// `DescribeClusters`.
+#[expect(clippy::unnecessary_wraps, reason = "all operations have one type")]
 pub(super) fn describe(region: &mut Region, _: &mut Common, call: &mut Call<'_>) -> Answer {
     let mut names = texts(call.input, "clusters");
     if names.is_empty() {

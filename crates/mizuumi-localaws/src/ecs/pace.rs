@@ -76,6 +76,7 @@ impl Pace {
 /// What an image stands for: a program of this machine, or how long a task of it runs by the clock and how it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "it is what the caller writes")]
 pub(crate) struct Image {
     /// Only for tasks of this account.
     #[serde(default)]

@@ -72,7 +72,7 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
     let token = text(call.input, "clientToken").map(str::to_owned);
     if let Some(token) = &token
         && let Some(used) =
-            region.tokens.iter().find(|used| used.cluster == asked.cluster && used.token == *token)
+            region.tokens.iter().find(|used| used.cluster == asked.cluster && used.text == *token)
     {
         if used.request != request {
             let message = "The client token is already in use with a different request.";
@@ -135,7 +135,7 @@ pub(super) fn run(region: &mut Region, common: &mut Common, call: &mut Call<'_>)
     let shown: Vec<Value> = tasks.filter_map(|task| task.shown(call.now, true)).collect();
     if let Some(token) = token {
         let (cluster, used) = (asked.cluster, call.now);
-        region.tokens.push(Token { cluster, token, request, used, tasks: arns });
+        region.tokens.push(Token { cluster, text: token, request, used, tasks: arns });
     }
     Ok(json!({"tasks": shown, "failures": []}))
 }

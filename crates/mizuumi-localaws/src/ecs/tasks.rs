@@ -66,12 +66,11 @@ pub(super) fn describe(region: &mut Region, common: &mut Common, call: &mut Call
     for reference in references {
         let id = name_in(reference);
         let found = region.tasks.iter().find(|task| task.cluster == cluster && task.id == id);
-        match found.and_then(|task| task.shown(seen, with_tags)) {
-            Some(task) => shown.push(task),
-            None => {
-                let arn = call.arn(&format!("task/{cluster}/{id}"));
-                failures.push(json!({"arn": arn, "reason": "MISSING"}));
-            }
+        if let Some(task) = found.and_then(|task| task.shown(seen, with_tags)) {
+            shown.push(task);
+        } else {
+            let arn = call.arn(&format!("task/{cluster}/{id}"));
+            failures.push(json!({"arn": arn, "reason": "MISSING"}));
         }
     }
     Ok(json!({"tasks": shown, "failures": failures}))

@@ -15,7 +15,7 @@ const LONGER: Millis = 3600 * 1000;
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) cluster: String,
-    pub(super) token: String,
+    pub(super) text: String,
     /// What the request said.
     pub(super) request: u64,
     pub(super) used: Millis,
