@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mizuumi_api::Installation;
 use tracing_subscriber::EnvFilter;
 
@@ -14,6 +14,7 @@ use crate::ask::{self, ReconcileArgs, SuspendArgs};
 use crate::check::{self, CheckArgs};
 use crate::explain::{self, ExplainArgs};
 use crate::freshness::{self, FreshnessArgs};
+use crate::handbook::{self, CompletionsArgs, ManArgs};
 use crate::iam_policy::{self, IamPolicyArgs};
 use crate::import::{self, ImportArgs};
 use crate::lint::{self, LintArgs};
@@ -94,6 +95,10 @@ enum Command {
     Check(CheckArgs),
     /// Show the settings that an EMR cluster's pieces come to, and where each comes from. Only reads.
     Settings(SettingsArgs),
+    /// Print what completes these commands in a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command.
+    Man(ManArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -164,7 +169,8 @@ pub(crate) struct PlanArgs {
 
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match dispatch(cli) {
         Ok(code) => code,
         // Who reads no further wants to hear no more: the code that the signal would have given.
@@ -174,6 +180,14 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line, under the name that it was called by: a program `kubectl-mizuumi` is `kubectl mizuumi`.
+pub(crate) fn command() -> clap::Command {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    let is_plugin =
+        program.as_deref().and_then(Path::file_stem).is_some_and(|name| name == "kubectl-mizuumi");
+    if is_plugin { Cli::command().bin_name("kubectl mizuumi") } else { Cli::command() }
 }
 
 /// 128 and the number of SIGPIPE.
@@ -195,6 +209,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds(args) => crds::run(args.out.as_deref()),
+        Command::Completions(args) => handbook::completions(&args, Cli::command()),
+        Command::Man(args) => handbook::man(&args, Cli::command()),
         Command::Plan(args) => {
             let installation = configuration(&args.config)?;
             log(false, "warn");

@@ -6,6 +6,7 @@ mod cli;
 mod crds;
 mod explain;
 mod freshness;
+mod handbook;
 mod iam_policy;
 mod import;
 mod kubernetes;

@@ -410,7 +410,9 @@ async fn a_database_of_a_hundred_tables_is_imported_and_plans_to_no_changes() {
     let spec = |name: &str| read(name)["spec"].clone();
     assert_eq!(spec("iceberg-0")["managementPolicy"], "ObserveOnly");
     assert_eq!(spec("crawled-parquet-0")["format"], "parquet");
-    assert_eq!(spec("cloudtrail-0")["partitions"]["mode"], "Projected");
+    assert_eq!(spec("alb-logs-0")["partitions"]["mode"], "Projected");
+    // Its template has no final '/', as AWS's own guide to CloudTrail has it, and that is kept as it is.
+    assert_eq!(spec("cloudtrail-0")["parameters"]["projection.enabled"], "true");
     assert_eq!(spec("integers-projected-0")["partitions"]["projection"]["columns"][0]["digits"], 2);
     assert_eq!(spec("view-0")["view"]["sql"], "SELECT id, what\nFROM\n  orders");
     assert_eq!(spec("described-0")["owner"], "team-orders");
@@ -430,11 +432,22 @@ async fn a_database_of_a_hundred_tables_is_imported_and_plans_to_no_changes() {
         team.ready(name).await;
         let table = team.aws.table(&name.replace('-', "_")).await.expect("the table");
         let before = &before[table.name()];
-        assert_eq!(table.storage_descriptor, before.storage_descriptor, "{name}");
+        let described =
+            |table: &aws_sdk_glue::types::Table| table.storage_descriptor.clone().map(without_emptiness);
+        assert_eq!(described(&table), described(before), "{name}");
         for (key, value) in before.parameters.iter().flatten() {
             assert_eq!(table.parameters.as_ref().and_then(|all| all.get(key)), Some(value), "{name}: {key}");
         }
     }
+}
+
+/// An empty text, and parameters of which there are none, say as much as nothing.
+fn without_emptiness(mut storage: StorageDescriptor) -> StorageDescriptor {
+    storage.location = storage.location.filter(|location| !location.is_empty());
+    if let Some(serde) = &mut storage.serde_info {
+        serde.parameters = serde.parameters.take().filter(|parameters| !parameters.is_empty());
+    }
+    storage
 }
 
 #[tokio::test]

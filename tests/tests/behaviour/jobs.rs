@@ -222,8 +222,8 @@ async fn a_plan_checks_jobs_and_tells_the_sessions_to_come() {
     let planned = team.plan(&manifests, &[]).await;
     assert_eq!(planned.code, 1, "{planned:?}");
     for part in [
-        "/broken makes no runs as the manifest says\n  ! spec.schedule.cron: must be a cron expression",
-        "/daily makes no runs as the manifest says\n  ! spec.run.table: no run can be published into DataTable 'orders'",
+        "/broken makes no runs as the manifest says\n  ! standard input:24: spec.schedule.cron: must be a cron expression",
+        "/daily makes no runs as the manifest says\n  ! standard input:9: spec.run.table: no run can be published into DataTable 'orders'",
         "IngestJob 'unknown': spec.run",
     ] {
         assert!(planned.out.contains(part), "no {part:?} in\n{}", planned.out);
