@@ -68,6 +68,7 @@ pub(crate) const fn word(state: State) -> (Tone, &'static str) {
 fn print(out: &mut impl Write, told: &Explanation, terminal: Terminal, now: Timestamp) -> io::Result<()> {
     let Explanation { node, advice } = told;
     writeln!(out, "{}: {}\n", terminal.paint(Tone::Strong, &node.name), in_words(node.state, terminal))?;
+    let mut said = Vec::new();
     for condition in &node.conditions {
         let tone = if condition.is_good { Tone::Good } else { Tone::Bad };
         let status = match condition.status {
@@ -77,7 +78,11 @@ fn print(out: &mut impl Write, told: &Explanation, terminal: Terminal, now: Time
         };
         let head = format!("{} is {status}: {}", condition.type_, condition.reason);
         writeln!(out, "  {}, for {}", terminal.paint(tone, &head), age(condition.since, now))?;
-        lines(out, &terminal.wrap("    ", &condition.message))?;
+        // `Ready` often says what `Stalled` or `Reconciling` does.
+        if !said.contains(&&condition.message) {
+            lines(out, &terminal.wrap("    ", &condition.message))?;
+            said.push(&condition.message);
+        }
     }
     if !node.facts.is_empty() {
         writeln!(out)?;
