@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::ensure;
 use kube::ResourceExt as _;
 use kube::api::DeleteParams;
+use mizuumi_api::IngestRun;
+use mizuumi_api::ingest_run::RunPhase;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
@@ -13,6 +15,7 @@ use super::{Engine, TABLE, kubelet, make, names, point, prepare, settings, succe
 use crate::controller::{Controller, Launch};
 use crate::faults::Trial;
 use crate::faults::trial::Point;
+use crate::judge::Finding;
 use crate::run_judge::RunWitness;
 use crate::team::Team;
 use crate::wait;
@@ -100,6 +103,18 @@ async fn again(trial: &Trial, engine: Engine, after: Duration) -> Point {
     })
     .await;
     make(&team, engine, &names).await;
-    succeed(&team, &names).await;
+    let is_over =
+        |run: &IngestRun| run.status.as_ref().and_then(|status| status.phase).is_some_and(RunPhase::is_over);
+    let run = team.run_until(&names[0], "its end", is_over).await;
+    if run.status.as_ref().and_then(|status| status.phase) == Some(RunPhase::Failed) {
+        // The first had brought its data by then, and a name brings data once.
+        let why = run.status.iter().flat_map(|status| &status.conditions);
+        let why = why.filter(|condition| condition.type_ == "Succeeded").map(|told| told.reason.as_str());
+        let (why, there) = (why.collect::<String>(), team.aws.partitions(TABLE).await.len());
+        trial.check(why == "OutputInvalid" && there == 1, || {
+            format!("it failed: {why}, with {there} partitions")
+        });
+        return Point { finding: Finding::default(), seconds: began.elapsed().as_secs_f64() };
+    }
     point(trial, &witness, &names, began).await
 }
