@@ -10,5 +10,9 @@ echo "the local AWS endpoint against moto, where moto is known to answer as AWS 
 "$python" crates/mizuumi-localaws/conformance/conformance.py --binary "$bin/mizuumi-localaws" || code=1
 echo "its EMR against moto, and a cluster's whole life by boto3's waiters:"
 "$python" crates/mizuumi-localaws/conformance/emr.py --binary "$bin/mizuumi-localaws" || code=1
+echo "its Athena, by boto3 and awswrangler:"
+"$python" crates/mizuumi-localaws/conformance/athena.py --binary "$bin/mizuumi-localaws" || code=1
+echo "its ECS against moto, and tasks by boto3's waiters:"
+"$python" crates/mizuumi-localaws/conformance/ecs.py --binary "$bin/mizuumi-localaws" || code=1
 cargo test --workspace --no-fail-fast || code=1
 exit "$code"

@@ -57,7 +57,6 @@ def shared(ecs):
     yield "the latest", lambda: described("f")
     yield "the first", lambda: described("f:1")
     yield "gone", lambda: ecs.deregister_task_definition(taskDefinition="f:2")["taskDefinition"]["status"]
-    yield "the latest that is active", lambda: described("f")
     yield "listed", lambda: [arn.split("/")[-1] for arn in ecs.list_task_definitions(familyPrefix="f")["taskDefinitionArns"]]
     yield "no definition", lambda: code(ecs.describe_task_definition, taskDefinition="no")
 
@@ -110,6 +109,13 @@ def tasks(ecs, secrets):
     task = ended(long)
     if (task["stopCode"], task["stoppedReason"], task["containers"][0].get("exitCode")) != ("UserInitiated", "no more", 143):
         yield f"stopped by hand: {task}"
+    # moto answers the one that is gone. API reference: "the family for the latest ACTIVE revision".
+    for _ in range(2):
+        ecs.register_task_definition(**definition("twice"))
+    ecs.deregister_task_definition(taskDefinition="twice:2")
+    latest = ecs.describe_task_definition(taskDefinition="twice")["taskDefinition"]
+    if (latest["revision"], latest["status"]) != (1, "ACTIVE"):
+        yield f"the latest definition that is active: {latest}"
     if ecs.describe_tasks(cluster="run", tasks=["nobody"])["failures"][0]["reason"] != "MISSING":
         yield "a task that is not there is no failure"
 
