@@ -3,6 +3,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 #![expect(clippy::needless_pass_by_value, reason = "tests write json!(…) where they need it")]
 
+#[path = "runs/flights.rs"]
+mod flights;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,43 +23,20 @@ use mizuumi_core::{Evidence, Kind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn installation() -> Installation {
-    serde_json::from_value(json!({
-        "installation": "demo", "aws": { "region": "us-east-1" },
-        "allow": { "databases": ["nyc"], "s3Prefixes": ["s3://lake/team/"] },
-        "profiles": { "default": { "jobs": { "serviceAccount": "ingest", "images": ["ingest"] } } },
-        "shadows": { "database": "shadows" },
-    }))
-    .expect("a configuration")
-}
+use flights::table;
 
-fn table() -> DataTable {
-    serde_json::from_value(json!({
-        "apiVersion": "mizuumi.dev/v1alpha1", "kind": "DataTable",
-        "metadata": { "name": "flights", "namespace": "team-a" },
-        "spec": {
-            "database": "nyc", "location": "s3://lake/team/flights/", "format": "parquet",
-            "schema": { "from": "Declared", "columns": [{ "name": "id", "type": "bigint" }] },
-            "partitionKeys": [{ "name": "day", "type": "string" }], "partitions": { "mode": "Published" },
-        },
-    }))
-    .expect("a table")
+fn installation() -> Installation {
+    let jobs = json!({ "jobs": { "serviceAccount": "ingest", "images": ["ingest"] } });
+    flights::installation(jobs, json!({ "shadows": { "database": "shadows" } }))
 }
 
 fn run(more: Value) -> IngestRun {
-    let mut object = json!({
-        "apiVersion": "mizuumi.dev/v1alpha1", "kind": "IngestRun",
-        "metadata": { "name": "daily-r0", "namespace": "team-a", "uid": "u-1", "generation": 1 },
-        "spec": {
-            "table": "flights", "sessionTime": "2026-11-02T00:00:00Z", "engine": "KubernetesJob",
-            "kubernetesJob": { "image": "ingest", "args": ["INSERT OVERWRITE TABLE ${outputTable} PARTITION (day) …"] },
-            "output": { "mode": "ShadowTable" },
-        },
+    let work = json!({
+        "engine": "KubernetesJob",
+        "kubernetesJob": { "image": "ingest", "args": ["INSERT OVERWRITE TABLE ${outputTable} PARTITION (day) …"] },
+        "output": { "mode": "ShadowTable" },
     });
-    for (key, value) in more.as_object().expect("an object") {
-        object["spec"][key] = value.clone();
-    }
-    serde_json::from_value(object).expect("a run")
+    flights::run("daily-r0", work, more)
 }
 
 fn column(name: &str, type_: &str) -> Column {

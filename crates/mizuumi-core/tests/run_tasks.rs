@@ -3,11 +3,14 @@
 #![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
 #![expect(clippy::needless_pass_by_value, reason = "tests write json!(…) where they need it")]
 
+#[path = "runs/flights.rs"]
+mod flights;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use mizuumi_api::Installation;
 use mizuumi_api::ingest_run::{IngestRun, RunAttemptState, RunPhase};
-use mizuumi_api::{DataTable, Installation};
 use mizuumi_core::ingest_run::ecs::{SeenTask, TaskLook, TaskState};
 use mizuumi_core::ingest_run::trace::Traces;
 use mizuumi_core::ingest_run::world::{Output, OutputPartition};
@@ -17,46 +20,24 @@ use mizuumi_core::{Class, Evidence, Failure, Goal, Kind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use flights::table;
+
 const IMAGE: &str = "ingest@sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 fn installation() -> Installation {
-    serde_json::from_value(json!({
-        "installation": "demo", "aws": { "region": "us-east-1" },
-        "allow": { "databases": ["nyc"], "s3Prefixes": ["s3://lake/team/"] },
-        "profiles": { "default": { "ecs": {
-            "cluster": "lake", "images": ["ingest@*"], "subnets": ["subnet-1"],
-            "executionRoleArn": "arn:aws:iam::111122223333:role/e", "taskRoleArn": "arn:aws:iam::111122223333:role/t",
-        } } },
-    }))
-    .expect("a configuration")
-}
-
-fn table() -> DataTable {
-    serde_json::from_value(json!({
-        "apiVersion": "mizuumi.dev/v1alpha1", "kind": "DataTable",
-        "metadata": { "name": "flights", "namespace": "team-a" },
-        "spec": {
-            "database": "nyc", "location": "s3://lake/team/flights/", "format": "parquet",
-            "schema": { "from": "Declared", "columns": [{ "name": "id", "type": "bigint" }] },
-            "partitionKeys": [{ "name": "day", "type": "string" }], "partitions": { "mode": "Published" },
-        },
-    }))
-    .expect("a table")
+    let ecs = json!({
+        "cluster": "lake", "images": ["ingest@*"], "subnets": ["subnet-1"],
+        "executionRoleArn": "arn:aws:iam::111122223333:role/e", "taskRoleArn": "arn:aws:iam::111122223333:role/t",
+    });
+    flights::installation(json!({ "ecs": ecs }), json!({}))
 }
 
 fn run(more: Value) -> IngestRun {
-    let mut object = json!({
-        "apiVersion": "mizuumi.dev/v1alpha1", "kind": "IngestRun",
-        "metadata": { "name": "daily", "namespace": "team-a", "uid": "u-1", "generation": 1 },
-        "spec": {
-            "table": "flights", "sessionTime": "2026-11-02T00:00:00Z", "engine": "EcsTask",
-            "ecsTask": { "image": IMAGE, "cpu": 256, "memory": 512, "command": ["${output}"] },
-        },
+    let work = json!({
+        "engine": "EcsTask",
+        "ecsTask": { "image": IMAGE, "cpu": 256, "memory": 512, "command": ["${output}"] },
     });
-    for (key, value) in more.as_object().expect("an object") {
-        object["spec"][key] = value.clone();
-    }
-    serde_json::from_value(object).expect("a run")
+    flights::run("daily", work, more)
 }
 
 /// What becomes of a pass, and of the task that is at work.
