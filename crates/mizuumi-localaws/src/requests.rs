@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
+use serde_json::Value;
 
 use crate::athena::{self, Athena};
 use crate::audit::{Audit, Effect, Writer, Written};
@@ -133,6 +134,21 @@ impl Done {
 
     fn refused(error: &ApiError, protocol: Protocol) -> Self {
         Self::of(error.answer(protocol), error.code.clone())
+    }
+
+    /// A service that speaks JSON got something else.
+    fn no_object() -> Self {
+        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
+        Self::refused(&error, Protocol::Json)
+    }
+
+    /// What a service that speaks JSON answers, and what it did.
+    fn answered(answer: Result<Value, ApiError>, effects: Vec<Effect>) -> Self {
+        let done = match answer {
+            Ok(value) => Self::of(json_answer(value.to_string()), "ok"),
+            Err(error) => Self::refused(&error, Protocol::Json),
+        };
+        Self { effects, ..done }
     }
 }
 
@@ -306,17 +322,14 @@ async fn learn(endpoint: &Endpoint, answer: Response<Body>) -> Response<Body> {
 }
 
 fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
-    let Some(input) = &arrived.input else {
-        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
-        return Done::refused(&error, Protocol::Json);
-    };
+    let Some(input) = &arrived.input else { return Done::no_object() };
     let principal = &arrived.principal;
     let now = clock::now();
     let region = &arrived.signed.region;
     let mut call =
         Call::new(input, &principal.account, region, &principal.arn, now.as_second(), endpoint.limits);
     call.millis = now.as_millisecond();
-    call.lag_millis = i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX);
+    call.lag_millis = millis(arrived.plan.lag);
     call.short_pages = arrived.plan.action == Some(Action::ShortPage);
     call.seq = arrived.seq;
     call.client = match arrived.plan.action {
@@ -336,34 +349,24 @@ fn glue_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
 }
 
 fn emr_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
-    let Some(input) = &arrived.input else {
-        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
-        return Done::refused(&error, Protocol::Json);
-    };
+    let Some(input) = &arrived.input else { return Done::no_object() };
     let mut call = emr::Call {
         input,
         account: &arrived.principal.account,
         region: &arrived.signed.region,
         now: clock::now().as_millisecond(),
-        lag: i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX),
+        lag: millis(arrived.plan.lag),
         short_pages: arrived.plan.action == Some(Action::ShortPage),
         fate: arrived.plan.fate.and_then(emr::Fate::of),
-        spot_loss: arrived.plan.spot_loss.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
+        spot_loss: arrived.plan.spot_loss.map(millis),
         effects: Vec::new(),
     };
-    let mut done = match endpoint.emr.call(&arrived.operation.name, &mut call) {
-        Ok(value) => Done::of(json_answer(value.to_string()), "ok"),
-        Err(error) => Done::refused(&error, Protocol::Json),
-    };
-    done.effects = call.effects;
-    done
+    let answer = endpoint.emr.call(&arrived.operation.name, &mut call);
+    Done::answered(answer, call.effects)
 }
 
 async fn athena_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
-    let Some(input) = &arrived.input else {
-        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
-        return Done::refused(&error, Protocol::Json);
-    };
+    let Some(input) = &arrived.input else { return Done::no_object() };
     let mut call = athena::Call {
         input,
         account: &arrived.principal.account,
@@ -374,36 +377,29 @@ async fn athena_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
         queued: arrived.plan.queued,
         effects: Vec::new(),
     };
-    let mut done = match endpoint.athena.call(&arrived.operation.name, &mut call).await {
-        Ok(value) => Done::of(json_answer(value.to_string()), "ok"),
-        Err(error) => Done::refused(&error, Protocol::Json),
-    };
-    done.effects = call.effects;
-    done
+    let answer = endpoint.athena.call(&arrived.operation.name, &mut call).await;
+    Done::answered(answer, call.effects)
 }
 
 fn ecs_effect(endpoint: &Endpoint, arrived: &Arrived) -> Done {
-    let Some(input) = &arrived.input else {
-        let error = ApiError::refused("SerializationException", "The body is not a JSON object");
-        return Done::refused(&error, Protocol::Json);
-    };
+    let Some(input) = &arrived.input else { return Done::no_object() };
     let mut call = ecs::Call {
         input,
         account: &arrived.principal.account,
         region: &arrived.signed.region,
         now: clock::now().as_millisecond(),
-        lag: i64::try_from(arrived.plan.lag.as_millis()).unwrap_or(i64::MAX),
+        lag: millis(arrived.plan.lag),
         short_pages: arrived.plan.action == Some(Action::ShortPage),
         fate: arrived.plan.fate.and_then(ecs::Fate::of),
-        spot_loss: arrived.plan.spot_loss.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
+        spot_loss: arrived.plan.spot_loss.map(millis),
         effects: Vec::new(),
     };
-    let mut done = match endpoint.ecs.call(&arrived.operation.name, &mut call) {
-        Ok(value) => Done::of(json_answer(value.to_string()), "ok"),
-        Err(error) => Done::refused(&error, Protocol::Json),
-    };
-    done.effects = call.effects;
-    done
+    let answer = endpoint.ecs.call(&arrived.operation.name, &mut call);
+    Done::answered(answer, call.effects)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn json_answer(text: String) -> Response<Body> {
