@@ -14,6 +14,7 @@ mod clusters;
 mod conformance;
 mod crash;
 mod crawler;
+mod describe;
 mod drift;
 mod evolution;
 mod explain;
