@@ -11,6 +11,7 @@ mod freshness;
 mod handbook;
 mod iam_policy;
 mod import;
+mod import_emr;
 mod kubernetes;
 mod lineage;
 mod lint;

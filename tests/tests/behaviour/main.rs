@@ -22,6 +22,7 @@ mod faults;
 mod freshness;
 mod idle;
 mod import;
+mod import_emr;
 mod input;
 mod job_crash;
 mod jobs;
