@@ -22,6 +22,7 @@ mod plan;
 mod plan_clusters;
 mod plan_jobs;
 mod plan_told;
+mod references;
 mod rollback;
 mod run;
 mod settings;
