@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod check_pre;
 mod cli;
 mod crds;
 mod describe;
@@ -12,6 +13,7 @@ mod handbook;
 mod iam_policy;
 mod import;
 mod import_emr;
+mod inventory;
 mod kubernetes;
 mod lineage;
 mod lint;
