@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Installation;
+use mizuumi_core::emr_cluster::import::Found;
 use mizuumi_core::emr_cluster::run_steps::{SeenSteps, StepsLook};
 use mizuumi_core::emr_cluster::step::Target;
 use mizuumi_core::emr_cluster::world::OWNER;
@@ -189,6 +190,11 @@ impl ClusterPort {
             }
         }
         Ok(found)
+    }
+
+    /// A cluster with all that it could have been asked for by; none if EMR does not know it.
+    pub async fn whole(&self, profile: &str, id: &str) -> Result<Option<Found>, Failure> {
+        Box::pin(emr::whole::whole(self.clients.of(profile)?, id)).await
     }
 
     /// Ends a cluster that no resource keeps, if its tags still say that it is the one.

@@ -4,6 +4,7 @@ mod canonical;
 mod changes;
 pub mod configuration;
 pub mod desired;
+pub mod import;
 pub mod network;
 pub mod nodes;
 pub mod piece;

@@ -86,6 +86,7 @@ pub const CALLS: &[Call] = &[
     call("elasticmapreduce:DescribeCluster", About::Clusters),
     call("elasticmapreduce:ListSteps", About::Clusters),
     call("elasticmapreduce:ListInstances", About::Clusters),
+    call("elasticmapreduce:ListBootstrapActions", About::Clusters),
     call("elasticmapreduce:ListInstanceGroups", About::Clusters),
     call("elasticmapreduce:ListInstanceFleets", About::Clusters),
     call("elasticmapreduce:GetManagedScalingPolicy", About::Clusters),
