@@ -32,6 +32,13 @@ pub(crate) async fn start(
     id.ok_or_else(|| strange("StartQueryExecution", "it answered without an id"))
 }
 
+/// Stops a query. One that is over already stays what it is.
+pub(crate) async fn stop(clients: &ProfileClients, errand: Errand<'_>, id: &str) -> Result<(), Failure> {
+    let stop = clients.athena.stop_query_execution().query_execution_id(id);
+    let api = api!("athena", "StopQueryExecution", Write);
+    clients.gateway.write(api, errand, || stop.clone().send()).await.map(drop)
+}
+
 fn strange(operation: &'static str, message: impl fmt::Display) -> Failure {
     Failure { operation, class: Class::Unavailable, message: message.to_string() }
 }

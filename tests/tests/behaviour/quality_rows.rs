@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use mizuumi_api::Installation;
-use mizuumi_api::installation::{AthenaProfile, Profile};
 use mizuumi_api::quality_check::RuleOutcome;
-use mizuumi_tests::{Controller, Team};
+use mizuumi_tests::{Controller, Team, with_athena};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -22,12 +20,6 @@ async fn pandas(team: &Team, arguments: &[&str]) -> String {
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     assert!(output.status.success(), "{arguments:?}\n{}", said(&output.stderr));
     said(&output.stdout)
-}
-
-fn with_athena(installation: &mut Installation) {
-    let athena = AthenaProfile { workgroup: "quality".to_owned(), allow_unlimited_scans: false };
-    let profile = installation.profiles.remove("default").unwrap_or_default();
-    installation.profiles.insert("default".to_owned(), Profile { athena: Some(athena), ..profile });
 }
 
 fn flights() -> Value {
