@@ -118,8 +118,8 @@ async fn reference(asker: Asker) -> Vec<usize> {
     let (before, queries) = (proxy.asked().len(), team.aws.queries("quality").await.len());
     begin(asker, &team).await;
     ends(asker, &team, queries, "undisturbed").await;
-    let asked = proxy.asked().split_off(before);
-    let writes = asked.iter().filter(|ask| ask.is_single()).map(Ask::writes);
+    let requests = proxy.asked().split_off(before);
+    let writes = requests.iter().filter(|ask| ask.is_single()).map(Ask::writes);
     (1..).zip(writes).filter_map(|(number, writes)| writes.then_some(number)).collect()
 }
 
