@@ -98,6 +98,28 @@ fn why(query: &QueryExecution) -> String {
     format!("the query {state}: {reason}")
 }
 
+/// Where in S3 the rows are that a query has picked, and why there are none; nothing while it runs.
+pub(crate) async fn rows(
+    clients: &ProfileClients,
+    lane: Lane,
+    id: &str,
+) -> Result<Option<Result<String, String>>, Failure> {
+    let get = clients.athena.get_query_execution().query_execution_id(id);
+    let api = api!("athena", "GetQueryExecution", Read);
+    let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
+    let Some(query) = answer.and_then(|answer| answer.query_execution) else {
+        return Ok(Some(Err(format!("Athena does not know the query '{id}' any more"))));
+    };
+    let place = query.result_configuration().and_then(|of| of.output_location());
+    Ok(match query.status().and_then(|status| status.state()) {
+        Some(QueryExecutionState::Succeeded) => {
+            Some(place.map(str::to_owned).ok_or_else(|| "Athena does not say where they are".to_owned()))
+        }
+        Some(QueryExecutionState::Failed | QueryExecutionState::Cancelled) => Some(Err(why(&query))),
+        _ => None,
+    })
+}
+
 /// The numbers of the answer's one row, which follows the names of the columns.
 async fn numbers(
     clients: &ProfileClients,

@@ -73,6 +73,23 @@ impl CheckPort {
         }
     }
 
+    /// Picks rows by a query, and waits until they lie in S3, where the workgroup has its results; answers where, or why there are none.
+    ///
+    /// # Errors
+    /// If Athena cannot be asked.
+    pub async fn sample(&self, step: &StartQuery, errand: Errand<'_>) -> Result<Known<String>, Failure> {
+        let clients = self.catalog.clients(&step.profile)?;
+        self.queries.check_limit(step, clients, errand.lane).await?;
+        let id = athena::start(clients, errand, step).await?;
+        loop {
+            match athena::rows(clients, errand.lane, &id).await? {
+                Some(Ok(place)) => return Ok(Known::Is(place)),
+                Some(Err(why)) => return Ok(Known::Not(why)),
+                None => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
     /// Looks at all that rules go by.
     ///
     /// # Errors

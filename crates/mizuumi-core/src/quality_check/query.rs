@@ -12,7 +12,7 @@ use super::desired::DesiredCheck;
 use super::facts::{Known, SeenColumn, SeenScope};
 use super::rows::Answer;
 use super::rules::Rules;
-use super::statement::Statement;
+use super::statement::{Statement, digest};
 use super::world::{CheckWorld, QueryLook, SeenQuery};
 use crate::data_table::TableKey;
 use crate::plan::Plan;
@@ -126,10 +126,20 @@ impl StartQuery {
         asker: &str,
         at: Timestamp,
     ) -> Option<Self> {
-        let sql = statement.sql.clone()?;
-        let record =
-            QueryStatus { attempt: 1, at, of: String::new(), statement: statement.digest(), id: None };
-        Some(Self::new(table, athena, sql, token("terminal", asker, &record), record))
+        Some(Self::of_sql_once(table, athena, statement.sql.clone()?, asker, at))
+    }
+
+    /// The same, of a statement that is no evaluation.
+    #[must_use]
+    pub fn of_sql_once(
+        table: &TableKey,
+        athena: &AthenaProfile,
+        sql: String,
+        asker: &str,
+        at: Timestamp,
+    ) -> Self {
+        let record = QueryStatus { attempt: 1, at, of: String::new(), statement: digest(&sql), id: None };
+        Self::new(table, athena, sql, token("terminal", asker, &record), record)
     }
 
     fn new(
