@@ -36,7 +36,7 @@ test: ## Run all tests against a stand of their own, which is stopped afterwards
 	cargo test --workspace --no-run
 	@$(STAND) --dir .stand/test with --fresh -- stand/test.sh
 
-platform: ## Try the charts only: both Helms, two teams' installations; UPDATE=1 writes what is compared anew
+platform: ## Try the charts and GitOps only: both Helms, two teams' installations, Argo CD, Flux; UPDATE=1 writes what is compared anew
 	cargo build --workspace --bins
 	@$(STAND) --dir .stand/platform with --fresh -- stand/platform.sh
 

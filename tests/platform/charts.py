@@ -51,3 +51,8 @@ def documents(text):
 def known_versions():
     """The values that the chart's own folder has, by name."""
     return sorted(CI.glob("*.yaml"))
+
+
+def definitions():
+    """Has the custom resources be there, by their chart."""
+    must("helm3", "upgrade", "--install", "mizuumi-crds", CHARTS / "mizuumi-crds", "--namespace", "mizuumi-system", "--create-namespace", "--take-ownership", "--wait")

@@ -16,7 +16,7 @@ import unittest
 import boto3
 import yaml
 
-from charts import CHARTS, CI, ROOT, documents, must, run, template, values_file
+from charts import CHARTS, CI, ROOT, definitions, documents, must, run, template, values_file
 from cluster import Api, Kubelet, until
 
 ACCOUNT = "771177117711"
@@ -64,7 +64,7 @@ class Installations(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.api = Api()
         cls.glue = boto3.client("glue", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1", aws_access_key_id=ACCOUNT, aws_secret_access_key="x")
-        must("helm3", "upgrade", "--install", "mizuumi-crds", CHARTS / "mizuumi-crds", "--namespace", "mizuumi-system", "--create-namespace", "--take-ownership", "--wait")
+        definitions()
         variables = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "x"}
         cls.kubelet = Kubelet(cls.api, pathlib.Path(cls.folder.name), "app.kubernetes.io/part-of=mizuumi", variables)
         cls.addClassCleanup(cls.kubelet.stop)
