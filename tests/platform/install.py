@@ -17,7 +17,7 @@ import boto3
 import yaml
 
 from charts import CHARTS, CI, ROOT, definitions, documents, must, run, template, values_file
-from cluster import Api, Kubelet, until
+from cluster import Api, Kubelet, quick_clusters, until
 
 ACCOUNT = "771177117711"
 # Labels whose values come from closed sets, from the configuration, or from what the platform itself has made.
@@ -44,18 +44,26 @@ def values(team, **more):
             "allow": {"databases": [name, *more.pop("databases", [])], "s3Prefixes": [f"s3://lake/{team}/"]},
             "intervals": {"sweepSeconds": 1, "dataSeconds": 1, "blockedSeconds": 2},
             "deletions": {"holdAbove": 1000},
+            "clusters": {"pollSeconds": 1, "verifySeconds": 1},
+            "profiles": {"default": {
+                "jobs": {"serviceAccount": "default", "images": ["registry.example/*"]},
+                "emr": {"serviceRole": "EMR_DefaultRole_V2", "instanceProfile": "EMR_EC2_DefaultRole", "subnets": ["subnet-0a1b2c3d"]},
+            }},
         },
         "watchNamespaces": [team],
         **more,
     }
 
 
-def table(name, database, location):
+def manifest(kind, name, spec):
+    """A resource."""
+    return {"apiVersion": "mizuumi.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def table(name, database, location, **more):
     """A DataTable with one column."""
-    return {
-        "apiVersion": "mizuumi.dev/v1alpha1", "kind": "DataTable", "metadata": {"name": name},
-        "spec": {"database": database, "location": location, "format": "parquet", "schema": {"from": "Declared", "columns": [{"name": "id", "type": "bigint"}]}},
-    }
+    columns = {"from": "Declared", "columns": [{"name": "id", "type": "bigint"}]}
+    return manifest("DataTable", name, {"database": database, "location": location, "format": "parquet", "schema": columns, **more})
 
 
 class Installations(unittest.TestCase):
@@ -63,7 +71,10 @@ class Installations(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.api = Api()
-        cls.glue = boto3.client("glue", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1", aws_access_key_id=ACCOUNT, aws_secret_access_key="x")
+        client = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"], "region_name": "us-east-1", "aws_access_key_id": ACCOUNT, "aws_secret_access_key": "x"}
+        cls.glue = boto3.client("glue", **client)
+        boto3.client("s3", **client).create_bucket(Bucket="lake")
+        quick_clusters(ACCOUNT)
         definitions()
         variables = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "x"}
         cls.kubelet = Kubelet(cls.api, pathlib.Path(cls.folder.name), "app.kubernetes.io/part-of=mizuumi", variables)
@@ -76,25 +87,32 @@ class Installations(unittest.TestCase):
             cls.glue.create_database(DatabaseInput={"Name": team.replace("-", "_")})
             cls.helm(helm, "install", team, values(team))
             cls.create(team, table("orders", team.replace("-", "_"), f"s3://lake/{team}/orders/"))
-            check = {"apiVersion": "mizuumi.dev/v1alpha1", "kind": "QualityCheck", "metadata": {"name": "orders"}, "spec": {"table": "orders", "rules": 'Rules = [ ColumnExists "id" ]'}}
-            cls.create(team, check)
+            cls.create(team, manifest("QualityCheck", "orders", {"table": "orders", "rules": 'Rules = [ ColumnExists "id" ]'}))
+        published = {"partitionKeys": [{"name": "day", "type": "date"}], "partitions": {"mode": "Published"}}
+        cls.create("team-b", table("delays", "team_b", "s3://lake/team-b/delays/", **published))
+        # The next minute is a session: by the time that somebody looks, it may have come.
+        cls.create("team-b", manifest("IngestJob", "delays", {"schedule": {"cron": "* * * * *"}, "run": {"table": "delays", "engine": "External"}}))
 
     @classmethod
     def tearDownClass(cls):
+        cls.api.ask("DELETE", "/apis/mizuumi.dev/v1alpha1/emrclusterclasses/team-b")
         for team, helm in TEAMS.items():
-            cls.api.must("DELETE", f"/apis/mizuumi.dev/v1alpha1/namespaces/{team}/qualitychecks")
-            cls.api.must("DELETE", f"/apis/mizuumi.dev/v1alpha1/namespaces/{team}/datatables")
-            until("the tables are let go", lambda team=team: cls.no_tables(team))
+            for kind in ("ingestjobs", "ingestruns", "emrclusters", "qualitychecks", "datatables"):
+                cls.api.must("DELETE", f"/apis/mizuumi.dev/v1alpha1/namespaces/{team}/{kind}")
+            until("all is let go", lambda team=team: cls.no_resources(team))
             must(helm, "uninstall", "mizuumi", "--namespace", own(team), "--wait")
         until("the pods have ended", cls.no_pods)
+        # From the first to the last moment: a right that the chart forgets would show here.
+        refused = [line for pod in cls.kubelet.pods.values() for line in pod.log().splitlines() if "forbidden" in line or "may not be" in line]
+        assert not refused, "\n".join(refused)
         for team in TEAMS:
             for name in (team, own(team)):
                 cls.api.ask("DELETE", f"/api/v1/namespaces/{name}")
         cls.folder.cleanup()
 
     @classmethod
-    def no_tables(cls, team):
-        for kind in ("datatables", "qualitychecks"):
+    def no_resources(cls, team):
+        for kind in KINDS:
             assert not cls.api.must("GET", f"/apis/mizuumi.dev/v1alpha1/namespaces/{team}/{kind}")["items"]
 
     @classmethod
@@ -115,8 +133,8 @@ class Installations(unittest.TestCase):
         return f"/apis/mizuumi.dev/v1alpha1/namespaces/{namespace}/{kind}/{name}"
 
     @classmethod
-    def create(cls, namespace, manifest):
-        cls.api.must("POST", f"/apis/mizuumi.dev/v1alpha1/namespaces/{namespace}/{manifest['kind'].lower()}s", manifest)
+    def create(cls, namespace, what):
+        cls.api.must("POST", f"/apis/mizuumi.dev/v1alpha1/namespaces/{namespace}/{what['kind'].lower()}s", what)
 
     def reason(self, namespace, name, reason):
         """Waits until a table is ready or not for that reason; answers what it says."""
@@ -143,6 +161,39 @@ class Installations(unittest.TestCase):
             database = team.replace("-", "_")
             self.reason(team, "orders", "InSync")
             self.assertTrue(self.owner(database, "orders").startswith(f"{team}/{team}/"), self.owner(database, "orders"))
+
+    def test_each_kind_does_its_work_under_the_charts_account(self):
+        """Whatever the controller makes, reads and deletes in Kubernetes."""
+        columns = json.dumps({"type": "record", "name": "Refund", "fields": [{"name": "booking", "type": "long"}]})
+        self.api.must("POST", "/api/v1/namespaces/team-b/configmaps", {"metadata": {"name": "schemas"}, "data": {"refund.avsc": columns}})
+        avsc = {"from": "Avsc", "avscFrom": {"configMap": {"name": "schemas", "key": "refund.avsc"}}}
+        self.create("team-b", table("refunds", "team_b", "s3://lake/team-b/refunds/", format="avro", schema=avsc))
+        self.reason("team-b", "refunds", "InSync")
+        # A Job of Kubernetes is made, and taken away when its run is called off.
+        session = "2026-11-01T00:00:00Z"
+        job = {"table": "delays", "sessionTime": session, "engine": "KubernetesJob", "kubernetesJob": {"image": "registry.example/work:1"}}
+        self.create("team-b", manifest("IngestRun", "by-job", job))
+        jobs = "/apis/batch/v1/namespaces/team-b/jobs"
+        said = lambda name: json.dumps(self.api.must("GET", self.path("team-b", name, "ingestruns")).get("status"))  # noqa: E731
+        until("the run has its Job", lambda: self.assertTrue(self.api.must("GET", jobs)["items"], said("by-job")))
+        self.api.merge(self.path("team-b", "by-job", "ingestruns"), {"spec": {"cancel": True}})
+        until("the Job is gone", lambda: self.assertFalse(self.api.must("GET", jobs)["items"]))
+        # A run has a cluster of its own made, by a class that only the platform writes.
+        groups = [{"name": "master", "role": "Master", "instanceType": "m6g.xlarge"}, {"name": "core", "role": "Core", "instanceType": "m6g.xlarge", "count": 1}]
+        rules = {"allowedNamespaces": ["team-b"], "defaults": {"releaseLabel": "emr-7.5.0", "idleTimeout": "1h", "instanceGroups": groups}}
+        self.api.must("POST", "/apis/mizuumi.dev/v1alpha1/emrclusterclasses", manifest("EmrClusterClass", "team-b", rules))
+        step = {"ownCluster": {"className": "team-b"}, "step": {"name": "work", "command": ["date"]}}
+        self.create("team-b", manifest("IngestRun", "by-step", {"table": "delays", "sessionTime": session, "revision": 1, "engine": "EmrStep", "emrStep": step}))
+
+        def started():
+            clusters = self.api.must("GET", "/apis/mizuumi.dev/v1alpha1/namespaces/team-b/emrclusters")["items"]
+            assert clusters and clusters[0].get("status", {}).get("clusterId"), f"{clusters}"
+
+        until("the run's own cluster is started", started)
+        runs = "/apis/mizuumi.dev/v1alpha1/namespaces/team-b/ingestruns?labelSelector=mizuumi.dev/job=delays"
+        until("the job has made a run", lambda: self.assertTrue(self.api.must("GET", runs)["items"]), 90)
+        events = self.api.must("GET", "/apis/events.k8s.io/v1/namespaces/team-b/events")["items"]
+        self.assertTrue([event for event in events if event["regarding"].get("name") == "refunds"])
 
     def test_helm_test_passes(self):
         for team, helm in TEAMS.items():
@@ -229,8 +280,7 @@ class Installations(unittest.TestCase):
             self.assertEqual(account.ask("GET", path)[0], 403, path)
         classes = "/apis/mizuumi.dev/v1alpha1/emrclusterclasses"
         self.assertEqual(account.ask("GET", classes)[0], 200)
-        wider = {"apiVersion": "mizuumi.dev/v1alpha1", "kind": "EmrClusterClass", "metadata": {"name": "wide"}, "spec": {"allowedNamespaces": ["*"]}}
-        self.assertEqual(account.ask("POST", classes, wider)[0], 403)
+        self.assertEqual(account.ask("POST", classes, manifest("EmrClusterClass", "wide", {"allowedNamespaces": ["*"]}))[0], 403)
 
     def test_a_controller_that_is_told_to_watch_the_others_namespace_ends(self):
         folder = pathlib.Path(self.folder.name)
@@ -245,11 +295,11 @@ class Installations(unittest.TestCase):
         self.assertIn("team-b", said)
 
     def test_a_team_cannot_name_the_others_database_or_prefix(self):
-        for name, manifest in {
+        for name, theirs in {
             "their-database": table("their-database", "team_b", "s3://lake/team-a/x/"),
             "their-prefix": table("their-prefix", "team_a", "s3://lake/team-b/orders/"),
         }.items():
-            self.create("team-a", manifest)
+            self.create("team-a", theirs)
             said = self.reason("team-a", name, "NotAllowed")
             self.assertNotIn("s3://lake/team-b/orders/part", said)
         names = [one["Name"] for database in ("team_a", "team_b") for one in self.glue.get_tables(DatabaseName=database)["TableList"]]

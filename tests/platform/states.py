@@ -11,13 +11,12 @@ import pathlib
 import subprocess
 import tempfile
 import unittest
-import urllib.request
 
 import boto3
 import yaml
 
 from charts import ROOT, definitions, must
-from cluster import Api, until
+from cluster import Api, endpoint, quick_clusters, until
 
 ACCOUNT = "771177117722"
 NAMESPACE = "gitops"
@@ -68,13 +67,12 @@ class States(unittest.TestCase):
         cls.glue, cls.s3 = boto3.client("glue", **client), boto3.client("s3", **client)
         cls.glue.create_database(DatabaseInput={"Name": "gitops"})
         cls.s3.create_bucket(Bucket="gitops")
-        steps = [{"name": "broken", "fails": True}, {"name": "quick", "seconds": 1}, {"name": "slow", "seconds": 100_000}]
-        cls.endpoint("emr", {"speed": 120, "steps": steps})
+        quick_clusters(ACCOUNT)
         cls.controller, cls.seen, cls.wrong, cls.said = None, {}, [], {}
 
     @classmethod
     def tearDownClass(cls):
-        cls.endpoint("faults", method="DELETE")
+        endpoint("faults", ACCOUNT, method="DELETE")
         if cls.controller:
             cls.stop()
         for kind in ("IngestRun", "IngestJob", "QualityCheck", "EmrCluster", "DataTable"):
@@ -85,12 +83,6 @@ class States(unittest.TestCase):
         cls.api.ask("DELETE", cls.path("EmrClusterClass", NAMESPACE))
         cls.api.ask("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
         cls.folder.cleanup()
-
-    @classmethod
-    def endpoint(cls, what, body=None, method="POST"):
-        url = f"{os.environ['AWS_ENDPOINT_URL']}/_localaws/{what}?account={ACCOUNT}"
-        request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode(), headers={"Content-Type": "application/json"})
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).read()
 
     @classmethod
     def start(cls):
@@ -186,10 +178,10 @@ class States(unittest.TestCase):
         self.judged("stale", self.when("DataTable", "late", Ready="InSync", Fresh="Stale"), DONE)
         self.create("DataTable", "refused", {**plain_table("refused"), "location": "s3://somebody-elses/refused/"})
         self.judged("refused", self.when("DataTable", "refused", Stalled="NotAllowed"), FAILED)
-        self.endpoint("faults", {"action": "unavailable", "operation": "CreateTable", "account": ACCOUNT})
+        endpoint("faults", ACCOUNT, {"action": "unavailable", "operation": "CreateTable", "account": ACCOUNT})
         self.create("DataTable", "trying", plain_table("trying"))
         self.judged("trying", self.when("DataTable", "trying", Reconciling="OutcomeUnknown"), GOING_ON)
-        self.endpoint("faults", method="DELETE")
+        endpoint("faults", ACCOUNT, method="DELETE")
         self.create("DataTable", "planned", plain_table("planned", managementPolicy="Plan"))
         self.judged("planned", self.when("DataTable", "planned", Ready="PlanPending"), GOING_ON)
         self.create("DataTable", "pausing", plain_table("pausing"))
@@ -198,10 +190,10 @@ class States(unittest.TestCase):
         self.judged("suspended", self.when("DataTable", "pausing"), DONE)
         self.create("DataTable", "leaving", plain_table("leaving", deletionPolicy="Delete"))
         self.when("DataTable", "leaving", Ready="InSync")
-        self.endpoint("faults", {"action": "denied", "operation": "DeleteTable", "account": ACCOUNT})
+        endpoint("faults", ACCOUNT, {"action": "denied", "operation": "DeleteTable", "account": ACCOUNT})
         self.api.must("DELETE", self.path("DataTable", "leaving"))
         self.judged("deleting", self.when("DataTable", "leaving", Stalled="Denied"), LEAVING)
-        self.endpoint("faults", method="DELETE")
+        endpoint("faults", ACCOUNT, method="DELETE")
 
     def clusters(self):
         defaults = {"releaseLabel": "emr-7.5.0", "applications": ["Spark"], "idleTimeout": "7d", "instanceGroups": GROUPS}
