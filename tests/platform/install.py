@@ -21,7 +21,7 @@ from cluster import Api, Kubelet, quick_clusters, until
 
 ACCOUNT = "771177117711"
 # Labels whose values come from closed sets, from the configuration, or from what the platform itself has made.
-CLOSED = {"kind", "result", "lane", "service", "operation", "outcome", "account", "region", "profile", "database", "le"}
+CLOSED = {"kind", "result", "lane", "service", "operation", "outcome", "account", "region", "profile", "database", "condition", "status", "le"}
 # The one family with a series for each of something that teams make.
 EACH = {"mizuumi_quality_score": {"namespace", "check"}}
 # Which Helm installs which team: one each, so that both have waited for a real roll-out.
