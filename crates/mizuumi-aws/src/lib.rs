@@ -28,6 +28,7 @@ mod networks;
 mod pace;
 pub mod preflight;
 pub mod quality_check;
+mod queries;
 mod query;
 pub mod s3;
 mod service;

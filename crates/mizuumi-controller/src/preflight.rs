@@ -58,6 +58,8 @@ const ACCESS: &[Access] = &[
     // Jobs make runs and clean up old ones; runs make clusters of their own.
     in_namespaces(GROUP, &["ingestruns"], &["create", "delete"]),
     in_namespaces(GROUP, &["emrclusters"], &["create"]),
+    // To own what is made: some clusters ask for this.
+    in_namespaces(GROUP, &["ingestjobs/finalizers", "ingestruns/finalizers"], &["update"]),
     in_namespaces("batch", &["jobs"], &["get", "list", "watch", "create", "delete"]),
     in_namespaces("", &["configmaps"], &["get", "list", "watch"]),
     in_namespaces("events.k8s.io", &["events"], &["create", "patch"]),
@@ -151,5 +153,55 @@ impl Lookup {
         let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
         let answer = asked(reviews.create(&PostParams::default(), &review), Error::ReadObject).await?;
         Ok(answer.status.is_some_and(|status| status.allowed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Group, resource and verb of each access.
+    type Rights = BTreeSet<(String, String, String)>;
+
+    /// What the chart's rules grant in namespaces: lists in brackets, one after the other.
+    fn granted() -> Rights {
+        let text = include_str!("../../../charts/mizuumi/templates/_helpers.tpl");
+        let (_, rest) = text.split_once("define \"mizuumi.rules\" -}}").expect("the rules are there");
+        let (rules, _) = rest.split_once("{{- end }}").expect("they end");
+        let list = |line: &str| -> Vec<String> {
+            let inner = line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).expect("a list").0;
+            inner.split(',').map(|word| word.trim().trim_matches('"').to_owned()).collect()
+        };
+        let mut rights = Rights::new();
+        let (mut groups, mut resources) = (Vec::new(), Vec::new());
+        for line in rules.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            if line.contains("apiGroups:") {
+                groups = list(line);
+            } else if line.contains("resources:") {
+                resources = list(line);
+            } else if line.contains("verbs:") {
+                for (group, resource) in
+                    groups.iter().flat_map(|group| resources.iter().map(move |it| (group, it)))
+                {
+                    rights.extend(list(line).into_iter().map(|verb| (group.clone(), resource.clone(), verb)));
+                }
+            }
+        }
+        rights
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_the_chart_grants() {
+        let mut asked = Rights::new();
+        for access in ACCESS.iter().filter(|access| access.is_namespaced) {
+            for resource in access.resources {
+                let right =
+                    |verb: &&str| (access.group.to_owned(), (*resource).to_owned(), (*verb).to_owned());
+                asked.extend(access.verbs.iter().map(right));
+            }
+        }
+        assert_eq!(asked, granted());
     }
 }

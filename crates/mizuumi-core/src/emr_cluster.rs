@@ -180,6 +180,12 @@ impl Kind for Clusters {
         false
     }
 
+    /// Whether a step may be added the resource's own status tells, and whether the cluster takes it the last look; forty clusters
+    /// share one DescribeCluster a second.
+    fn rests_on_definition(step: &ClusterStep) -> bool {
+        !matches!(step, ClusterStep::AddSteps { .. } | ClusterStep::CancelSteps { .. })
+    }
+
     fn next_look(_goal: &ClusterGoal, _world: &ClusterWorld, _now: Timestamp) -> Option<DataDue> {
         None
     }

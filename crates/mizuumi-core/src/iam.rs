@@ -110,6 +110,7 @@ pub const CALLS: &[Call] = &[
     call("athena:StartQueryExecution", About::Workgroup),
     call("athena:GetQueryExecution", About::Workgroup),
     call("athena:GetQueryResults", About::Workgroup),
+    call("athena:StopQueryExecution", About::Workgroup),
     call("ecs:RunTask", About::Tasks),
     call("ecs:DescribeTasks", About::Tasks),
     call("ecs:StopTask", About::Tasks),

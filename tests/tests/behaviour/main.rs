@@ -41,6 +41,7 @@ mod partitions;
 mod plan;
 mod publishing;
 mod quality;
+mod quality_crash;
 mod quality_gates;
 mod quality_rows;
 mod readers;
