@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::ecs::{SeenTask, TaskLook};
+use super::result::RunResult;
 use super::shadow::{SeenShadows, ShadowLook};
 use super::trace::Traces;
 use super::work::SeenJob;
 use crate::data_table::{PartitionValues, TableKey};
 use crate::publication::{Manifest, Pointer};
 use crate::quality_check::facts::SeenFile;
+use crate::quality_check::{FoundQuery, QueryLook};
 
 /// What has to be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,16 @@ pub struct RunLook {
     pub artifacts: Vec<String>,
     /// The tables that its work writes to by name.
     pub shadows: Option<ShadowLook>,
+    /// The queries of its gates that were written down.
+    pub queries: Vec<QueryLook>,
+}
+
+impl RunLook {
+    /// Whether another look is at the same data, whatever queries there are.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        Self { queries: Vec::new(), ..self.clone() } == Self { queries: Vec::new(), ..other.clone() }
+    }
 }
 
 /// Which Job to look at.
@@ -89,8 +101,22 @@ pub struct RunWorld {
     pub artifacts: BTreeMap<String, Option<String>>,
     /// The tables that its work writes to by name, if they were looked at.
     pub shadows: Option<SeenShadows>,
+    /// The queries of its gates that are known to have been started, by their client tokens.
+    pub queries: BTreeMap<String, FoundQuery>,
     /// When it was looked.
     pub looked: Option<Timestamp>,
+}
+
+impl RunWorld {
+    /// Exit code of the container that did the work, if it has ended and one is known.
+    #[must_use]
+    pub const fn exit_code(&self) -> Option<i32> {
+        match (&self.task, &self.job) {
+            (Some(SeenTask::Task(task)), _) => task.exit_code,
+            (_, Some(SeenJob::Failed { exit_code, .. })) => *exit_code,
+            _ => None,
+        }
+    }
 }
 
 /// What lies in a run's directory.
@@ -106,6 +132,8 @@ pub struct Output {
     pub strays: Vec<String>,
     /// Each file, if that was asked.
     pub files: Vec<SeenFile>,
+    /// What the work says of it, if it does; or why that cannot be read.
+    pub result: Option<Result<RunResult, String>>,
 }
 
 /// The data of one partition.
