@@ -1,7 +1,9 @@
 """The flights of New York as a table, and what rules of quality say of them by pandas, which knows nothing of SQL or Mizuumi.
 
     python quality.py write s3://BUCKET/TABLE/     two months of flights as Parquet, one directory each
+    python quality.py write-empty s3://BUCKET/TABLE/   a month without flights
     python quality.py expect                       as JSON: each rule, what has to become of it, its metric if it has one
+    python quality.py expect-empty                 the same, of no rows
 """
 
 import decimal
@@ -60,13 +62,13 @@ def broken(rows):
     return values
 
 
-def write(root):
+def write(root, tables):
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
     s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
                       aws_secret_access_key="x")
-    for month in MONTHS:
+    for month, rows in tables.items():
         out = io.BytesIO()
-        pyarrow.parquet.write_table(table(month), out)
+        pyarrow.parquet.write_table(rows, out)
         s3.put_object(Bucket=bucket, Key=f"{prefix}month={month}/part-0.parquet", Body=out.getvalue())
         s3.put_object(Bucket=bucket, Key=f"{prefix}month={month}/_SUCCESS", Body=b"")
 
@@ -179,8 +181,44 @@ def expectations():
     return found
 
 
+def expectations_of_none():
+    """Rules over no rows. What is measured of no values is NaN, which pandas finds neither equal nor above nor below anything."""
+    rows = flights(MONTHS[-1]).iloc[:0]
+    delay = rows.arr_delay.astype("float64")
+    found = []
+
+    def rule(text, passes, metric=None):
+        found.append({"rule": text, "outcome": "Passed" if passes else "Failed",
+                      "metric": None if metric is None else float(metric)})
+
+    rule("RowCount = 0", len(rows) == 0, len(rows))
+    rule("RowCount > 0", len(rows) > 0, len(rows))
+    rule('DistinctValuesCount "carrier" = 0', rows.carrier.nunique() == 0, rows.carrier.nunique())
+    rule('Completeness "carrier" >= 0', rows.carrier.notna().mean() >= 0)
+    rule('IsComplete "carrier"', rows.carrier.notna().mean() == 1)
+    rule('Uniqueness "number" >= 0', (~rows.number.duplicated(keep=False)).mean() >= 0)
+    rule('IsUnique "number"', (~rows.number.duplicated(keep=False)).mean() == 1)
+    rule('IsPrimaryKey "number"', (~rows.number.duplicated(keep=False)).mean() == 1)
+    rule('UniqueValueRatio "number" >= 0', rows.number.drop_duplicates().notna().mean() >= 0)
+    rule('Sum "distance" = 0', rows.distance.sum(min_count=1) == 0)
+    rule('Mean "arr_delay" > -1000', delay.mean() > -1000)
+    rule('StandardDeviation "arr_delay" >= 0', delay.std(ddof=0) >= 0)
+    rule('Variance "arr_delay" >= 0', delay.var(ddof=0) >= 0)
+    rule('ColumnCorrelation "dep_delay" "arr_delay" >= -1', rows.dep_delay.astype("float64").corr(delay) >= -1)
+    rule('ColumnValues "distance" > 0', (rows.distance > 0).mean() == 1)
+    rule('ColumnValues "distance" > 0 with threshold >= 0', (rows.distance > 0).mean() >= 0)
+    rule('ColumnLength "note" >= 0', (rows.note.str.len() >= 0).mean() == 1)
+    rule('DataFreshness "at" > 24 hours', (rows["at"] < pandas.Timestamp.now()).mean() == 1)
+    rule('ColumnExists "carrier"', "carrier" in rows.columns)
+    return found
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "write":
-        write(sys.argv[2])
+        write(sys.argv[2], {month: table(month) for month in MONTHS})
+    elif sys.argv[1] == "write-empty":
+        write(sys.argv[2], {MONTHS[-1]: table(MONTHS[-1]).slice(0, 0)})
+    elif sys.argv[1] == "expect-empty":
+        json.dump(expectations_of_none(), sys.stdout)
     else:
         json.dump(expectations(), sys.stdout)

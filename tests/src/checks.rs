@@ -3,10 +3,18 @@
 use anyhow::bail;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use mizuumi_api::QualityCheck;
+use mizuumi_api::installation::{AthenaProfile, Profile};
+use mizuumi_api::{Installation, QualityCheck};
 use serde_json::{Value, json};
 
 use crate::team::Team;
+
+/// Lets checks query rows, in the workgroup `quality`.
+pub fn with_athena(installation: &mut Installation) {
+    let athena = AthenaProfile { workgroup: "quality".to_owned(), allow_unlimited_scans: false };
+    let profile = installation.profiles.remove("default").unwrap_or_default();
+    installation.profiles.insert("default".to_owned(), Profile { athena: Some(athena), ..profile });
+}
 
 impl Team {
     /// The team's `QualityCheck`s.

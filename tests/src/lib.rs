@@ -41,6 +41,7 @@ mod wait;
 pub use admin::{Admin, Call, Write};
 pub use aws::{Aws, bare};
 pub use aws_proxy::{AwsProxy, Passing};
+pub use checks::with_athena;
 pub use cluster_judge::{ClusterWitness, Counted, cluster_portrait};
 pub use cluster_story::{ClusterEnd, ClusterStory};
 pub use clusters::{said_of, with_clusters};

@@ -19,8 +19,8 @@ pub use engine::{
 pub use output::{OutputMode, RunOutput};
 pub use own_cluster::OwnCluster;
 pub use status::{
-    GateStatus, GateVerdict, IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt, RunAttemptState,
-    RunPhase, ShadowStatus,
+    GateQueryStatus, GateStatus, GateVerdict, IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt,
+    RunAttemptState, RunPhase, ShadowStatus,
 };
 
 use crate::duration::ShortDuration;

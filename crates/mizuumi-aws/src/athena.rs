@@ -32,6 +32,13 @@ pub(crate) async fn start(
     id.ok_or_else(|| strange("StartQueryExecution", "it answered without an id"))
 }
 
+/// Stops a query. One that is over already stays what it is.
+pub(crate) async fn stop(clients: &ProfileClients, errand: Errand<'_>, id: &str) -> Result<(), Failure> {
+    let stop = clients.athena.stop_query_execution().query_execution_id(id);
+    let api = api!("athena", "StopQueryExecution", Write);
+    clients.gateway.write(api, errand, || stop.clone().send()).await.map(drop)
+}
+
 fn strange(operation: &'static str, message: impl fmt::Display) -> Failure {
     Failure { operation, class: Class::Unavailable, message: message.to_string() }
 }
@@ -89,6 +96,28 @@ fn why(query: &QueryExecution) -> String {
     let state = status.and_then(|of| of.state()).map_or("ended", QueryExecutionState::as_str).to_lowercase();
     let reason = status.and_then(|of| of.state_change_reason()).unwrap_or("Athena does not say why");
     format!("the query {state}: {reason}")
+}
+
+/// Where in S3 the rows are that a query has picked, and why there are none; nothing while it runs.
+pub(crate) async fn rows(
+    clients: &ProfileClients,
+    lane: Lane,
+    id: &str,
+) -> Result<Option<Result<String, String>>, Failure> {
+    let get = clients.athena.get_query_execution().query_execution_id(id);
+    let api = api!("athena", "GetQueryExecution", Read);
+    let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
+    let Some(query) = answer.and_then(|answer| answer.query_execution) else {
+        return Ok(Some(Err(format!("Athena does not know the query '{id}' any more"))));
+    };
+    let place = query.result_configuration().and_then(|of| of.output_location());
+    Ok(match query.status().and_then(|status| status.state()) {
+        Some(QueryExecutionState::Succeeded) => {
+            Some(place.map(str::to_owned).ok_or_else(|| "Athena does not say where they are".to_owned()))
+        }
+        Some(QueryExecutionState::Failed | QueryExecutionState::Cancelled) => Some(Err(why(&query))),
+        _ => None,
+    })
 }
 
 /// The numbers of the answer's one row, which follows the names of the columns.

@@ -17,6 +17,7 @@ use crate::artifacts::Artifacts;
 use crate::catalog::Catalog;
 use crate::clients::ProfileClients;
 use crate::ecs::Answered;
+use crate::queries::Queries;
 use crate::{ecs, glue, manifests, s3, shadows};
 
 /// Looks at tasks are behind by less than this.
@@ -30,6 +31,8 @@ pub struct RunPort {
     seen: Mutex<HashMap<RunKey, Seen>>,
     /// What ECS answered of the task of each run's last attempt: a look may not show it yet.
     asked: Mutex<HashMap<RunKey, AskedTask>>,
+    /// Queries of gates.
+    queries: Queries<RunKey>,
 }
 
 /// What ECS answered of an attempt's task.
@@ -50,13 +53,21 @@ struct Seen {
     world: RunWorld,
     /// Whether a manifest or a result was written since, or may have been.
     is_outdated: bool,
+    /// Whether its audit table is another one by now, or may be.
+    tables_outdated: bool,
 }
 
 impl RunPort {
     /// A port that shares the catalog's clients.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, artifacts: Artifacts::default(), seen: Mutex::default(), asked: Mutex::default() }
+        Self {
+            catalog,
+            artifacts: Artifacts::default(),
+            seen: Mutex::default(),
+            asked: Mutex::default(),
+            queries: Queries::default(),
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<RunKey, Seen>> {
@@ -132,6 +143,13 @@ impl RunPort {
         shadows::look(self.catalog.clients(&look.profile)?, lane, shadows).await.map(Some)
     }
 
+    /// Its tables are another's by now, or may be.
+    fn tables_changed(&self, key: &RunKey) {
+        if let Some(seen) = self.seen().get_mut(key) {
+            seen.tables_outdated = true;
+        }
+    }
+
     /// The manifest of an earlier run of the same name. Where no attempt has left anything behind, there was none.
     async fn earlier(
         &self,
@@ -173,18 +191,20 @@ impl RunPort {
 impl Port<Runs> for RunPort {
     async fn observe(&self, key: &RunKey, look: &RunLook, ask: Ask) -> Result<RunWorld, Failure> {
         // Who looks and fails knows nothing: what was seen before must not stand for what should have been seen now.
-        let known = self.seen().remove(key).filter(|seen| seen.look == *look);
+        let known = self.seen().remove(key).filter(|seen| seen.look.is_like(look));
         if let Some(task) = &look.task {
             let task = Some(self.task(key, task, ask.lane).await?);
             let shadows = self.shadows(look, ask.lane).await?;
-            return Ok(RunWorld { task, shadows, ..RunWorld::default() });
+            let queries = self.queries.look(key, &self.catalog, &look.queries, ask.lane).await?;
+            return Ok(RunWorld { task, shadows, queries, ..RunWorld::default() });
         }
         if look.manifest.is_none() {
             let traces = self.traces(look, ask.lane).await?;
             let shadows = self.shadows(look, ask.lane).await?;
             let manifest = self.earlier(look, traces.as_ref(), ask.lane).await?;
             if look.artifacts.is_empty() {
-                return Ok(RunWorld { manifest, traces, shadows, ..RunWorld::default() });
+                let queries = self.queries.look(key, &self.catalog, &look.queries, ask.lane).await?;
+                return Ok(RunWorld { manifest, traces, shadows, queries, ..RunWorld::default() });
             }
             let clients = self.catalog.clients(&look.profile)?;
             let artifacts = self.artifacts.digests(clients, ask.lane, &look.artifacts).await?;
@@ -192,17 +212,27 @@ impl Port<Runs> for RunPort {
         }
         let world = match (known, ask.data) {
             (None, DataReading::Known) => return Ok(RunWorld::default()),
-            (Some(seen), DataReading::Known) if !seen.is_outdated => seen.world,
             (Some(seen), DataReading::Known) => {
-                let (manifest, traces) =
-                    (self.manifest(look, ask.lane).await?, self.traces(look, ask.lane).await?);
-                RunWorld { manifest, traces, ..seen.world }
+                let mut world = seen.world;
+                if seen.is_outdated {
+                    world.manifest = self.manifest(look, ask.lane).await?;
+                    world.traces = self.traces(look, ask.lane).await?;
+                }
+                if seen.tables_outdated {
+                    world.shadows = self.shadows(look, ask.lane).await?;
+                }
+                world
             }
             (_, DataReading::Newest | DataReading::Whole) => self.look(look, ask).await?,
         };
-        let seen = Seen { look: look.clone(), world: world.clone(), is_outdated: false };
+        // What is not there yet may be made by others.
+        let tables_outdated = world.shadows.as_ref().is_some_and(|seen| seen.target.is_none());
+        let seen = Seen { look: look.clone(), world: world.clone(), is_outdated: false, tables_outdated };
         self.seen().insert(key.clone(), seen);
-        Ok(world)
+        Ok(RunWorld {
+            queries: self.queries.look(key, &self.catalog, &look.queries, ask.lane).await?,
+            ..world
+        })
     }
 
     async fn execute(&self, key: &RunKey, step: &RunStep, errand: Errand<'_>) -> Result<(), Failure> {
@@ -226,9 +256,27 @@ impl Port<Runs> for RunPort {
                 let clients = self.catalog.clients(&shadow.profile)?;
                 glue::create_table(clients, errand, &shadow.database, &shadow.table, definition).await
             }
+            RunStep::CreateAudit { table, definition, .. } => {
+                self.tables_changed(key);
+                let clients = self.catalog.clients(&table.profile)?;
+                glue::create_table(clients, errand, &table.database, &table.table, definition).await
+            }
+            RunStep::FillAudit { table, definition, partitions } => {
+                self.tables_changed(key);
+                let clients = self.catalog.clients(&table.profile)?;
+                let (database, table) = (&table.database, &table.table);
+                glue::create_partitions(clients, errand, database, table, definition, partitions).await
+            }
             RunStep::DeleteShadow { profile, database, table, owner } => {
+                self.tables_changed(key);
                 let clients = self.catalog.clients(profile)?;
                 glue::delete_table(clients, errand, database, table, owner).await
+            }
+            RunStep::StartQuery { query, .. } => {
+                self.queries.start(key, self.catalog.clients(&query.profile)?, query, errand).await
+            }
+            RunStep::StopQuery(query) => {
+                self.queries.stop(key, self.catalog.clients(&query.profile)?, query, errand).await
             }
             RunStep::RunTask { task, trace, .. } => {
                 self.leave(trace, errand).await?;
@@ -249,6 +297,7 @@ impl Port<Runs> for RunPort {
     fn forget(&self, key: &RunKey) {
         self.seen().remove(key);
         self.asked().remove(key);
+        self.queries.forget(key);
     }
 }
 

@@ -26,6 +26,7 @@ pub mod metrics;
 mod networks;
 mod pace;
 pub mod quality_check;
+mod queries;
 mod query;
 pub mod s3;
 mod service;

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mizuumi_core::data_table::{Column, ObservedPartition, TableDefinition, TableKey, partitions};
 use mizuumi_core::quality_check::facts::{SeenColumn, SeenFile, SeenFiles, SeenScope};
 use mizuumi_core::quality_check::{
-    CatalogFacts, CheckKey, CheckLook, CheckWorld, Checks, FilesLook, Known, QueryLook, SeenQuery, StartQuery,
+    CatalogFacts, CheckKey, CheckLook, CheckStep, CheckWorld, Checks, FilesLook, Known, QueryLook, SeenQuery,
+    StartQuery,
 };
-use mizuumi_core::{Ask, Class, DataReading, Errand, Failure, Lane, Port, Reading};
+use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port, Reading};
 
 use crate::catalog::Catalog;
-use crate::clients::ProfileClients;
+use crate::queries::Queries;
 use crate::{athena, glue, s3};
 
 /// So many pages of a list of files are read, of 1,000 each, and so many partitions: rules over more are not evaluated.
@@ -23,93 +24,25 @@ const PAGE: usize = 1_000;
 
 /// Between two looks at a query that somebody waits for.
 const AGAIN: Duration = Duration::from_millis(500);
-/// So long a workgroup's limit counts that was looked at.
-const LIMIT_KNOWN: Duration = Duration::from_mins(10);
 
 /// Glue, S3 and Athena as the driver of checks sees them.
 #[derive(Debug)]
 pub struct CheckPort {
     catalog: Arc<Catalog>,
     seen: Mutex<HashMap<CheckKey, (CheckLook, CheckWorld)>>,
-    queries: Mutex<HashMap<CheckKey, Query>>,
-    /// Workgroups by profile and name, and when they were last found to limit what queries scan.
-    limited: Mutex<HashMap<(String, String), Instant>>,
-}
-
-/// A query that this process has started or found.
-#[derive(Clone, Debug)]
-struct Query {
-    token: String,
-    id: String,
-    /// What has become of it, once it is over.
-    over: Option<SeenQuery>,
+    queries: Queries<CheckKey>,
 }
 
 impl CheckPort {
     /// A port that shares the catalog's reads.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, seen: Mutex::default(), queries: Mutex::default(), limited: Mutex::default() }
+        Self { catalog, seen: Mutex::default(), queries: Queries::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<CheckKey, (CheckLook, CheckWorld)>> {
         // Nothing here can panic half way, so a poisoned lock guards whole data.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn queries(&self) -> MutexGuard<'_, HashMap<CheckKey, Query>> {
-        self.queries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What has become of the query that was written down; none if nobody knows that it was started.
-    async fn query(
-        &self,
-        key: &CheckKey,
-        clients: &ProfileClients,
-        look: &QueryLook,
-        lane: Lane,
-    ) -> Result<(Option<SeenQuery>, Option<String>), Failure> {
-        let known = self.queries().get(key).filter(|query| query.token == look.token).cloned();
-        if let Some(Query { over: Some(over), id, .. }) = known {
-            return Ok((Some(over), Some(id)));
-        }
-        let Some(id) = known.map(|query| query.id).or_else(|| look.id.clone()) else {
-            return Ok((None, None));
-        };
-        let seen = athena::look(clients, lane, &id, look).await?;
-        let over = (seen != SeenQuery::Runs).then(|| seen.clone());
-        self.queries().insert(key.clone(), Query { token: look.token.clone(), id: id.clone(), over });
-        Ok((Some(seen), Some(id)))
-    }
-
-    /// Makes sure that a query cannot scan without end.
-    async fn check_limit(
-        &self,
-        step: &StartQuery,
-        clients: &ProfileClients,
-        lane: Lane,
-    ) -> Result<(), Failure> {
-        if step.allow_unlimited_scans {
-            return Ok(());
-        }
-        let limited = || self.limited.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = (step.profile.clone(), step.workgroup.clone());
-        if limited().get(&group).is_some_and(|known| known.elapsed() < LIMIT_KNOWN) {
-            return Ok(());
-        }
-        if athena::cutoff(clients, lane, &step.workgroup).await?.is_none() {
-            return Err(Failure {
-                operation: "athena:GetWorkGroup",
-                class: Class::Denied,
-                message: format!(
-                    "workgroup '{}' does not limit the bytes that a query may scan, and nothing was started: set its \
-                     BytesScannedCutoffPerQuery, or `athena.allowUnlimitedScans` of profile '{}'",
-                    step.workgroup, step.profile
-                ),
-            });
-        }
-        limited().insert(group, Instant::now());
-        Ok(())
     }
 
     /// Starts a query, and waits for its numbers, or for why there are none.
@@ -122,9 +55,10 @@ impl CheckPort {
         errand: Errand<'_>,
     ) -> Result<Known<Vec<Option<f64>>>, Failure> {
         let clients = self.catalog.clients(&step.profile)?;
-        self.check_limit(step, clients, errand.lane).await?;
+        self.queries.check_limit(step, clients, errand.lane).await?;
         let id = athena::start(clients, errand, step).await?;
         let look = QueryLook {
+            profile: step.profile.clone(),
             token: step.token.clone(),
             statement: step.record.statement.clone(),
             workgroup: step.workgroup.clone(),
@@ -135,6 +69,23 @@ impl CheckPort {
                 SeenQuery::Runs => tokio::time::sleep(AGAIN).await,
                 SeenQuery::Answered { numbers, .. } => return Ok(Known::Is(numbers)),
                 SeenQuery::Failed { why, .. } => return Ok(Known::Not(why)),
+            }
+        }
+    }
+
+    /// Picks rows by a query, and waits until they lie in S3, where the workgroup has its results; answers where, or why there are none.
+    ///
+    /// # Errors
+    /// If Athena cannot be asked.
+    pub async fn sample(&self, step: &StartQuery, errand: Errand<'_>) -> Result<Known<String>, Failure> {
+        let clients = self.catalog.clients(&step.profile)?;
+        self.queries.check_limit(step, clients, errand.lane).await?;
+        let id = athena::start(clients, errand, step).await?;
+        loop {
+            match athena::rows(clients, errand.lane, &id).await? {
+                Some(Ok(place)) => return Ok(Known::Is(place)),
+                Some(Err(why)) => return Ok(Known::Not(why)),
+                None => tokio::time::sleep(AGAIN).await,
             }
         }
     }
@@ -323,7 +274,7 @@ impl Port<Checks> for CheckPort {
         // Who looks and fails knows nothing: what was seen before must not stand for what should have been seen now.
         let known = self.seen().remove(key).filter(|(of, _)| of.is_like(look));
         let mut world = match (known, ask.data) {
-            _ if look.table.is_none() => return Ok(CheckWorld::default()),
+            _ if look.table.is_none() => CheckWorld::default(),
             (None, DataReading::Known) => return Ok(CheckWorld::default()),
             (Some((_, world)), DataReading::Known) => world,
             (_, DataReading::Newest | DataReading::Whole) => {
@@ -332,31 +283,35 @@ impl Port<Checks> for CheckPort {
             }
         };
         (world.query, world.query_id) = (None, None);
-        if let (Some(query), Some(table)) = (&look.query, &look.table) {
-            let clients = self.catalog.clients(&table.profile)?;
-            let seen = self.query(key, clients, query, ask.lane).await;
+        if let Some(query) = &look.query {
+            let seen = self.queries.look(key, &self.catalog, std::slice::from_ref(query), ask.lane).await;
             // What was seen of the data is as true as before if Athena cannot be asked.
             if seen.is_err() {
                 self.seen().insert(key.clone(), (look.clone(), world.clone()));
             }
-            (world.query, world.query_id) = seen?;
+            if let Some(found) = seen?.remove(&query.token) {
+                (world.query, world.query_id) = (Some(found.seen), Some(found.id));
+            }
         }
         self.seen().insert(key.clone(), (look.clone(), world.clone()));
         Ok(world)
     }
 
-    async fn execute(&self, key: &CheckKey, step: &StartQuery, errand: Errand<'_>) -> Result<(), Failure> {
-        let clients = self.catalog.clients(&step.profile)?;
-        self.check_limit(step, clients, errand.lane).await?;
-        let id = athena::start(clients, errand, step).await?;
-        self.queries().insert(key.clone(), Query { token: step.token.clone(), id, over: None });
-        Ok(())
+    async fn execute(&self, key: &CheckKey, step: &CheckStep, errand: Errand<'_>) -> Result<(), Failure> {
+        match step {
+            CheckStep::Start(start) => {
+                self.queries.start(key, self.catalog.clients(&start.profile)?, start, errand).await
+            }
+            CheckStep::Stop(query) => {
+                self.queries.stop(key, self.catalog.clients(&query.profile)?, query, errand).await
+            }
+        }
     }
 
     fn expect(&self, _keys: Vec<CheckKey>) {}
 
     fn forget(&self, key: &CheckKey) {
         self.seen().remove(key);
-        self.queries().remove(key);
+        self.queries.forget(key);
     }
 }

@@ -1,7 +1,8 @@
-//! Shadow tables of runs: found by their names, with what is registered in them.
+//! Shadow tables and audit tables of runs: found by their names, with what is registered in them.
 
 use std::collections::BTreeMap;
 
+use mizuumi_core::data_table::ObservedPartition;
 use mizuumi_core::ingest_run::shadow::{SeenShadows, ShadowLook};
 use mizuumi_core::{Failure, Lane};
 
@@ -27,6 +28,11 @@ pub(crate) async fn look(
     if let Some(table) = &look.partitions_of {
         let (partitions, stored) = glue::get_partitions_whole(clients, lane, &look.database, table).await?;
         (seen.partitions, seen.stored) = (Some(partitions), stored);
+    }
+    if let Some(table) = &look.audited {
+        let partitions = glue::get_partitions(clients, lane, &look.database, table).await?;
+        let place = |(values, partition): (_, ObservedPartition)| (values, partition.location);
+        seen.audited = Some(partitions.into_iter().map(place).collect());
     }
     let is_one = |name: &str| name.starts_with(&look.prefix);
     let tables = tables.into_iter().filter(|(name, _)| is_one(name));

@@ -159,6 +159,10 @@ impl Port<Runs> for WorkPort {
             | RunStep::WriteManifest { .. }
             | RunStep::WriteResult { .. }
             | RunStep::CreateShadow { .. }
+            | RunStep::CreateAudit { .. }
+            | RunStep::FillAudit { .. }
+            | RunStep::StartQuery { .. }
+            | RunStep::StopQuery(_)
             | RunStep::DeleteShadow { .. } => self.aws.execute(key, step, errand).await,
         }
     }

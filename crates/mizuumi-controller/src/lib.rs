@@ -31,6 +31,7 @@ mod status;
 mod store;
 mod survey;
 mod sweep;
+mod tally;
 mod telemetry;
 mod upstreams;
 mod watch;

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, RunPhase};
+use mizuumi_api::ingest_run::{GateQueryStatus, IngestRun, IngestRunStatus, RunPhase};
 use mizuumi_api::{Condition, Installation};
 
 pub use desired::{DesiredRun, RunClaim, Sweep, Target, TargetTable};
@@ -179,6 +179,15 @@ impl Kind for Runs {
             RunStep::CreateShadow { shadow, .. } => {
                 Some(IngestRunStatus { shadow: Some(shadow.clone()), ..status })
             }
+            RunStep::CreateAudit { table, .. } => {
+                Some(IngestRunStatus { audit: Some(table.clone()), ..status })
+            }
+            RunStep::StartQuery { uid, query, .. } => {
+                let mut gate_queries = status.gate_queries.clone();
+                gate_queries.retain(|of| of.uid != *uid);
+                gate_queries.push(GateQueryStatus { uid: uid.clone(), query: query.record.clone() });
+                Some(IngestRunStatus { gate_queries, ..status })
+            }
             // Nothing is to be remembered, since its name says all: but only over the run as it was seen.
             RunStep::CreateCluster { .. } => Some(status),
             RunStep::WriteManifest { .. }
@@ -186,6 +195,8 @@ impl Kind for Runs {
             | RunStep::DeleteRun { .. }
             | RunStep::StopTask { .. }
             | RunStep::DeleteJob { .. }
+            | RunStep::FillAudit { .. }
+            | RunStep::StopQuery(_)
             | RunStep::DeleteShadow { .. } => None,
         }
     }

@@ -18,14 +18,14 @@ use jiff::Timestamp;
 use mizuumi_api::quality_check::{QualityCheck, QualityCheckStatus};
 use mizuumi_api::{Condition, Installation, Reason};
 
-pub use desired::{CheckAround, CheckedTable, DesiredCheck, SeenTable};
+pub use desired::{CheckAround, CheckClaim, CheckedTable, DesiredCheck, SeenTable};
 pub use facts::{CatalogFacts, Known};
 pub use gate::GateRules;
-pub use query::StartQuery;
+pub use query::{Asking, CheckStep, StartQuery};
 pub use rows::Answer;
 pub use rules::Rules;
 pub use statement::Statement;
-pub use world::{CheckLook, CheckWorld, FilesLook, QueryLook, SeenQuery};
+pub use world::{CheckLook, CheckWorld, FilesLook, FoundQuery, QueryLook, SeenQuery};
 
 use crate::kind::{DataDue, DataReading, Evidence, Kind};
 use crate::plan::{Goal, Plan};
@@ -50,8 +50,8 @@ impl fmt::Display for CheckKey {
     }
 }
 
-/// What a goal for a check is. One that is deleted claims nothing.
-pub type CheckGoal = Goal<DesiredCheck, ()>;
+/// What a goal for a check is.
+pub type CheckGoal = Goal<DesiredCheck, CheckClaim>;
 
 impl Kind for Checks {
     type Object = QualityCheck;
@@ -59,11 +59,11 @@ impl Kind for Checks {
     type Status = QualityCheckStatus;
     type Key = CheckKey;
     type Desired = DesiredCheck;
-    type Claim = ();
+    type Claim = CheckClaim;
     type Look = CheckLook;
     type World = CheckWorld;
     /// A check only looks: an evaluation is a look at data, and the status says what came of it. A query has to be started, though.
-    type Step = StartQuery;
+    type Step = CheckStep;
 
     const NAME: &'static str = "QualityCheck";
     const RECORDS: bool = true;
@@ -77,31 +77,49 @@ impl Kind for Checks {
 
     fn goal(object: &QualityCheck, installation: &Installation) -> Result<CheckGoal, Vec<Problem>> {
         if object.metadata.deletion_timestamp.is_some() {
-            return Ok(Goal::Absent(()));
+            return Ok(Goal::Absent(CheckClaim::new(object, installation)));
         }
         DesiredCheck::new(object, installation).map(Goal::Present)
     }
 
     fn heed(goal: &mut CheckGoal, _object: &QualityCheck, around: CheckAround) {
-        if let Goal::Present(desired) = goal {
-            desired.around = around;
-            desired.athena = desired.seen_table().and_then(|table| table.athena.clone());
+        match goal {
+            Goal::Present(desired) => {
+                desired.around = around;
+                desired.athena = desired.seen_table().and_then(|table| table.athena.clone());
+            }
+            Goal::Absent(claim) | Goal::Released(claim) => claim.heed(&around.table),
         }
     }
 
     fn look(goal: &CheckGoal) -> CheckLook {
         match goal {
             Goal::Present(desired) => desired.look(),
-            Goal::Absent(()) | Goal::Released(()) => CheckLook::default(),
+            Goal::Absent(claim) | Goal::Released(claim) => {
+                CheckLook { query: claim.look.clone(), ..CheckLook::default() }
+            }
         }
     }
 
     fn may_write(goal: &CheckGoal) -> bool {
-        matches!(goal, Goal::Present(_))
+        match goal {
+            Goal::Present(_) => true,
+            Goal::Absent(claim) | Goal::Released(claim) => claim.look.is_some(),
+        }
     }
 
-    fn plan(goal: &CheckGoal, world: &CheckWorld, now: Timestamp) -> Plan<StartQuery> {
-        let Goal::Present(desired) = goal else { return Plan::in_sync(None) };
+    fn plan(goal: &CheckGoal, world: &CheckWorld, now: Timestamp) -> Plan<CheckStep> {
+        let desired = match goal {
+            Goal::Present(desired) => desired,
+            Goal::Absent(claim) | Goal::Released(claim) => {
+                return match query::stop(claim.look.as_ref(), world) {
+                    Some(stop) => {
+                        Plan::converge(Reason::Deleting, stop.to_string(), vec![CheckStep::Stop(stop)])
+                    }
+                    None => Plan::in_sync(None),
+                };
+            }
+        };
         let name = &desired.table;
         match &desired.around.table {
             CheckedTable::Table(_) => query::plan(desired, world, now),
@@ -123,7 +141,8 @@ impl Kind for Checks {
     }
 
     /// A query is written down before it is started.
-    fn record(object: &QualityCheck, step: &StartQuery) -> Option<QualityCheckStatus> {
+    fn record(object: &QualityCheck, step: &CheckStep) -> Option<QualityCheckStatus> {
+        let CheckStep::Start(step) = step else { return None };
         let status = object.status.clone().unwrap_or_default();
         Some(QualityCheckStatus { query: Some(step.record.clone()), ..status })
     }
@@ -131,7 +150,7 @@ impl Kind for Checks {
     fn report(
         object: &QualityCheck,
         goal: Option<&CheckGoal>,
-        evidence: &Evidence<CheckWorld, StartQuery>,
+        evidence: &Evidence<CheckWorld, CheckStep>,
         now: Timestamp,
     ) -> QualityCheckStatus {
         report::report(object, goal, evidence, now)
@@ -141,12 +160,15 @@ impl Kind for Checks {
         &status.conditions
     }
 
-    fn event_reason(_step: &StartQuery) -> &'static str {
-        "QueryStarted"
+    fn event_reason(step: &CheckStep) -> &'static str {
+        match step {
+            CheckStep::Start(_) => "QueryStarted",
+            CheckStep::Stop(_) => "QueryStopped",
+        }
     }
 
-    fn rests_on_data(_step: &StartQuery) -> bool {
-        true
+    fn rests_on_data(step: &CheckStep) -> bool {
+        matches!(step, CheckStep::Start(_))
     }
 
     /// When the rules are evaluated.

@@ -227,12 +227,12 @@ fn a_gate_lets_pass_what_passes_and_its_policy_says_what_becomes_of_what_could_n
             spec["ifNotEvaluated"] = json!(policy);
         }
         let gate = GateRules::of(&check(&spec)).expect("a gate");
-        let told = gate.judge(3, &facts(), now());
+        let told = gate.judge(3, &facts(), &Answer::default(), now());
         assert_eq!((told.verdict, told.attempt, told.generation), (verdict, 3, 1), "{rules}");
         assert_eq!(refusal(std::slice::from_ref(&gate), &[told]).is_none(), passes, "{rules} {policy:?}");
         // A verdict on other rules is none on these.
         let other = GateRules { generation: 2, ..gate.clone() };
-        assert!(refusal(&[other], &[gate.judge(3, &facts(), now())]).is_some());
+        assert!(refusal(&[other], &[gate.judge(3, &facts(), &Answer::default(), now())]).is_some());
     }
     assert!(
         GateRules::of(&check(&json!({ "table": "t", "rules": "Rules = [ ColumnCount > 0 ]" }))).is_none()

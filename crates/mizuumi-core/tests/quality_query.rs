@@ -1,17 +1,18 @@
 //! The query of a check: one for each reason to evaluate, found again by its token, never sent again once that may be forgotten.
-#![expect(clippy::expect_used, reason = "a test's helpers fail as its tests do")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail as its tests do")]
 
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::condition::{ConditionStatus, ConditionType, find};
 use mizuumi_api::installation::AthenaProfile;
 use mizuumi_api::{Installation, QualityCheck, annotation};
+use mizuumi_core::Plan;
 use mizuumi_core::data_table::TableKey;
 use mizuumi_core::kind::{Evidence, Kind};
 use mizuumi_core::quality_check::facts::{SeenColumn, SeenScope};
 use mizuumi_core::quality_check::{
-    CatalogFacts, CheckAround, CheckWorld, CheckedTable, Checks, Known, SeenQuery, SeenTable, StartQuery,
+    CatalogFacts, CheckAround, CheckGoal, CheckStep, CheckWorld, CheckedTable, Checks, Known, SeenQuery,
+    SeenTable, StartQuery,
 };
-use mizuumi_core::{Goal, Plan};
 use serde_json::json;
 
 /// A check, what was seen for it, and the time.
@@ -42,7 +43,7 @@ impl Story {
         Self { check: serde_json::from_value(manifest).expect("a check"), world, now, has_workgroup: true }
     }
 
-    fn goal(&self) -> Goal<mizuumi_core::quality_check::DesiredCheck, ()> {
+    fn goal(&self) -> CheckGoal {
         let configuration =
             std::fs::read_to_string("../../examples/quickstart/mizuumi.yaml").expect("a file");
         let installation = Installation::from_yaml(&configuration).expect("a configuration");
@@ -60,7 +61,7 @@ impl Story {
         goal
     }
 
-    fn plan(&self) -> Plan<StartQuery> {
+    fn plan(&self) -> Plan<CheckStep> {
         Checks::plan(&self.goal(), &self.world, self.now)
     }
 
@@ -68,13 +69,25 @@ impl Story {
     fn step(&self) -> StartQuery {
         let plan = self.plan();
         assert_eq!(plan.steps.len(), 1, "{plan:?}");
-        plan.steps.into_iter().next().expect("a step")
+        match plan.steps.into_iter().next() {
+            Some(CheckStep::Start(start)) => *start,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The id of the query that the one step of the plan stops.
+    fn stop(&self) -> String {
+        let plan = self.plan();
+        match plan.steps.as_slice() {
+            [CheckStep::Stop(stop)] => stop.id.clone(),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The step is written down; whether it is done nobody knows.
     fn record(&mut self) -> StartQuery {
         let step = self.step();
-        self.check.status = Checks::record(&self.check, &step);
+        self.check.status = Checks::record(&self.check, &CheckStep::Start(Box::new(step.clone())));
         step
     }
 
@@ -153,6 +166,42 @@ fn another_reason_is_another_query_even_within_a_second() {
     assert_eq!(second.sql, first.sql);
     story.request("and again");
     assert_ne!(story.step().token, second.token);
+}
+
+#[test]
+fn a_query_that_nobody_needs_any_more_is_stopped() {
+    let running = || {
+        let mut story = Story::new("Rules = [ RowCount > 3 ]");
+        story.record();
+        (story.world.query, story.world.query_id) = (Some(SeenQuery::Runs), Some("q".into()));
+        story
+    };
+    let stopped = || Some(SeenQuery::Failed { why: "stopped".into(), passes: false, scanned: 0 });
+    // There is another reason to evaluate: the other query comes once this one is stopped.
+    let mut story = running();
+    story.request("again");
+    assert_eq!(story.stop(), "q");
+    story.report();
+    assert_eq!(story.quality().0, ConditionStatus::Unknown);
+    story.world.query = stopped();
+    assert_eq!(story.step().record.attempt, 1);
+    // Nothing is to be evaluated for a while.
+    let mut story = running();
+    story.check.spec.suspend = true;
+    (story.world.facts, story.world.looked) = (None, None);
+    assert_eq!(story.stop(), "q");
+    story.report();
+    assert!(story.check.status.as_ref().is_some_and(|status| status.query.is_some()));
+    story.world.query = stopped();
+    assert!(story.plan().steps.is_empty());
+    story.report();
+    assert!(story.check.status.as_ref().is_some_and(|status| status.query.is_none()));
+    // The check is deleted: it goes once its query is stopped.
+    let mut story = running();
+    story.check.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-26T12:00:00Z")).ok();
+    assert_eq!(story.stop(), "q");
+    story.world.query = stopped();
+    assert!(story.plan().is_settled());
 }
 
 #[test]

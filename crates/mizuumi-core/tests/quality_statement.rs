@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use mizuumi_api::quality_check::{CheckEngine, RuleOutcome};
 use mizuumi_core::quality_check::evaluate::{Earlier, evaluate};
 use mizuumi_core::quality_check::facts::{SeenColumn, SeenScope};
+use mizuumi_core::quality_check::statement::sample;
 use mizuumi_core::quality_check::{Answer, CatalogFacts, Known, Rules, Statement};
 use proptest::prelude::*;
 
@@ -221,6 +222,10 @@ const WORDS: &[&str] = &[
     "integer",
     "bigint",
     "counted",
+    "mizuumi_times",
+    "OVER",
+    "PARTITION",
+    "LIMIT",
     "g",
 ];
 
@@ -296,11 +301,38 @@ const PLACES: &[&str] = &[
     "ColumnLength \"%\" > 1",
 ];
 
-fn tried(place: &str, hostile: &str) -> Option<String> {
+/// The statement for the rule, and that for a sample of rows that do not pass.
+fn tried(place: &str, hostile: &str) -> Vec<String> {
     let quoted = hostile.replace('\\', "\\\\").replace('"', "\\\"");
-    let rules = rules(&place.replace('%', &quoted)).ok()?;
+    let Ok(rules) = rules(&place.replace('%', &quoted)) else { return Vec::new() };
     let statement = Statement::new(&rules, &columns(), &scope(hostile), now());
-    statement.sql
+    let samples = rules.leaves().map(|rule| sample(rule, &columns(), &scope(hostile), now(), 20));
+    statement.sql.into_iter().chain(samples.filter_map(Result::ok)).collect()
+}
+
+#[test]
+fn a_sample_has_rows_that_do_not_pass_and_no_others() {
+    let picked = |text: &str, day: &Known<SeenScope>| {
+        let rules = rules(text).expect(text);
+        sample(rules.leaves().next().expect("a rule"), &columns(), day, now(), 20)
+    };
+    let whole =
+        Known::Is(SeenScope { database: "lake".into(), table: "orders".into(), ..SeenScope::default() });
+    assert_eq!(
+        picked("ColumnValues \"id\" > 3", &whole).expect("a statement"),
+        "SELECT *\nFROM \"lake\".\"orders\"\nWHERE (NOT (COALESCE(\"id\" > 3, FALSE)))\nLIMIT 20"
+    );
+    assert_eq!(
+        picked("IsComplete \"what\" where \"id > 3\"", &scope("1")).expect("a statement"),
+        "SELECT *\nFROM \"lake\".\"orders\"\nWHERE \"day\" = '1' AND (\"id\" > 3) AND (NOT (\"what\" IS NOT NULL))\nLIMIT 20"
+    );
+    assert_eq!(
+        picked("IsPrimaryKey \"id\" \"what\"", &scope("1")).expect("a statement"),
+        "SELECT *\nFROM (\n  SELECT *, count(*) OVER (PARTITION BY \"id\", \"what\") AS mizuumi_times\n  FROM \"lake\".\"orders\"\n  \
+         WHERE \"day\" = '1' AND (TRUE)\n) counted\nWHERE mizuumi_times > 1 OR NOT (\"id\" IS NOT NULL AND \"what\" IS NOT NULL)\nLIMIT 20"
+    );
+    let why = picked("RowCount > 3", &whole).expect_err("no single row fails");
+    assert!(why.contains("RowCount is about all rows together"), "{why}");
 }
 
 #[test]
@@ -308,13 +340,13 @@ fn no_text_gets_out_of_its_quotes() {
     let mut asked = 0;
     for (place, hostile) in PLACES.iter().flat_map(|place| CORPUS.iter().map(move |hostile| (place, hostile)))
     {
-        if let Some(sql) = tried(place, hostile) {
+        for sql in tried(place, hostile) {
             asked += 1;
             assert_contained(&sql);
         }
     }
     // Most are texts like any other, where texts are taken.
-    assert!(asked > CORPUS.len() * 4, "{asked}");
+    assert!(asked > CORPUS.len() * 7, "{asked}");
 }
 
 proptest! {
@@ -325,7 +357,7 @@ proptest! {
         place in prop::sample::select(PLACES),
         hostile in "([ '\"\\\\;=()%_a-z0-9.,$`?*/-]|\\PC){0,40}",
     ) {
-        if let Some(sql) = tried(place, &hostile) {
+        for sql in tried(place, &hostile) {
             assert_contained(&sql);
         }
     }

@@ -160,6 +160,7 @@ impl Stand {
                     .collect(),
                 target: look.target.as_ref().and(self.target.clone()),
                 partitions,
+                audited: None,
                 stored: vec![StoredAs {
                     columns: target.columns,
                     input_format: target.input_format,

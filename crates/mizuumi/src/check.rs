@@ -16,10 +16,12 @@ use mizuumi_api::quality_check::{CheckEngine, RuleOutcome, RuleSeverity};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{CheckPort, Clients, Metrics};
 use mizuumi_core::data_table::{TableKey, Tables};
+use mizuumi_core::dqdl::Engine;
 use mizuumi_core::quality_check::evaluate::{Earlier, Evaluated, evaluate};
 use mizuumi_core::quality_check::report::verdict;
+use mizuumi_core::quality_check::rules::NumberedRule;
 use mizuumi_core::quality_check::{
-    Answer, CatalogFacts, CheckLook, CheckedTable, FilesLook, Known, Rules, StartQuery, Statement,
+    Answer, CatalogFacts, CheckLook, CheckedTable, FilesLook, Known, Rules, StartQuery, Statement, statement,
 };
 use mizuumi_core::{Errand, Kind, Lane, Reading, Still};
 
@@ -36,8 +38,9 @@ const NOT_EVALUATED: u8 = 3;
   mizuumi check delays -f rules.dqdl                       the DataTable 'delays' of the kubeconfig's namespace
   mizuumi check traffic.delays -f rules.dqdl               the Glue table itself, without Kubernetes
   mizuumi check delays -f - --partition day=2026-11-01     rules from standard input, over one partition
+  mizuumi check delays -f rules.dqdl --samples             and some rows that do not pass, as CSV in S3
 
-Nothing is written. Rules that compare with earlier evaluations have none here.
+Nothing is written but samples, if they are asked for. Rules that compare with earlier evaluations have none here.
 
 Exit codes:
   0  all rules passed, but for those that only warn
@@ -61,6 +64,10 @@ pub(crate) struct CheckArgs {
     /// The files of this partition: KEY=VALUE, with / between several.
     #[arg(long, value_name = "PARTITION", value_parser = partition)]
     partition: Option<Pairs>,
+    /// For each rule over rows that failed, write so many rows that do not pass to S3, where the workgroup has its results. Each sample is
+    /// a query more, which reads the rows again.
+    #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    samples: Option<u16>,
 }
 
 /// Keys and values of a partition.
@@ -100,7 +107,14 @@ pub(crate) async fn run(args: &CheckArgs, installation: &Installation) -> anyhow
     let now = mizuumi_controller::now();
     let rows = rows(&port, installation, &rules, &table, &facts, now).await?;
     let results = evaluate(&rules, &facts, &rows, &Earlier::new(), now);
-    print(&mut io::stdout().lock(), &results)?;
+    let mut samples = BTreeMap::new();
+    if let Some(most) = args.samples {
+        for rule in failed(&rules, &results) {
+            let picked = sample(&port, installation, rule, &table, &facts, now, most).await?;
+            samples.entry(rule.number).or_insert_with(Vec::new).extend(picked);
+        }
+    }
+    print(&mut io::stdout().lock(), &results, &samples)?;
     Ok(match verdict(&results).0 {
         ConditionStatus::True => ExitCode::SUCCESS,
         ConditionStatus::False => ExitCode::from(FAILED),
@@ -136,6 +150,47 @@ async fn rows(
         None => Known::Not("nothing could be asked".to_owned()),
     };
     Ok(Answer { statement, numbers })
+}
+
+/// The rules that failed.
+fn failed<'a>(rules: &'a Rules, results: &[Evaluated]) -> impl Iterator<Item = &'a NumberedRule> {
+    let failed: Vec<i64> = results
+        .iter()
+        .filter(|result| result.outcome == RuleOutcome::Failed)
+        .map(|result| result.number)
+        .collect();
+    rules.all.iter().filter(move |rule| failed.contains(&rule.number))
+}
+
+/// Where rows are that a rule over rows does not let pass, in words: one text for each part of it.
+async fn sample(
+    port: &CheckPort,
+    installation: &Installation,
+    rule: &NumberedRule,
+    table: &TableKey,
+    facts: &CatalogFacts,
+    now: Timestamp,
+    most: u16,
+) -> anyhow::Result<Vec<String>> {
+    let mut told = Vec::new();
+    let athena = installation.profile(&table.profile).and_then(|profile| profile.athena);
+    let over_rows = rule.expression.leaves().into_iter().filter(|leaf| Engine::needs_rows(leaf));
+    for (leaf, athena) in over_rows.zip(athena.iter().cycle()) {
+        let sql = match statement::sample(leaf, &facts.columns, &facts.scope, now, most) {
+            Ok(sql) => sql,
+            Err(why) => {
+                told.push(format!("no sample: {why}"));
+                continue;
+            }
+        };
+        let step = StartQuery::of_sql_once(table, athena, sql, &std::process::id().to_string(), now);
+        let sampled = port.sample(&step, Errand { lane: Lane::Change, still: &Asked }).await;
+        told.push(match sampled.map_err(|failure| anyhow::anyhow!("cannot query '{table}': {failure}"))? {
+            Known::Is(place) => format!("rows that do not pass: {place}"),
+            Known::Not(why) => format!("no sample: {why}"),
+        });
+    }
+    Ok(told)
 }
 
 /// Whoever asks from a terminal still wants to know.
@@ -195,7 +250,11 @@ async fn tables(
     Ok((key, references))
 }
 
-fn print(out: &mut impl Write, results: &[Evaluated]) -> io::Result<()> {
+fn print(
+    out: &mut impl Write,
+    results: &[Evaluated],
+    samples: &BTreeMap<i64, Vec<String>>,
+) -> io::Result<()> {
     let metric = |result: &Evaluated| result.metric.clone().unwrap_or_else(|| "-".to_owned());
     let width = results.iter().map(|result| metric(result).chars().count()).max().unwrap_or_default().max(6);
     writeln!(out, "  #  RESULT  {:<width$}  RULE", "METRIC")?;
@@ -207,7 +266,7 @@ fn print(out: &mut impl Write, results: &[Evaluated]) -> io::Result<()> {
             (RuleOutcome::Error, _) => "error",
         };
         writeln!(out, "{:>3}  {word:<6}  {:<width$}  {}", result.number, metric(result), result.text)?;
-        if let Some(message) = &result.message {
+        for message in result.message.iter().chain(samples.get(&result.number).into_iter().flatten()) {
             writeln!(out, "     {:6}  {:width$}  {message}", "", "")?;
         }
     }

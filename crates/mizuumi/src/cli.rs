@@ -12,11 +12,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::ask::{self, ReconcileArgs, SuspendArgs};
 use crate::check::{self, CheckArgs};
+use crate::describe::{self, DescribeArgs};
+use crate::diff::{self, DiffArgs};
 use crate::explain::{self, ExplainArgs};
 use crate::freshness::{self, FreshnessArgs};
 use crate::handbook::{self, CompletionsArgs, ManArgs};
 use crate::iam_policy::{self, IamPolicyArgs};
 use crate::import::{self, ImportArgs};
+use crate::lineage::{self, LineageArgs};
 use crate::lint::{self, LintArgs};
 use crate::plan_told::Form;
 use crate::rollback::{self, RollbackArgs};
@@ -48,6 +51,9 @@ const EXAMPLES: &str = "Examples:
   mizuumi lint -f tables/                             tell every mistake in manifests, with file and line
   mizuumi status -A                                   show what needs attention
   mizuumi explain dtbl/delays                         tell why a table is not ready, or not fresh
+  mizuumi describe dtbl/delays                        show a table, its jobs, runs, checks and clusters
+  mizuumi diff dtbl/delays                            show what of a resource is otherwise in AWS
+  mizuumi lineage delays                              show where a table's data comes from and where it goes
   mizuumi import glue nyc -o tables/                  write manifests of the tables that there are
   mizuumi freshness -A                                show how late each table is
   mizuumi run delays --wait                           run a job by hand, and follow it
@@ -71,6 +77,12 @@ enum Command {
     IamPolicy(IamPolicyArgs),
     /// Tell why a resource is not ready or not fresh, what it waits for, and what to do. Only reads.
     Explain(ExplainArgs),
+    /// Show a resource and those that it has to do with, as a tree. Only reads.
+    Describe(DescribeArgs),
+    /// Show what of a resource in Kubernetes is otherwise in AWS. Only reads.
+    Diff(DiffArgs),
+    /// Show where a table's data comes from, and where it goes. Only reads.
+    Lineage(LineageArgs),
     /// Show all resources at a glance, and those that need attention. Only reads.
     Status(StatusArgs),
     /// Show how late each table is, the latest first. Only reads.
@@ -171,13 +183,15 @@ pub(crate) struct PlanArgs {
 pub(crate) fn run() -> ExitCode {
     let matches = command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let is_diff = matches!(cli.command, Command::Diff(_));
     match dispatch(cli) {
         Ok(code) => code,
         // Who reads no further wants to hear no more: the code that the signal would have given.
         Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             writeln!(io::stderr(), "error: {error:#}").ok();
-            ExitCode::FAILURE
+            // 1 says there that something differs.
+            if is_diff { ExitCode::from(diff::ERROR) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -227,6 +241,19 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => {
             log(false, "warn");
             runtime()?.block_on(explain::run(&args, terminal))
+        }
+        Command::Describe(args) => {
+            log(false, "warn");
+            runtime()?.block_on(describe::run(&args, terminal))
+        }
+        Command::Diff(args) => {
+            let installation = configuration(&args.config)?;
+            log(false, "warn");
+            runtime()?.block_on(diff::run(&args, &installation, terminal))
+        }
+        Command::Lineage(args) => {
+            log(false, "warn");
+            runtime()?.block_on(lineage::run(&args, terminal))
         }
         Command::Status(args) => {
             log(false, "warn");

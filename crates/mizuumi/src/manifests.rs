@@ -37,7 +37,7 @@ pub(crate) struct Manifests {
     pub(crate) problems: Vec<String>,
     /// What ConfigMaps say by their keys, by namespace and name.
     pub(crate) config_maps: BTreeMap<(String, String), BTreeMap<String, String>>,
-    /// Documents that are no table.
+    /// Documents of which nothing is planned.
     pub(crate) others: usize,
     /// Where each resource stands.
     origins: BTreeMap<ResourceId, Origin>,
@@ -125,7 +125,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, origin: Origin, mut document: 
     let group = concat!("mizuumi.dev", "/");
     let is_of_group = document["apiVersion"].as_str().is_some_and(|version| version.starts_with(group));
     let schema = schemas.0.get(&kind).filter(|_| is_of_group);
-    if schema.is_none() || !matches!(kind.as_str(), "DataTable" | "IngestJob") {
+    if schema.is_none() || !matches!(kind.as_str(), "DataTable" | "EmrCluster" | "IngestJob") {
         found.others += 1;
     }
     let Some(schema) = schema else {

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use mizuumi_api::Installation;
-use mizuumi_api::installation::{AthenaProfile, Profile};
-use mizuumi_api::quality_check::RuleOutcome;
-use mizuumi_tests::{Controller, Team};
+use mizuumi_api::quality_check::{EvaluationStatus, RuleOutcome};
+use mizuumi_tests::{Controller, Team, with_athena};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -22,12 +20,6 @@ async fn pandas(team: &Team, arguments: &[&str]) -> String {
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     assert!(output.status.success(), "{arguments:?}\n{}", said(&output.stderr));
     said(&output.stdout)
-}
-
-fn with_athena(installation: &mut Installation) {
-    let athena = AthenaProfile { workgroup: "quality".to_owned(), allow_unlimited_scans: false };
-    let profile = installation.profiles.remove("default").unwrap_or_default();
-    installation.profiles.insert("default".to_owned(), Profile { athena: Some(athena), ..profile });
 }
 
 fn flights() -> Value {
@@ -77,35 +69,36 @@ async fn with_flights(name: &str) -> (Team, Controller) {
     (team, controller)
 }
 
+/// Waits for a check of these rules, and compares what it found with what pandas finds; answers the evaluation.
+async fn compare(team: &Team, check: &str, table: &str, expected: &[Value]) -> EvaluationStatus {
+    let rules: Vec<&str> = expected.iter().filter_map(|one| one["rule"].as_str()).collect();
+    let rules = format!("Rules = [\n  {}\n]", rules.join(",\n  "));
+    team.create_check(check, table, json!({ "rules": rules })).await;
+    let (done, evaluation) =
+        team.check_until(check, "an evaluation", |check| check.status.as_ref()?.evaluation.clone()).await;
+    let results = done.status.expect("a status").results;
+    assert_eq!(results.len(), expected.len(), "{results:?}");
+    for (result, expected) in results.iter().zip(expected) {
+        let rule = expected["rule"].as_str().unwrap_or_default();
+        assert_eq!(json!(result.outcome), expected["outcome"], "{rule}: {result:?}");
+        if let Some(metric) = expected["metric"].as_f64() {
+            let told: f64 = result.metric.as_deref().unwrap_or_default().parse().expect(rule);
+            assert!(
+                (told - metric).abs() < 1e-6_f64.max(metric.abs() * 1e-9),
+                "{rule}: {told}, not {metric}"
+            );
+        }
+    }
+    evaluation
+}
+
 #[tokio::test]
 async fn what_rules_say_of_rows_is_what_pandas_says() {
     let (team, _controller) = with_flights("rows").await;
     let expected: Vec<Value> = serde_json::from_str(&pandas(&team, &["expect"]).await).expect("JSON");
     // Results of many rules that do not pass would not all have room in one status.
     for (number, expected) in expected.chunks(20).enumerate() {
-        let check = format!("flights-{number}");
-        let rules: Vec<&str> = expected.iter().filter_map(|one| one["rule"].as_str()).collect();
-        let rules = format!("Rules = [\n  {}\n]", rules.join(",\n  "));
-        team.create_check(&check, "flights", json!({ "rules": rules })).await;
-        let (done, ()) = team
-            .check_until(&check, "an evaluation", |check| {
-                check.status.as_ref()?.evaluation.as_ref().map(|_| ())
-            })
-            .await;
-        let status = done.status.expect("a status");
-        assert_eq!(status.results.len(), expected.len(), "{:?}", status.results);
-        for (result, expected) in status.results.iter().zip(expected) {
-            let rule = expected["rule"].as_str().unwrap_or_default();
-            assert_eq!(json!(result.outcome), expected["outcome"], "{rule}: {result:?}");
-            if let Some(metric) = expected["metric"].as_f64() {
-                let told: f64 = result.metric.as_deref().unwrap_or_default().parse().expect(rule);
-                assert!(
-                    (told - metric).abs() < 1e-6_f64.max(metric.abs() * 1e-9),
-                    "{rule}: {told}, not {metric}"
-                );
-            }
-        }
-        let evaluation = status.evaluation.expect("an evaluation");
+        let evaluation = compare(&team, &format!("flights-{number}"), "flights", expected).await;
         assert!(evaluation.place.is_some_and(|place| place.ends_with("/month=2/")));
         // The newest partition only, and its file once for all rules.
         let (id, scanned) = (evaluation.query_execution_id, evaluation.scanned_bytes);
@@ -116,6 +109,54 @@ async fn what_rules_say_of_rows_is_what_pandas_says() {
         expected.len().div_ceil(20),
         "one query for each check"
     );
+
+    // A partition without rows.
+    pandas(&team, &["write-empty", &team.location("nothing")]).await;
+    team.create_ready("nothing", flights()).await;
+    let registered = |table: &mizuumi_api::DataTable| {
+        let partitions = table.status.as_ref().and_then(|status| status.partitions.as_ref());
+        partitions.is_some_and(|partitions| partitions.registered == 1)
+    };
+    team.until("nothing", "its partition", registered).await;
+    let expected: Vec<Value> = serde_json::from_str(&pandas(&team, &["expect-empty"]).await).expect("JSON");
+    compare(&team, "nothing", "nothing", &expected).await;
+}
+
+#[tokio::test]
+async fn rules_over_rows_are_evaluated_once_from_the_terminal_with_a_sample_of_what_fails() {
+    let (team, _controller) = with_flights("rows-terminal").await;
+    let mut installation = team.installation();
+    with_athena(&mut installation);
+    let config = team.folder().join("check.yaml");
+    std::fs::write(&config, serde_saphyr::to_string(&installation).expect("YAML")).expect("written");
+    let config = config.display().to_string();
+    let check = async |more: &[&str], rules: &str| {
+        let arguments = ["check", "flights", "-f", "-", "--config", &config, "--namespace", &team.namespace];
+        team.run(&[&arguments[..], more].concat(), rules).await
+    };
+    let rules = "Rules = [ RowCount > 20000, ColumnValues \"distance\" < 500, ColumnCount > 3 ]";
+    let failed = check(&[], rules).await;
+    assert_eq!(failed.code, 2, "{failed:?}");
+    assert!(failed.out.contains("  1  passed") && failed.out.contains("  2  FAILED"), "{failed:?}");
+    assert_eq!(team.aws.queries("quality").await.len(), 1);
+
+    let sampled = check(&["--samples", "7"], rules).await;
+    let place = sampled.out.lines().find_map(|line| line.split_once("rows that do not pass: s3://"));
+    let (bucket, key) = place.and_then(|(_, place)| place.trim().split_once('/')).expect(&sampled.out);
+    let object = team.aws.s3.get_object().bucket(bucket).key(key).send().await.expect("the sample");
+    let bytes = object.body.collect().await.expect("its bytes").into_bytes();
+    let text = String::from_utf8_lossy(&bytes).replace('"', "");
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let at =
+        lines.next().and_then(|names| names.iter().position(|name| *name == "distance")).expect("a header");
+    let distances: Vec<f64> = lines.filter_map(|line| line.get(at)?.parse().ok()).collect();
+    assert!(distances.len() == 7 && distances.iter().all(|distance| *distance >= 500.0), "{text}");
+    assert_eq!(team.aws.queries("quality").await.len(), 3, "one more for the rules, and one for the sample");
+
+    let passed = check(&["--samples"], "Rules = [ RowCount > 20000 ]").await;
+    assert!(passed.code == 0 && passed.out.ends_with("1 of 1 rules passed.\n"), "{passed:?}");
+    let unknown = check(&[], "Rules = [ Mean \"carrier\" > 0 ]").await;
+    assert_eq!(unknown.code, 3, "{unknown:?}");
 }
 
 #[tokio::test]

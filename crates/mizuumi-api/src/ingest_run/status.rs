@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::quality_check::QueryStatus;
 
 /// How far a run is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -45,6 +46,15 @@ pub struct IngestRunStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub gates: Vec<GateStatus>,
+    /// The audit table: a table over what the run has brought and nobody reads yet, for gates whose rules need the rows. It is
+    /// written down before the table is made, and until the table is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<ShadowStatus>,
+    /// The queries over the audit table that run now. Each is written down before it is started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["uid".into()]))]
+    pub gate_queries: Vec<GateQueryStatus>,
     /// What the run asks to be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestStatus>,
@@ -192,6 +202,25 @@ pub struct GateStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub message: Option<String>,
+    /// The query of Athena that it was evaluated by, if its rules need the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub query_execution_id: Option<String>,
+    /// So many bytes that query has scanned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub scanned_bytes: Option<i64>,
+}
+
+/// A query by which a gate evaluates its rules over what a run brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateQueryStatus {
+    /// Uid of the `QualityCheck`.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// The query.
+    pub query: QueryStatus,
 }
 
 /// What a check says of what a run brings.

@@ -4,9 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::data_table::{DataTable, ManagementPolicy, PublicationStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, Outcome, RunAttemptState, RunEngine};
+use mizuumi_api::installation::AthenaProfile;
 use mizuumi_api::{Installation, Reason};
 
 use super::ecs;
+use super::gates::{self, Audit};
 use super::plan::RunStep;
 use super::shadow::{self, ShadowTables};
 use super::work::{OwnWork, Task};
@@ -16,7 +18,7 @@ use crate::kind::Kind;
 use crate::plan::Goal;
 use crate::publication::{self, RunOrder};
 use crate::quality_check::facts::SeenColumn;
-use crate::quality_check::{GateRules, Known, Rules};
+use crate::quality_check::{GateRules, Known, QueryLook, Rules};
 
 /// A run as the spec wants it.
 #[derive(Clone, Debug)]
@@ -31,25 +33,29 @@ pub struct DesiredRun {
     pub target: Target,
     /// The checks that what it brings has to pass.
     pub gates: Vec<GateRules>,
+    /// How they query the rows of it.
+    pub audit: Audit,
     /// Whether nothing more happens: it is over, or its table is asked and the answer is waited for.
     pub is_settled: bool,
     /// Whether it is given up.
     pub is_cancelled: bool,
     /// When it is deleted, since it was over long before.
     pub expiry: Option<Expiry>,
-    /// Whether the status speaks of a shadow table.
+    /// Whether the status speaks of a shadow table, or an audit table.
     pub has_shadow: bool,
-    /// Its shadow tables that nobody needs any more.
+    /// Its shadow tables and queries that nobody needs any more.
     pub left_over: Option<Sweep>,
     /// The least time between two looks.
     pub least: SignedDuration,
 }
 
-/// Shadow tables that go.
+/// Shadow tables that go, and queries that are stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
     /// Which.
     pub tables: ShadowTables,
+    /// Queries over them.
+    pub queries: Vec<QueryLook>,
     /// Profile that they are looked at with, if one is known.
     pub profile: Option<String>,
 }
@@ -59,13 +65,16 @@ impl Sweep {
     #[must_use]
     pub fn look(&self) -> RunLook {
         let Some(profile) = self.profile.clone() else { return RunLook::default() };
-        RunLook { profile, shadows: Some(self.tables.look()), ..RunLook::default() }
+        let queries = self.queries.clone();
+        RunLook { profile, shadows: Some(self.tables.look()), queries, ..RunLook::default() }
     }
 
     /// What is deleted of what was seen.
     pub(super) fn steps(&self, world: &RunWorld) -> Vec<RunStep> {
         let profile = self.profile.as_deref().unwrap_or_default();
-        self.tables.sweep(profile, world.shadows.as_ref())
+        let mut steps = gates::stops(self.queries.iter().map(|query| query.token.clone()), profile, world);
+        steps.extend(self.tables.sweep(profile, world.shadows.as_ref()));
+        steps
     }
 }
 
@@ -129,6 +138,8 @@ pub struct TargetTable {
     pub publications: Vec<PublicationStatus>,
     /// Whether it is at work: not suspended, and not waiting for somebody.
     pub is_at_work: bool,
+    /// Where queries over its data run, if they may.
+    pub athena: Option<AthenaProfile>,
 }
 
 /// A run that is being deleted.
@@ -182,6 +193,7 @@ impl Target {
             columns: columns_of(&desired, table),
             publications: table.status.as_ref().map(|s| s.publications.clone()).unwrap_or_default(),
             is_at_work: desired.mode == Mode::Full && !is_stalled(table),
+            athena: installation.profile(&Tables::key(table).profile).and_then(|profile| profile.athena),
         }))
     }
 
@@ -249,18 +261,20 @@ fn expiry(object: &IngestRun) -> Option<Expiry> {
     Some(Expiry { at, uid: object.metadata.uid.clone()? })
 }
 
-fn sweep(tables: ShadowTables) -> Sweep {
-    Sweep { profile: tables.profile().map(str::to_owned), tables }
+fn sweep(tables: ShadowTables, audit: &Audit, installation: &Installation) -> Sweep {
+    let profile = tables.profile().map(str::to_owned);
+    let athena = profile.as_ref().and_then(|profile| installation.profile(profile)?.athena);
+    let queries = audit.queries(profile.as_deref().unwrap_or_default(), athena.as_ref());
+    Sweep { tables, queries, profile }
 }
 
 impl RunClaim {
     pub(super) fn new(object: &IngestRun, installation: &Installation) -> Self {
         let work = OwnWork::new(object, installation)
             .filter(|work| matches!(work.task, Task::Step(_) | Task::Ecs(_)) && work.open().is_some());
-        let status = object.status.as_ref();
-        // One that has worked and remembers no shadow has none. Of what a status that was lost does not tell, the names do.
-        let may_have = status.is_none_or(|status| status.shadow.is_some() || status.attempt.is_none());
-        let shadows = ShadowTables::of(object, installation).filter(|_| may_have).map(sweep);
+        let audit = Audit::of(object, installation);
+        let shadows = ShadowTables::of_deleted(object, installation);
+        let shadows = shadows.map(|tables| sweep(tables, &audit, installation));
         Self { is_publishing: false, work: work.map(Box::new), shadows }
     }
 
@@ -294,7 +308,9 @@ impl DesiredRun {
             (RunEngine::Rollback, _, Some(rollback)) => Work::Rollback(rollback.run.clone()),
             _ => Work::Unsaid,
         };
-        let left_over = ShadowTables::of(object, installation).filter(|tables| tables.is_left_over(object));
+        let audit = Audit::of(object, installation);
+        let left_over = ShadowTables::left_over(object, installation);
+        let status = object.status.as_ref();
         Self {
             run: object.metadata.name.clone().unwrap_or_default(),
             table: spec.table.clone(),
@@ -304,8 +320,9 @@ impl DesiredRun {
             is_settled: shadow::is_settled(object),
             is_cancelled: spec.cancel,
             expiry: expiry(object),
-            has_shadow: object.status.as_ref().is_some_and(|status| status.shadow.is_some()),
-            left_over: left_over.map(sweep),
+            has_shadow: status.is_some_and(|status| status.shadow.is_some() || status.audit.is_some()),
+            left_over: left_over.map(|tables| sweep(tables, &audit, installation)),
+            audit,
             least: SignedDuration::from_secs(installation.intervals.data_seconds.into()),
         }
     }
@@ -323,20 +340,21 @@ impl DesiredRun {
             has_partitions: !table.keys.is_empty(),
             run: run.clone(),
         };
-        let (output, pointers) = match &self.work {
-            Work::External { outcome: Some(Outcome::Failed), .. } | Work::Unsaid => {
-                return RunLook::default();
-            }
-            Work::External { .. } => (Some(output), None),
-            Work::Own(own) => return self.look_for_work(own, table),
-            Work::Rollback(run) => (None, Some(pointers(run))),
-        };
-        RunLook {
+        let look = RunLook {
             profile: table.key.profile.clone(),
-            output,
-            pointers,
             manifest: Some(publication::manifest(&table.root, &self.run)),
             ..RunLook::default()
+        };
+        match &self.work {
+            Work::External { outcome: Some(Outcome::Failed), .. } | Work::Unsaid => RunLook::default(),
+            Work::External { .. } => RunLook {
+                output: Some(output),
+                shadows: self.audit.look(&self.gates, table, 0, None),
+                queries: self.audit.queries(&table.key.profile, table.athena.as_ref()),
+                ..look
+            },
+            Work::Own(own) => self.look_for_work(own, table),
+            Work::Rollback(run) => RunLook { pointers: Some(pointers(run)), ..look },
         }
     }
 
@@ -378,11 +396,16 @@ impl DesiredRun {
                 output: Some(self.look_at(attempt.output.clone(), table)),
                 traces: Some(traces),
                 manifest: Some(publication::manifest(&table.root, &self.run)),
-                shadows: own
-                    .shadows
-                    .as_ref()
-                    .filter(|_| attempt.output_table.is_some())
-                    .map(|shadows| shadows.look_for_work(table, Some(attempt))),
+                shadows: self.audit.look(
+                    &self.gates,
+                    table,
+                    attempt.number,
+                    own.shadows
+                        .as_ref()
+                        .filter(|_| attempt.output_table.is_some())
+                        .map(|shadows| shadows.look_for_work(table, Some(attempt))),
+                ),
+                queries: self.audit.queries(&table.key.profile, table.athena.as_ref()),
                 ..RunLook::default()
             },
             (RunAttemptState::Failed | RunAttemptState::Lost, _) => begins(),

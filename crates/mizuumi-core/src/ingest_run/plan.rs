@@ -16,10 +16,12 @@ use super::shadow;
 use super::trace::Trace;
 use super::work::{JobRequest, OwnWork};
 use super::world::{Output, RunWorld};
+use crate::data_table::partitions::PartitionEntry;
 use crate::data_table::{TableDefinition, TableKey};
 use crate::plan::{Goal, Plan, Verdict};
 use crate::publication::{self, Manifest, ManifestPartition, RunTimes};
-use crate::quality_check::gate;
+use crate::quality_check::StartQuery;
+use crate::quality_check::query::StopQuery;
 
 /// The object by which one who writes with Hadoop's committers says that all is there.
 pub const MARKER: &str = "_SUCCESS";
@@ -82,7 +84,36 @@ pub enum RunStep {
         /// How it is to be.
         definition: Box<TableDefinition>,
     },
-    /// Delete a table that work has written to by name.
+    /// Make a table over what the run has brought, for gates to query. It is written down before.
+    CreateAudit {
+        /// Which.
+        table: ShadowStatus,
+        /// The table that the run is for.
+        of: TableKey,
+        /// How it is to be.
+        definition: Box<TableDefinition>,
+    },
+    /// Register there what the run has brought.
+    FillAudit {
+        /// Which.
+        table: ShadowStatus,
+        /// How it is.
+        definition: Box<TableDefinition>,
+        /// The partitions.
+        partitions: Vec<PartitionEntry>,
+    },
+    /// Start a query by which a gate evaluates its rules. It is written down before.
+    StartQuery {
+        /// Name of the check.
+        gate: String,
+        /// Its uid.
+        uid: String,
+        /// The query.
+        query: Box<StartQuery>,
+    },
+    /// Stop a query that nobody wants any more.
+    StopQuery(StopQuery),
+    /// Delete a table that work has written to by name, or that gates have queried.
     DeleteShadow {
         /// Profile of the installation's configuration.
         profile: String,
@@ -124,6 +155,9 @@ impl RunStep {
             Self::CreateJob { .. } | Self::AskCluster { .. } | Self::RunTask { .. } => "WorkStarted",
             Self::CreateShadow { .. } => "ShadowCreated",
             Self::DeleteShadow { .. } => "ShadowDeleted",
+            Self::CreateAudit { .. } | Self::FillAudit { .. } => "AuditCreated",
+            Self::StartQuery { .. } => "QueryStarted",
+            Self::StopQuery(_) => "QueryStopped",
             Self::CreateCluster { .. } => "ClusterCreated",
             Self::DeleteJob { .. } | Self::StopTask { .. } => "WorkStopped",
             Self::DeleteRun { .. } => "RunDeleted",
@@ -154,6 +188,20 @@ impl fmt::Display for RunStep {
                     shadow.database, shadow.table
                 )
             }
+            Self::CreateAudit { table, of, definition } => {
+                let location = definition.location.as_deref().unwrap_or_default();
+                write!(
+                    f,
+                    "create audit table '{}.{}' like '{of}', at {location}",
+                    table.database, table.table
+                )
+            }
+            Self::FillAudit { table, partitions, .. } => {
+                let ShadowStatus { database, table, .. } = table;
+                write!(f, "register {} partitions in audit table '{database}.{table}'", partitions.len())
+            }
+            Self::StartQuery { gate, query, .. } => write!(f, "{query}, for QualityCheck '{gate}'"),
+            Self::StopQuery(stop) => stop.fmt(f),
             Self::DeleteShadow { database, table, .. } => {
                 write!(f, "delete shadow table '{database}.{table}' from the catalog (data stays)")
             }
@@ -300,10 +348,8 @@ fn progress(desired: &DesiredRun, world: &RunWorld, now: Timestamp) -> Plan<RunS
         Ok(manifest) => manifest,
         Err(why) => return Plan::blocked(Reason::OutputInvalid, why),
     };
-    if world.output.is_some()
-        && let Some(why) = gate::refusal(&desired.gates, &gates::judged(desired, world, now))
-    {
-        return Plan::blocked(Reason::GateFailed, why);
+    if let Some(plan) = gates::refusal(desired, table, world, now) {
+        return plan;
     }
     let location = publication::manifest(&table.root, &desired.run);
     match &world.manifest {

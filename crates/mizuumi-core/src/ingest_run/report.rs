@@ -81,6 +81,9 @@ pub fn report(
     if matches!(evidence, Evidence::Observed { .. }) {
         status.last_handled_reconcile_at = requested.map(|text| cut(text, LONGEST_REQUEST));
     }
+    if let (Some(desired), Evidence::Observed { world, .. }) = (desired, evidence) {
+        desired.audit.told(&mut status.gate_queries, world);
+    }
     shadow_told(&mut status, object, goal, evidence);
     if before.phase.is_some_and(RunPhase::is_over) {
         // What is over does not change any more.
@@ -103,8 +106,13 @@ pub fn report(
             plan.verdict
         && status.manifest.is_none()
     {
-        status.gates = gates::judged(desired, world, now);
+        let answers = match &desired.target {
+            Target::Table(table) => gates::answers(desired, table, world, now).unwrap_or_default(),
+            _ => gates::Answers::new(),
+        };
+        status.gates = gates::judged(desired, world, &answers, now);
         status.gates.truncate(GATES);
+        desired.audit.forget(&mut status.gate_queries, world);
     }
     let told = told(object, desired, evidence, &mut status);
     if told.phase.is_over() {
@@ -260,15 +268,15 @@ fn shadow_told(
         Some(Goal::Absent(claim) | Goal::Released(claim)) => claim.shadows.as_ref(),
         None => None,
     };
-    let known = object.status.as_ref().and_then(|status| status.shadow.as_ref());
     // One that was written down in this very pass has not been looked at.
-    let Some(sweep) = left_over.filter(|sweep| sweep.tables.knows(known)) else { return };
+    let Some(sweep) = left_over.filter(|sweep| sweep.tables.knows(object.status.as_ref())) else { return };
     match evidence {
         Evidence::Observed { world, .. } if sweep.tables.are_gone(world.shadows.as_ref()) => {
-            status.shadow = None;
+            (status.shadow, status.audit) = (None, None);
+            status.gate_queries.clear();
         }
         Evidence::NotObserved(failure) | Evidence::Observed { failure: Some(failure), .. } => {
-            if let Some(shadow) = &mut status.shadow {
+            for shadow in status.shadow.iter_mut().chain(&mut status.audit) {
                 shadow.message = Some(cut(&failure.to_string(), LONGEST_MESSAGE));
             }
         }

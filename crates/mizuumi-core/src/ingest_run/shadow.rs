@@ -2,15 +2,20 @@
 //!
 //! A shadow is the run's, from its creation to its end: the run's driver makes it, reads it and deletes it, and the driver of
 //! the run's table never sees it. Only the work writes to it in between, and whatever that does, nothing is deleted but what still
-//! says of itself that it is a shadow of this run.
+//! says of itself that it is a shadow of this run. Audit tables, over which gates query what a run has brought, are of the same kind,
+//! and nobody writes to them.
 
+mod audit;
 mod brought;
 
 use std::collections::BTreeMap;
 
-use mizuumi_api::ingest_run::{IngestRun, OutputMode, RunAttempt, RunAttemptState, RunPhase, ShadowStatus};
+use mizuumi_api::ingest_run::{
+    IngestRun, IngestRunStatus, OutputMode, RunAttempt, RunAttemptState, RunPhase, ShadowStatus,
+};
 use mizuumi_api::{Installation, Reason};
 
+pub(super) use self::audit::Audited;
 pub(super) use self::brought::brought;
 use super::desired::TargetTable;
 use super::plan::RunStep;
@@ -62,6 +67,8 @@ pub struct ShadowTables {
     without: Vec<String>,
     /// The one that the status speaks of.
     known: Option<ShadowStatus>,
+    /// The audit table that it speaks of.
+    audit: Option<ShadowStatus>,
 }
 
 /// Which shadow tables to look at.
@@ -75,6 +82,8 @@ pub struct ShadowLook {
     pub target: Option<TableKey>,
     /// The one whose partitions are looked at.
     pub partitions_of: Option<String>,
+    /// The audit table whose partitions are looked at.
+    pub audited: Option<String>,
 }
 
 /// Shadow tables as they were seen.
@@ -90,6 +99,8 @@ pub struct SeenShadows {
     pub partitions: Option<BTreeMap<PartitionValues, ShadowPartition>>,
     /// How their files are read.
     pub stored: Vec<StoredAs>,
+    /// Where the partitions of the audit table point to, if they were looked at.
+    pub audited: Option<BTreeMap<PartitionValues, Option<String>>>,
 }
 
 /// A partition of a shadow table.
@@ -135,13 +146,19 @@ impl ShadowTables {
     /// Those of a run, if it has or may have any.
     #[must_use]
     pub fn of(object: &IngestRun, installation: &Installation) -> Option<Self> {
-        let known = object.status.as_ref().and_then(|status| status.shadow.clone());
-        let allowed = installation
-            .shadows
-            .as_ref()
-            .filter(|_| writes_by_name(object))
-            .map(|shadows| shadows.database.clone());
-        let database = known.as_ref().map(|known| known.database.clone()).or_else(|| allowed.clone())?;
+        let speaks_of_one = object.status.as_ref().is_some_and(|status| status.shadow.is_some());
+        (writes_by_name(object) || speaks_of_one).then(|| Self::of_any(object, installation)).flatten()
+    }
+
+    /// The same, whether or not its work writes by name: its gates may need the rows of what it brings.
+    #[must_use]
+    pub fn of_any(object: &IngestRun, installation: &Installation) -> Option<Self> {
+        let status = object.status.as_ref();
+        let known = status.and_then(|status| status.shadow.clone());
+        let audit = status.and_then(|status| status.audit.clone());
+        let allowed = installation.shadows.as_ref().map(|shadows| shadows.database.clone());
+        let of_known = known.as_ref().or(audit.as_ref()).map(|known| known.database.clone());
+        let database = of_known.or_else(|| allowed.clone())?;
         let times = &installation.freshness_parameters;
         Some(Self {
             database,
@@ -155,7 +172,27 @@ impl ShadowTables {
             },
             without: vec![times.loaded_at.clone(), times.data_time.clone(), times.fresh_until.clone()],
             known,
+            audit,
         })
+    }
+
+    /// Those that nobody needs any more, if the status speaks of any.
+    #[must_use]
+    pub fn left_over(object: &IngestRun, installation: &Installation) -> Option<Self> {
+        Self::of(object, installation).filter(|tables| tables.is_left_over(object)).or_else(|| {
+            Self::of_any(object, installation).filter(|all| all.audit.is_some() && is_settled(object))
+        })
+    }
+
+    /// Those that may be there of a run that is being deleted.
+    #[must_use]
+    pub fn of_deleted(object: &IngestRun, installation: &Installation) -> Option<Self> {
+        let status = object.status.as_ref();
+        // One that has worked and remembers no shadow has none. Of what a status that was lost does not tell, the names do.
+        let may_have = status.is_none_or(|status| status.shadow.is_some() || status.attempt.is_none());
+        let may_be_audited = status.is_none_or(|status| status.audit.is_some() || status.phase.is_none());
+        let of_work = Self::of(object, installation).filter(|_| may_have);
+        of_work.or_else(|| Self::of_any(object, installation).filter(|_| may_be_audited))
     }
 
     /// What their names begin with. It comes from the run alone, so that all of them are found even if the status is lost.
@@ -200,6 +237,7 @@ impl ShadowTables {
             prefix: self.prefix(),
             target: None,
             partitions_of: None,
+            audited: None,
         }
     }
 
@@ -228,9 +266,11 @@ impl ShadowTables {
     }
 
     /// Whether this is the one that the status spoke of when all this was decided.
-    pub(super) fn knows(&self, shadow: Option<&ShadowStatus>) -> bool {
+    pub(super) fn knows(&self, status: Option<&IngestRunStatus>) -> bool {
         let named = |shadow: &ShadowStatus| (shadow.database.clone(), shadow.table.clone());
-        self.known.as_ref().map(named) == shadow.map(named)
+        let of = |shadow: Option<&ShadowStatus>| shadow.map(named);
+        let told = status.map(|status| (of(status.shadow.as_ref()), of(status.audit.as_ref())));
+        told.unwrap_or_default() == (of(self.known.as_ref()), of(self.audit.as_ref()))
     }
 
     /// Whether none of them is there any more.
@@ -241,7 +281,7 @@ impl ShadowTables {
 
     /// Profile that the one was made with that the status speaks of.
     pub(super) fn profile(&self) -> Option<&str> {
-        self.known.as_ref().map(|known| known.profile.as_str())
+        self.known.as_ref().or(self.audit.as_ref()).map(|known| known.profile.as_str())
     }
 
     /// Deletes those that are there.
@@ -257,13 +297,28 @@ impl ShadowTables {
 
     /// The shadow of a table as it is to be for an attempt.
     fn definition(&self, target: &TableDefinition, of: &TableKey, attempt: &RunAttempt) -> TableDefinition {
-        let mut table = target.clone();
-        table.description = Some(format!(
+        let description = format!(
             "Stands for {of} while attempt {} of IngestRun '{}' in namespace '{}' writes; it is deleted by itself",
             attempt.number, self.owner.name, self.owner.namespace
-        ));
+        );
+        let database = self.allowed.as_ref().unwrap_or(&self.database);
+        let mark = self.mark(database, &self.name(attempt.number));
+        self.like_target(target, of, mark, &attempt.output, description)
+    }
+
+    /// A table like another, whose files are elsewhere.
+    fn like_target(
+        &self,
+        target: &TableDefinition,
+        of: &TableKey,
+        mark: String,
+        output: &str,
+        description: String,
+    ) -> TableDefinition {
+        let mut table = target.clone();
+        table.description = Some(description);
         table.table_type = Some("EXTERNAL_TABLE".to_owned());
-        table.location = Some(attempt.output.clone());
+        table.location = Some(output.to_owned());
         table.kept.additional_locations.clear();
         table.kept.last_access_time = None;
         table.kept.last_analyzed_time = None;
@@ -271,7 +326,7 @@ impl ShadowTables {
             skewed.locations.clear();
         }
         if let Some(path) = table.serde.as_mut().and_then(|serde| serde.parameters.get_mut(SPARK_PATH)) {
-            path.clone_from(&attempt.output);
+            output.clone_into(path);
         }
         table.parameters.retain(|key, _| {
             !key.starts_with(OUR_PREFIX)
@@ -280,8 +335,6 @@ impl ShadowTables {
                 && !PURGES.contains(&key.as_str())
                 && !self.without.contains(key)
         });
-        let database = self.allowed.as_ref().unwrap_or(&self.database);
-        let mark = self.mark(database, &self.name(attempt.number));
         let marks =
             [("EXTERNAL", "TRUE".to_owned()), (OWNER_PARAMETER, mark), (SHADOW_OF_PARAMETER, of.to_string())];
         table.parameters.extend(marks.map(|(key, value)| (key.to_owned(), value)));
@@ -304,8 +357,8 @@ impl ShadowTables {
         };
         let name = self.name(attempt.number);
         let profile = &table.key.profile;
-        let wanted = match self.like(table, attempt, seen) {
-            Ok(wanted) => wanted,
+        let wanted = match likable(&table.key, seen) {
+            Ok(target) => self.definition(target, &table.key, attempt),
             Err((reason, message)) => return Some(Plan::blocked(reason, message)),
         };
         // What the status does not speak of, or is not as it is to be, is of an earlier life of the run.
@@ -345,40 +398,34 @@ impl ShadowTables {
         };
         Some(Plan::converge(Reason::Running, step.to_string(), vec![step]))
     }
+}
 
-    /// The shadow that an attempt is to have, or why it can have none.
-    fn like(
-        &self,
-        table: &TargetTable,
-        attempt: &RunAttempt,
-        seen: &SeenShadows,
-    ) -> Result<TableDefinition, (Reason, String)> {
-        let of = &table.key;
-        let Some(target) = &seen.target else {
-            let message = format!("the Glue table '{of}' is not there yet, so nothing can be made like it");
-            return Err((Reason::TableNotFound, message));
-        };
-        let projected = target.parameters.get("projection.enabled");
-        let sort = if target.is_view() {
-            Some("a view")
-        } else if projected.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            Some("a table whose partitions Athena computes (`projection.enabled`)")
-        } else {
-            target.unsupported()
-        };
-        if let Some(sort) = sort {
-            let message = format!("the Glue table '{of}' is {sort}, and nothing can be published into that");
-            return Err((Reason::UnsupportedTable, message));
-        }
-        if target.columns.is_empty() {
-            let message = format!(
-                "the Glue table '{of}' has no columns yet, so nothing can be made like it; let the first run write to `${{output}}`, \
-                 or declare them"
-            );
-            return Err((Reason::AwaitingData, message));
-        }
-        Ok(self.definition(target, of, attempt))
+/// The Glue table that a run is for, or why nothing can be made like it.
+fn likable<'a>(of: &TableKey, seen: &'a SeenShadows) -> Result<&'a TableDefinition, (Reason, String)> {
+    let Some(target) = &seen.target else {
+        let message = format!("the Glue table '{of}' is not there yet, so nothing can be made like it");
+        return Err((Reason::TableNotFound, message));
+    };
+    let projected = target.parameters.get("projection.enabled");
+    let sort = if target.is_view() {
+        Some("a view")
+    } else if projected.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        Some("a table whose partitions Athena computes (`projection.enabled`)")
+    } else {
+        target.unsupported()
+    };
+    if let Some(sort) = sort {
+        let message = format!("the Glue table '{of}' is {sort}, and nothing can be published into that");
+        return Err((Reason::UnsupportedTable, message));
     }
+    if target.columns.is_empty() {
+        let message = format!(
+            "the Glue table '{of}' has no columns yet, so nothing can be made like it; let the first run write to `${{output}}`, or \
+             declare them"
+        );
+        return Err((Reason::AwaitingData, message));
+    }
+    Ok(target)
 }
 
 /// Whether a shadow is as it is to be; what engines note in it does not count.

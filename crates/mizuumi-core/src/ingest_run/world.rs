@@ -12,6 +12,7 @@ use super::work::SeenJob;
 use crate::data_table::{PartitionValues, TableKey};
 use crate::publication::{Manifest, Pointer};
 use crate::quality_check::facts::SeenFile;
+use crate::quality_check::{FoundQuery, QueryLook};
 
 /// What has to be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,16 @@ pub struct RunLook {
     pub artifacts: Vec<String>,
     /// The tables that its work writes to by name.
     pub shadows: Option<ShadowLook>,
+    /// The queries of its gates that were written down.
+    pub queries: Vec<QueryLook>,
+}
+
+impl RunLook {
+    /// Whether another look is at the same data, whatever queries there are.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        Self { queries: Vec::new(), ..self.clone() } == Self { queries: Vec::new(), ..other.clone() }
+    }
 }
 
 /// Which Job to look at.
@@ -90,6 +101,8 @@ pub struct RunWorld {
     pub artifacts: BTreeMap<String, Option<String>>,
     /// The tables that its work writes to by name, if they were looked at.
     pub shadows: Option<SeenShadows>,
+    /// The queries of its gates that are known to have been started, by their client tokens.
+    pub queries: BTreeMap<String, FoundQuery>,
     /// When it was looked.
     pub looked: Option<Timestamp>,
 }

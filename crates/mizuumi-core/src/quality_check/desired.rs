@@ -69,6 +69,45 @@ fn owner(check: &QualityCheck, installation: &Installation) -> String {
     owner.to_string()
 }
 
+/// The look at a query that was written down.
+fn query_look(record: &QueryStatus, owner: &str, uid: &str, table: &SeenTable) -> Option<QueryLook> {
+    Some(QueryLook {
+        profile: table.key.profile.clone(),
+        token: token(owner, uid, record),
+        statement: record.statement.clone(),
+        workgroup: table.athena.as_ref()?.workgroup.clone(),
+        id: record.id.clone(),
+    })
+}
+
+/// A check that is being deleted: it claims nothing but a query that may run.
+#[derive(Clone, Debug)]
+pub struct CheckClaim {
+    query: Option<QueryStatus>,
+    owner: String,
+    uid: String,
+    /// The look at it, once its table is known.
+    pub(super) look: Option<QueryLook>,
+}
+
+impl CheckClaim {
+    pub(super) fn new(check: &QualityCheck, installation: &Installation) -> Self {
+        Self {
+            query: check.status.as_ref().and_then(|status| status.query.clone()),
+            owner: owner(check, installation),
+            uid: check.metadata.uid.clone().unwrap_or_default(),
+            look: None,
+        }
+    }
+
+    /// Whose credentials a query runs with is known from the table.
+    pub(super) fn heed(&mut self, table: &CheckedTable) {
+        if let (CheckedTable::Table(table), Some(record)) = (table, &self.query) {
+            self.look = query_look(record, &self.owner, &self.uid, table);
+        }
+    }
+}
+
 /// What other resources have to do with a check.
 #[derive(Clone, Debug, Default)]
 pub struct CheckAround {
@@ -216,7 +255,8 @@ impl DesiredCheck {
 
     pub(super) fn look(&self) -> CheckLook {
         let Some(table) = self.seen_table().filter(|_| !self.is_suspended) else {
-            return CheckLook::default();
+            // A query that runs all the same is stopped.
+            return CheckLook { query: self.query_look(), ..CheckLook::default() };
         };
         CheckLook {
             table: Some(table.key.clone()),
@@ -230,14 +270,8 @@ impl DesiredCheck {
         }
     }
 
-    fn query_look(&self) -> Option<QueryLook> {
-        let (record, athena) = (self.query.as_ref()?, self.athena.as_ref()?);
-        Some(QueryLook {
-            token: token(&self.owner, &self.uid, record),
-            statement: record.statement.clone(),
-            workgroup: athena.workgroup.clone(),
-            id: record.id.clone(),
-        })
+    pub(super) fn query_look(&self) -> Option<QueryLook> {
+        query_look(self.query.as_ref()?, &self.owner, &self.uid, self.seen_table()?)
     }
 
     /// Whether what came of this very look is in the status.

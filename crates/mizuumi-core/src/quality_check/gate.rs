@@ -58,14 +58,20 @@ impl GateRules {
         })
     }
 
+    /// Its rules, if some of them need the rows.
+    #[must_use]
+    pub fn over_rows(&self) -> Option<&Rules> {
+        self.rules.as_ref().ok().filter(|rules| rules.need_rows())
+    }
+
     /// What it says of what an attempt brings.
     ///
     /// Rules that compare with earlier evaluations have none of data that is not published, and could not be evaluated.
     #[must_use]
-    pub fn judge(&self, attempt: i64, facts: &CatalogFacts, now: Timestamp) -> GateStatus {
+    pub fn judge(&self, attempt: i64, facts: &CatalogFacts, rows: &Answer, now: Timestamp) -> GateStatus {
         let (verdict, message) = match &self.rules {
             Err(why) => (GateVerdict::NotEvaluated, Some(format!("its rules do not hold: {why}"))),
-            Ok(rules) => match verdict(&evaluate(rules, facts, &Answer::default(), &Earlier::new(), now)) {
+            Ok(rules) => match verdict(&evaluate(rules, facts, rows, &Earlier::new(), now)) {
                 (ConditionStatus::True, _, _) => (GateVerdict::Passed, None),
                 (ConditionStatus::False, _, why) => (GateVerdict::Failed, Some(why)),
                 (ConditionStatus::Unknown, _, why) => (GateVerdict::NotEvaluated, Some(why)),
@@ -78,6 +84,8 @@ impl GateRules {
             attempt,
             verdict,
             message: message.map(|message| cut(&message, LONGEST_MESSAGE)),
+            query_execution_id: None,
+            scanned_bytes: None,
         }
     }
 }

@@ -9,10 +9,11 @@ use mizuumi_api::quality_check::QueryStatus;
 use sha2::{Digest, Sha256};
 
 use super::desired::DesiredCheck;
-use super::facts::Known;
+use super::facts::{Known, SeenColumn, SeenScope};
 use super::rows::Answer;
-use super::statement::Statement;
-use super::world::{CheckWorld, SeenQuery};
+use super::rules::Rules;
+use super::statement::{Statement, digest};
+use super::world::{CheckWorld, QueryLook, SeenQuery};
 use crate::data_table::TableKey;
 use crate::plan::Plan;
 use crate::publication::hexadecimal;
@@ -56,6 +57,41 @@ impl fmt::Display for StartQuery {
     }
 }
 
+/// The stop of a query whose answer nobody needs any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopQuery {
+    /// With whose credentials.
+    pub profile: String,
+    /// Its id.
+    pub id: String,
+    /// Its client token.
+    pub token: String,
+}
+
+impl fmt::Display for StopQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stop query {}: nobody needs its answer any more", self.id)
+    }
+}
+
+/// What is done for a check.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckStep {
+    /// Start a query.
+    Start(Box<StartQuery>),
+    /// Stop one.
+    Stop(StopQuery),
+}
+
+impl fmt::Display for CheckStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(start) => start.fmt(f),
+            Self::Stop(stop) => stop.fmt(f),
+        }
+    }
+}
+
 /// How far the rows are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
@@ -63,6 +99,8 @@ pub enum Progress {
     None,
     /// A query is to be started.
     Start(Box<StartQuery>),
+    /// A query for another reason runs, and is to be stopped.
+    Stop(StopQuery),
     /// A query runs, or will be tried again: look again then.
     Wait(Timestamp),
     /// Nothing can be asked before somebody has changed something.
@@ -88,10 +126,20 @@ impl StartQuery {
         asker: &str,
         at: Timestamp,
     ) -> Option<Self> {
-        let sql = statement.sql.clone()?;
-        let record =
-            QueryStatus { attempt: 1, at, of: String::new(), statement: statement.digest(), id: None };
-        Some(Self::new(table, athena, sql, token("terminal", asker, &record), record))
+        Some(Self::of_sql_once(table, athena, statement.sql.clone()?, asker, at))
+    }
+
+    /// The same, of a statement that is no evaluation.
+    #[must_use]
+    pub fn of_sql_once(
+        table: &TableKey,
+        athena: &AthenaProfile,
+        sql: String,
+        asker: &str,
+        at: Timestamp,
+    ) -> Self {
+        let record = QueryStatus { attempt: 1, at, of: String::new(), statement: digest(&sql), id: None };
+        Self::new(table, athena, sql, token("terminal", asker, &record), record)
     }
 
     fn new(
@@ -114,83 +162,175 @@ impl StartQuery {
     }
 }
 
+/// Rules over rows that somebody wants evaluated, and what is known of the query for them.
+#[derive(Clone, Debug)]
+pub struct Asking<'a> {
+    /// The rules.
+    pub rules: &'a Rules,
+    /// The table that the query reads.
+    pub table: &'a TableKey,
+    /// Its columns.
+    pub columns: &'a Known<Vec<SeenColumn>>,
+    /// Which of its rows.
+    pub scope: &'a Known<SeenScope>,
+    /// Where the query runs, if it may.
+    pub athena: Option<&'a AthenaProfile>,
+    /// A digest of what is evaluated and why: another reason is another query.
+    pub of: String,
+    /// Whose query it is.
+    pub owner: &'a str,
+    /// A uid of theirs.
+    pub uid: &'a str,
+    /// The query that was written down last, for whatever reason.
+    pub record: Option<&'a QueryStatus>,
+    /// What became of that, if it is known to have been started.
+    pub seen: Option<&'a SeenQuery>,
+}
+
 /// How far the rows are by what was seen.
 #[must_use]
 pub fn progress(desired: &DesiredCheck, world: &CheckWorld, now: Timestamp) -> Progress {
+    let stop = || stop(desired.query_look().as_ref(), world);
+    if desired.is_suspended {
+        return stop().map_or(Progress::None, Progress::Stop);
+    }
     let (Some(facts), Some(table)) = (&world.facts, desired.seen_table()) else { return Progress::None };
     // What was told is done with, whatever is still known of it.
-    if !desired.rules.need_rows() || desired.is_suspended || desired.is_told(world) {
+    if !desired.rules.need_rows() || desired.is_told(world) {
         return Progress::None;
     }
-    let statement = |at| Statement::new(&desired.rules, &facts.columns, &facts.scope, at);
-    let of = desired.reason(world);
-    let is_this =
-        |record: &&QueryStatus| record.of == of && record.statement == statement(record.at).digest();
-    let record = desired.query.as_ref().filter(is_this);
-    let at = record.map_or(now, |record| record.at);
-    let statement = statement(at);
-    if statement.sql.is_none() {
-        let numbers = Known::Not("nothing could be asked".to_owned());
-        return Progress::Done(Box::new(Answer { statement, numbers }));
+    let asking = Asking {
+        rules: &desired.rules,
+        table: &table.key,
+        columns: &facts.columns,
+        scope: &facts.scope,
+        athena: desired.athena.as_ref(),
+        of: desired.reason(world),
+        owner: &desired.owner,
+        uid: &desired.uid,
+        record: desired.query.as_ref(),
+        seen: world.query.as_ref(),
+    };
+    match stop() {
+        Some(stop) if !asking.is_recorded() => Progress::Stop(stop),
+        _ => asking.progress(now),
     }
-    let Some(athena) = &desired.athena else {
-        let message = format!(
-            "some rules need the rows, and profile '{}' has no workgroup of Athena to read them in; the platform team sets \
-             `profiles.{}.athena.workgroup`",
-            table.key.profile, table.key.profile
-        );
-        return Progress::Blocked(Reason::NotAllowed, message);
+}
+
+/// Stops the query that was looked at, if it runs.
+pub(super) fn stop(look: Option<&QueryLook>, world: &CheckWorld) -> Option<StopQuery> {
+    let (QueryLook { profile, token, .. }, Some(SeenQuery::Runs), Some(id)) =
+        (look?, &world.query, &world.query_id)
+    else {
+        return None;
     };
-    let start = |attempt: i64, at: Timestamp, statement: &Statement| {
+    Some(StopQuery { profile: profile.clone(), id: id.clone(), token: token.clone() })
+}
+
+impl Asking<'_> {
+    fn statement(&self, at: Timestamp) -> Statement {
+        Statement::new(self.rules, self.columns, self.scope, at)
+    }
+
+    /// The query that was written down, if it is the one that is wanted now.
+    fn record(&self) -> Option<&QueryStatus> {
+        let is_this = |record: &&QueryStatus| {
+            record.of == self.of && record.statement == self.statement(record.at).digest()
+        };
+        self.record.filter(is_this)
+    }
+
+    /// Whether the query that was written down is the one that is wanted now.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.record().is_some()
+    }
+
+    fn start(&self, athena: &AthenaProfile, attempt: i64, at: Timestamp, statement: &Statement) -> Progress {
         let digest = statement.digest();
-        let record = QueryStatus { attempt, at, of: of.clone(), statement: digest, id: None };
-        let token = token(&desired.owner, &desired.uid, &record);
+        let record = QueryStatus { attempt, at, of: self.of.clone(), statement: digest, id: None };
+        let token = token(self.owner, self.uid, &record);
         let sql = statement.sql.clone().unwrap_or_default();
-        Progress::Start(Box::new(StartQuery::new(&table.key, athena, sql, token, record)))
-    };
-    let Some(record) = record else { return start(1, now, &statement) };
-    let done = |numbers| Progress::Done(Box::new(Answer { statement: statement.clone(), numbers }));
-    match &world.query {
-        // It was not started, or nobody has said so.
-        None if now.duration_since(record.at) < TOKEN_LIVES => start(record.attempt, record.at, &statement),
-        None => done(Known::Not(format!(
-            "whether the query of {} was started is not known, and it is too late to ask again; the next reason to evaluate \
+        Progress::Start(Box::new(StartQuery::new(self.table, athena, sql, token, record)))
+    }
+
+    /// How far they are.
+    #[must_use]
+    pub fn progress(&self, now: Timestamp) -> Progress {
+        let record = self.record();
+        let statement = self.statement(record.map_or(now, |record| record.at));
+        if statement.sql.is_none() {
+            let numbers = Known::Not("nothing could be asked".to_owned());
+            return Progress::Done(Box::new(Answer { statement, numbers }));
+        }
+        let Some(athena) = self.athena else {
+            let profile = &self.table.profile;
+            let message = format!(
+                "some rules need the rows, and profile '{profile}' has no workgroup of Athena to read them in; the platform team \
+                 sets `profiles.{profile}.athena.workgroup`"
+            );
+            return Progress::Blocked(Reason::NotAllowed, message);
+        };
+        match record {
+            Some(record) => self.of_record(athena, record, &statement, now),
+            None => self.start(athena, 1, now, &statement),
+        }
+    }
+
+    fn of_record(
+        &self,
+        athena: &AthenaProfile,
+        record: &QueryStatus,
+        statement: &Statement,
+        now: Timestamp,
+    ) -> Progress {
+        let done = |numbers| Progress::Done(Box::new(Answer { statement: statement.clone(), numbers }));
+        match self.seen {
+            // It was not started, or nobody has said so.
+            None if now.duration_since(record.at) < TOKEN_LIVES => {
+                self.start(athena, record.attempt, record.at, statement)
+            }
+            None => done(Known::Not(format!(
+                "whether the query of {} was started is not known, and it is too late to ask again; the next reason to evaluate \
              starts another",
-            record.at
-        ))),
-        Some(SeenQuery::Runs) => {
-            let took = now.duration_since(record.at);
-            let wait = (took / 2).clamp(SOONEST, LATEST);
-            Progress::Wait(now.checked_add(wait).unwrap_or(Timestamp::MAX))
-        }
-        Some(SeenQuery::Answered { numbers, .. }) if numbers.len() == statement.numbers => {
-            done(Known::Is(numbers.clone()))
-        }
-        Some(SeenQuery::Answered { .. }) => {
-            done(Known::Not("Athena answered something else than was asked for".to_owned()))
-        }
-        Some(SeenQuery::Failed { passes: true, .. }) if record.attempt < ATTEMPTS => {
-            let again = record.at.checked_add(PAUSE * i32::try_from(record.attempt).unwrap_or(1));
-            match again {
-                Ok(again) if again > now => Progress::Wait(again),
-                // Another moment makes it another statement where rules speak of now.
-                _ => {
-                    let statement = Statement::new(&desired.rules, &facts.columns, &facts.scope, now);
-                    start(record.attempt + 1, now, &statement)
+                record.at
+            ))),
+            Some(SeenQuery::Runs) => {
+                let took = now.duration_since(record.at);
+                let wait = (took / 2).clamp(SOONEST, LATEST);
+                Progress::Wait(now.checked_add(wait).unwrap_or(Timestamp::MAX))
+            }
+            Some(SeenQuery::Answered { numbers, .. }) if numbers.len() == statement.numbers => {
+                done(Known::Is(numbers.clone()))
+            }
+            Some(SeenQuery::Answered { .. }) => {
+                done(Known::Not("Athena answered something else than was asked for".to_owned()))
+            }
+            Some(SeenQuery::Failed { passes: true, .. }) if record.attempt < ATTEMPTS => {
+                let again = record.at.checked_add(PAUSE * i32::try_from(record.attempt).unwrap_or(1));
+                match again {
+                    Ok(again) if again > now => Progress::Wait(again),
+                    // Another moment makes it another statement where rules speak of now.
+                    _ => self.start(athena, record.attempt + 1, now, &self.statement(now)),
                 }
             }
+            Some(SeenQuery::Failed { why, .. }) => done(Known::Not(why.clone())),
         }
-        Some(SeenQuery::Failed { why, .. }) => done(Known::Not(why.clone())),
     }
 }
 
 /// What to do about the rows.
-pub(super) fn plan(desired: &DesiredCheck, world: &CheckWorld, now: Timestamp) -> Plan<StartQuery> {
+pub(super) fn plan(desired: &DesiredCheck, world: &CheckWorld, now: Timestamp) -> Plan<CheckStep> {
     match progress(desired, world, now) {
         Progress::None | Progress::Done(_) => Plan::in_sync(None),
         Progress::Wait(at) => Plan::in_sync(Some(at)),
-        Progress::Start(start) => {
-            Plan::converge(Reason::Progressing, "starting a query over the rows", vec![*start])
+        Progress::Start(start) => Plan::converge(
+            Reason::Progressing,
+            "starting a query over the rows",
+            vec![CheckStep::Start(start)],
+        ),
+        Progress::Stop(stop) => {
+            Plan::converge(Reason::Progressing, stop.to_string(), vec![CheckStep::Stop(stop)])
         }
         Progress::Blocked(reason, message) => Plan::blocked(reason, message),
     }

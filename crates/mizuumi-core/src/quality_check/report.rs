@@ -12,7 +12,7 @@ use super::CheckGoal;
 use super::desired::{DesiredCheck, LONGEST_REQUEST};
 use super::evaluate::{Earlier, Evaluated, evaluate};
 use super::facts::{CatalogFacts, Known};
-use super::query::{self, Progress, StartQuery};
+use super::query::{self, CheckStep, Progress};
 use super::rows::Answer;
 use super::world::{CheckWorld, SeenQuery};
 use crate::kind::Evidence;
@@ -36,7 +36,7 @@ const ROOM: usize = 12 * 1024;
 pub fn report(
     object: &QualityCheck,
     goal: Option<&CheckGoal>,
-    evidence: &Evidence<CheckWorld, StartQuery>,
+    evidence: &Evidence<CheckWorld, CheckStep>,
     now: Timestamp,
 ) -> QualityCheckStatus {
     let before = object.status.clone().unwrap_or_default();
@@ -55,7 +55,7 @@ pub fn report(
         let rows = match &progress {
             Progress::None => Some(Answer::default()),
             Progress::Done(answer) => Some((**answer).clone()),
-            Progress::Start(_) | Progress::Wait(_) | Progress::Blocked(..) => None,
+            Progress::Start(_) | Progress::Stop(_) | Progress::Wait(_) | Progress::Blocked(..) => None,
         };
         let goes_on = rows.is_none() && !matches!(progress, Progress::Blocked(..));
         if !goes_on {
@@ -63,6 +63,9 @@ pub fn report(
         }
         if let (Some(record), Some(id)) = (&mut status.query, &world.query_id) {
             record.id = Some(id.clone());
+        }
+        if desired.is_suspended && world.query != Some(SeenQuery::Runs) {
+            status.query = None;
         }
         // Within one second there may be reason for several.
         let is_told = before.evaluation.as_ref().is_some_and(|last| {
@@ -87,7 +90,7 @@ pub fn report(
     status
 }
 
-fn told(desired: Option<&DesiredCheck>, evidence: &Evidence<CheckWorld, StartQuery>) -> Told {
+fn told(desired: Option<&DesiredCheck>, evidence: &Evidence<CheckWorld, CheckStep>) -> Told {
     match evidence {
         Evidence::FirstSight => Told::working(Reason::Progressing, "looking for its table"),
         Evidence::Invalid(problems) => {
@@ -162,10 +165,7 @@ fn judged(
     };
     // What it was for is done; the next is another.
     let query = status.query.take();
-    let scanned = match &world.query {
-        Some(SeenQuery::Answered { scanned, .. } | SeenQuery::Failed { scanned, .. }) => Some(*scanned),
-        Some(SeenQuery::Runs) | None => None,
-    };
+    let scanned = world.query.as_ref().and_then(SeenQuery::scanned);
     status.evaluation = Some(EvaluationStatus {
         at: looked,
         generation,

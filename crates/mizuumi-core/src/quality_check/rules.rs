@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use mizuumi_api::QualityCheck;
-use mizuumi_api::quality_check::{CheckEngine, Gate, RuleSeverity, TypedRule};
+use mizuumi_api::quality_check::{CheckEngine, RuleSeverity, TypedRule};
 use regex::Regex;
 
 use crate::dqdl::model::ParameterValue;
@@ -47,21 +47,10 @@ impl Rules {
     /// Every problem, each with its path.
     pub fn new(check: &QualityCheck) -> Result<Self, Vec<Problem>> {
         let spec = &check.spec;
-        let rules = match (&spec.rules, &spec.typed) {
+        match (&spec.rules, &spec.typed) {
             (Some(text), _) => Self::of_text("spec.rules", text, spec.engine),
             (None, Some(typed)) => Self::of_typed(typed, spec.engine),
             (None, None) => Err(vec![Problem::invalid("spec.rules", "must be set, or `spec.typed`")]),
-        }?;
-        let needs_rows = |rule: &&NumberedRule| rule.expression.leaves().into_iter().any(Engine::needs_rows);
-        match rules.all.iter().find(needs_rows) {
-            Some(rule) if spec.gate == Gate::Publish => {
-                let message = format!(
-                    "rule {} needs the rows, and a gate judges by columns and files alone; take it into a check of its own",
-                    rule.number
-                );
-                Err(vec![Problem::invalid("spec.gate", message)])
-            }
-            _ => Ok(rules),
         }
     }
 

@@ -4,6 +4,7 @@ mod column;
 mod filter;
 mod literal;
 mod measures;
+mod sample;
 mod values;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use self::column::{Column, Kind, find, identifier};
 use self::measures::{Measures, Of, Place};
+pub use self::sample::sample;
 use super::facts::{Known, SeenColumn, SeenScope};
 use super::rules::Rules;
 use crate::dqdl::condition::{Comparison, Condition, Duration, Test, Text};
@@ -142,43 +144,12 @@ fn formula(
         return Ok(Formula::Count(rows(measures)));
     }
     let column = named.first().ok_or_else(|| "it names no column".to_owned())?;
-    let part = |measures: &mut Measures, passes: &str| {
-        let condition = match filter {
-            Some(filter) => format!("{passes} AND {filter}"),
-            None => passes.to_owned(),
-        };
-        let part = measures.aggregate("count(*)", Some(&condition));
-        Formula::Part(part, measures.aggregate("count(*)", filter))
-    };
-    let condition = || rule.condition.as_ref().ok_or_else(|| "it has no condition".to_owned());
+    if let Some(passes) = passes(rule, column, now) {
+        let (passes, all) = (with(&passes?, filter), filter);
+        let part = measures.aggregate("count(*)", Some(&passes));
+        return Ok(Formula::Part(part, measures.aggregate("count(*)", all)));
+    }
     Ok(match rule.type_ {
-        RuleType::Completeness | RuleType::IsComplete => {
-            part(measures, &format!("{} IS NOT NULL", column.sql))
-        }
-        RuleType::ColumnValues => {
-            let passes = values::of(column, condition()?, now)?;
-            part(measures, &passes)
-        }
-        RuleType::ColumnLength => {
-            let (Kind::Text, Condition::Number(test)) = (column.kind, condition()?) else {
-                return Err(format!(
-                    "column {} is of type {}, which has no length",
-                    column.sql, column.type_
-                ));
-            };
-            // As in Glue, NULL has the length 0.
-            let passes = values::numbers(&format!("COALESCE(length({}), 0)", column.sql), false, test)?;
-            part(measures, &passes)
-        }
-        RuleType::ColumnDataType => {
-            let passes = of_type(column, condition()?)?;
-            let passes = format!("({} IS NULL OR {passes})", column.sql);
-            part(measures, &passes)
-        }
-        RuleType::DataFreshness => {
-            let passes = freshness(column, condition()?, now)?;
-            part(measures, &passes)
-        }
         RuleType::Uniqueness => {
             Formula::Ratio(measures.of(Of::Unique, &named, filter), measures.of(Of::Rows, &named, filter))
         }
@@ -191,12 +162,8 @@ fn formula(
         }
         RuleType::IsUnique | RuleType::IsPrimaryKey => {
             let all = (rule.type_ == RuleType::IsPrimaryKey).then(|| {
-                let whole = named.iter().map(|column| format!("{} IS NOT NULL", column.sql));
-                let whole = whole.collect::<Vec<_>>().join(" AND ");
-                match part(measures, &whole) {
-                    Formula::Part(whole, all) => (all, whole),
-                    _ => (0, 0),
-                }
+                let whole = measures.aggregate("count(*)", Some(&with(&is_whole(&named), filter)));
+                (measures.aggregate("count(*)", filter), whole)
             });
             let distinct = measures.of(Of::Distinct, &named, filter);
             Formula::Unique { distinct, rows: measures.of(Of::Rows, &named, filter), all }
@@ -217,6 +184,43 @@ fn formula(
         }
         other => return Err(format!("the engine Athena does not evaluate {}", other.name())),
     })
+}
+
+/// A condition and a filter together.
+fn with(condition: &str, filter: Option<&str>) -> String {
+    match filter {
+        Some(filter) => format!("{condition} AND {filter}"),
+        None => condition.to_owned(),
+    }
+}
+
+/// A key has a value in each column.
+fn is_whole(columns: &[Column]) -> String {
+    let whole: Vec<String> = columns.iter().map(|column| format!("{} IS NOT NULL", column.sql)).collect();
+    whole.join(" AND ")
+}
+
+/// The condition that a row passes, of rules about each row by itself.
+fn passes(rule: &Rule, column: &Column, now: Timestamp) -> Option<Result<String, String>> {
+    let condition = || rule.condition.as_ref().ok_or_else(|| "it has no condition".to_owned());
+    Some(match rule.type_ {
+        RuleType::Completeness | RuleType::IsComplete => Ok(format!("{} IS NOT NULL", column.sql)),
+        RuleType::ColumnValues => condition().and_then(|condition| values::of(column, condition, now)),
+        RuleType::ColumnLength => condition().and_then(|condition| length(column, condition)),
+        RuleType::ColumnDataType => condition()
+            .and_then(|condition| of_type(column, condition))
+            .map(|passes| format!("({} IS NULL OR {passes})", column.sql)),
+        RuleType::DataFreshness => condition().and_then(|condition| freshness(column, condition, now)),
+        _ => return None,
+    })
+}
+
+fn length(column: &Column, condition: &Condition) -> Result<String, String> {
+    let (Kind::Text, Condition::Number(test)) = (column.kind, condition) else {
+        return Err(format!("column {} is of type {}, which has no length", column.sql, column.type_));
+    };
+    // As in Glue, NULL has the length 0.
+    values::numbers(&format!("COALESCE(length({}), 0)", column.sql), false, test)
 }
 
 fn double(column: &Column) -> Result<String, String> {

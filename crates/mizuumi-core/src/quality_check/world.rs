@@ -31,6 +31,8 @@ pub struct CheckLook {
 /// A query to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryLook {
+    /// With whose credentials.
+    pub profile: String,
     /// Its client token.
     pub token: String,
     /// A digest of its statement.
@@ -62,6 +64,26 @@ pub enum SeenQuery {
         /// So many bytes it has scanned.
         scanned: i64,
     },
+}
+
+impl SeenQuery {
+    /// How many bytes it has scanned, once it is over.
+    #[must_use]
+    pub const fn scanned(&self) -> Option<i64> {
+        match self {
+            Self::Runs => None,
+            Self::Answered { scanned, .. } | Self::Failed { scanned, .. } => Some(*scanned),
+        }
+    }
+}
+
+/// A query that is known to have been started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundQuery {
+    /// Its id.
+    pub id: String,
+    /// What has become of it.
+    pub seen: SeenQuery,
 }
 
 impl CheckLook {
