@@ -67,7 +67,7 @@ class Server:
             for place in (self.folder, os.path.join(self.folder, "data")):
                 os.chown(place, NOBODY["user"], NOBODY["group"])
         self.data = os.path.join(self.folder, "data")
-        libraries = ":".join(glob.glob(f"{self.programs}/usr/lib/*-linux-*"))
+        libraries = ":".join(glob.glob(f"{self.programs}/usr/lib/*-linux-*") + glob.glob(f"{self.programs}/lib/*-linux-*"))
         self.environment = {"PATH": os.environ["PATH"], "HOME": self.folder, "LC_ALL": "C", "LD_LIBRARY_PATH": libraries}
 
     def run(self, *command, **more):
@@ -112,11 +112,13 @@ class MariaDb(Server):
 
     def __init__(self):
         super().__init__("mariadb")
-        share = f"{self.programs}/usr/share/mysql"
+        # MariaDB 11 calls itself by its own name everywhere.
+        found = glob.glob(f"{self.programs}/usr/share/m*/m*_system_tables.sql")[0]
+        share, name = os.path.dirname(found), os.path.basename(found).removesuffix("_system_tables.sql")
         self.common = ["--no-defaults", f"--datadir={self.data}", f"--lc-messages-dir={share}", f"--character-sets-dir={share}/charsets"]
         # What mariadb-install-db feeds to the server, without the programs around it.
-        tables = ["mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"]
-        script = b"CREATE DATABASE mysql;\nUSE mysql;\n" + b"".join(pathlib.Path(share, name).read_bytes() for name in tables)
+        tables = [f"{name}_{what}.sql" for what in ("system_tables", "performance_tables", "system_tables_data")]
+        script = b"CREATE DATABASE mysql;\nUSE mysql;\n" + b"".join(pathlib.Path(share, file).read_bytes() for file in tables)
         more = f"""
             CREATE DATABASE flights CHARACTER SET utf8mb4; FLUSH PRIVILEGES;
             CREATE USER 'reader'@'127.0.0.1' IDENTIFIED BY '{self.password}';
