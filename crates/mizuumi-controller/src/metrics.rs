@@ -168,17 +168,14 @@ impl Metrics {
         let labels = Check { namespace: namespace.to_owned(), check: check.to_owned() };
         // Nothing can panic half way, so a poisoned lock guards whole data.
         let mut told = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        match score {
-            Some(score) => {
-                if told.contains(&labels) || told.len() < MOST_CHECKS {
-                    self.quality.get_or_create(&labels).set(score);
-                    told.insert(labels);
-                }
+        if let Some(score) = score {
+            if told.contains(&labels) || told.len() < MOST_CHECKS {
+                self.quality.get_or_create(&labels).set(score);
+                told.insert(labels);
             }
-            None => {
-                self.quality.remove(&labels);
-                told.remove(&labels);
-            }
+        } else {
+            self.quality.remove(&labels);
+            told.remove(&labels);
         }
     }
 
