@@ -7,7 +7,7 @@ use mizuumi_core::{Class, Failure};
 
 use crate::workers::chain;
 
-/// An error of the loop. Everything but `Start…` and `OlderDefinition` is retried.
+/// An error of the loop. Everything but `Start…`, `OlderDefinition` and `LostLease` is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No Kubernetes API to talk to.
@@ -54,6 +54,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The Lease could not be read or written.
+    #[error("the Lease could not be read or written")]
+    Lease(#[source] Box<kube::Error>),
+    /// Another controller holds the Lease, or it could not be renewed in time.
+    #[error(
+        "the Lease '{0}' was lost: another controller works by now, or the Kubernetes API did not answer for long"
+    )]
+    LostLease(String),
     /// The object could not be read anew.
     #[error("the object could not be read anew")]
     ReadObject(#[source] Box<kube::Error>),

@@ -129,6 +129,9 @@ struct ControllerArgs {
     /// Where to answer /metrics, /healthz and /readyz; `none`: nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464", value_parser = listen)]
     metrics_listen: Listen,
+    /// Work only while holding this Lease, where several controllers of an installation run; without it, at once.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    lease: Option<mizuumi_controller::LeaseName>,
 }
 
 /// An address, or none.
@@ -224,7 +227,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Controller(args) => {
             let installation = configuration(&args.config)?;
             log(args.log_json, "info,kube_runtime=warn");
-            runtime()?.block_on(mizuumi_controller::run(installation, args.metrics_listen.0))?;
+            runtime()?.block_on(mizuumi_controller::run(installation, args.metrics_listen.0, args.lease))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds(args) => crds::run(args.out.as_deref()),

@@ -54,5 +54,6 @@ mod run_shadows;
 mod run_steps;
 mod run_tasks;
 mod settings;
+mod sources;
 mod superseded;
 mod view;
