@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo demo-emr test idle bench faults judge check crds controlplane-mod
+.PHONY: help up down demo demo-emr test platform idle bench bench-sources faults judge check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test: ## Run all tests against a stand of their own, which is stopped afterwards
 	cargo test --workspace --no-run
 	@$(STAND) --dir .stand/test with --fresh -- stand/test.sh
 
+platform: ## Try the charts and GitOps only: both Helms, two teams' installations, Argo CD, Flux; UPDATE=1 writes what is compared anew
+	cargo build --workspace --bins
+	@$(STAND) --dir .stand/platform with --fresh -- stand/platform.sh
+
 idle: ## Measure what 1,000 tables cost while nothing changes: make idle TABLES=1000
 	cargo build --workspace
 	@$(STAND) --dir .stand/idle with --fresh -- $(CARGO_TARGET_DIR)/debug/idle --tables $(or $(TABLES),1000)
@@ -44,10 +48,15 @@ idle: ## Measure what 1,000 tables cost while nothing changes: make idle TABLES=
 PROFILE ?= release
 BUILT = $(CARGO_TARGET_DIR)/$(patsubst dev,debug,$(PROFILE))
 
-bench: ## Measure B1 to B9 and B11 to B13: make bench SIZES=1k,10k,100k ONLY=B1,B3 (BENCH=--help for more)
+bench: ## Measure B1 to B9, B11 to B13 and B19: make bench SIZES=1k,10k,100k ONLY=B1,B3 (BENCH=--help for more)
 	cargo build --workspace --profile $(PROFILE)
 	@$(BUILT)/mizuumi-stand --dir .stand/bench with --fresh -- $(BUILT)/bench \
 		$(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY)) $(BENCH)
+
+bench-sources: ## Measure rows a second of the images for sources, beside dlt by hand: make bench-sources DOUBLINGS=3
+	cargo build -q --workspace
+	@$(STAND) build
+	@cd images && MIZUUMI_DATABASES=$$(../stand/databases.sh) $(MIZUUMI_CACHE)/venv/bin/python bench.py $(DOUBLINGS)
 
 faults: ## Try every fault of the list and say what came of it: make faults ONLY=F1,F9 SCALE=60 SEED=1
 	cargo build --workspace

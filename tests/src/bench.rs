@@ -1,4 +1,4 @@
-//! The benchmarks B1 to B9 and B11 to B13: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
+//! The benchmarks B1 to B9, B11 to B13 and B19: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
 //!
 //! One size after the other: objects are created, the controller makes their tables, and then what is asked for is
 //! measured on them. What each figure means is in the book's page on benchmarks.
@@ -8,6 +8,7 @@ mod apiserver;
 mod burst;
 mod clusters;
 mod cold;
+mod downstream;
 mod drift;
 mod endpoint;
 mod figures;
@@ -75,11 +76,15 @@ pub async fn run(settings: &Settings) -> Result<(Report, String)> {
     }
     if settings.wants(&[Id::B12]) {
         let done = caught(clusters::at_once(settings, &mut report).boxed_local()).await;
-        note_clusters(&mut report, Id::B12, settings, done);
+        note_alone(&mut report, Id::B12, Size(settings.clusters), done);
     }
     if settings.wants(&[Id::B11]) {
         let done = caught(clusters::over_a_day(settings, &mut report).boxed_local()).await;
-        note_clusters(&mut report, Id::B11, settings, done);
+        note_alone(&mut report, Id::B11, Size(settings.clusters), done);
+    }
+    if settings.wants(&[Id::B19]) {
+        let done = caught(downstream::starts(settings, &mut report).boxed_local()).await;
+        note_alone(&mut report, Id::B19, downstream::SIZE, done);
     }
     let table = report.finish()?;
     Ok((report, table))
@@ -147,15 +152,16 @@ async fn one_size(settings: &Settings, report: &mut Report, size: Size) -> Resul
     Ok(())
 }
 
-fn note_clusters(report: &mut Report, id: Id, settings: &Settings, done: Result<()>) {
-    if let Err(error) = done {
-        report.add(Figure::failed(id, Size(settings.clusters), format!("{error:#}")));
-    }
-}
-
 /// A benchmark that failed is a row of its own; the others go on.
 fn note(ground: &mut Ground<'_>, id: Id, done: Result<()>) {
     if let Err(error) = done {
         ground.report.add(Figure::failed(id, ground.fleet.size, format!("{error:#}")));
+    }
+}
+
+/// The same of one that has a field of its own.
+fn note_alone(report: &mut Report, id: Id, size: Size, done: Result<()>) {
+    if let Err(error) = done {
+        report.add(Figure::failed(id, size, format!("{error:#}")));
     }
 }

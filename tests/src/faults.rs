@@ -115,6 +115,7 @@ faults! {
     "F18" "the apiserver answers 429, 503, 504, or not at all" watches::busy;
     "F20" "frozen at every call while another controller goes on, then awake" rivals::frozen;
     "F20c" "frozen at calls about a cluster while another controller goes on, then awake" clusters::rivals::frozen;
+    "F20r" "frozen at calls about a run while another controller goes on, then awake" runs::frozen::asleep;
     "F21" "two controllers with one configuration" rivals::two;
     "F21c" "clusters kept by two controllers with one configuration" clusters::rivals::two;
     "F21r" "runs, and two controllers with one configuration" runs::load::two;

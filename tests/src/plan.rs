@@ -44,6 +44,18 @@ impl Team {
         self.run_plan(&config, Path::new("-"), text, arguments).await
     }
 
+    /// Where the team's configuration is, for commands that need one.
+    #[must_use]
+    pub fn configuration(&self, name: &str) -> String {
+        self.configuration_of(name, &self.installation())
+    }
+
+    /// Where another configuration is.
+    #[must_use]
+    pub fn configuration_of(&self, name: &str, installation: &Installation) -> String {
+        self.write_config(name, installation).to_string_lossy().into_owned()
+    }
+
     /// Plans a folder under another configuration.
     pub async fn plan_folder(
         &self,

@@ -9,6 +9,7 @@ mod emr;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use athena::AthenaProfile;
@@ -19,10 +20,11 @@ use crate::data_table::LinkTo;
 use crate::duration::ShortDuration;
 
 /// The configuration of one installation, `mizuumi.yaml`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Installation {
     /// Name of this installation, unique among those that share an AWS account; a part of every owner key.
+    #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"))]
     pub installation: String,
     /// Which AWS.
     pub aws: Aws,
@@ -64,10 +66,11 @@ pub struct Installation {
 }
 
 /// Which AWS.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Aws {
     /// Region of the catalog, such as `ap-northeast-1`.
+    #[schemars(length(min = 1))]
     pub region: String,
     /// Endpoint of all services, for a local stand or a proxy. Without it, AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,12 +78,13 @@ pub struct Aws {
 }
 
 /// Which Kubernetes namespaces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Kubernetes {
     /// Namespaces to watch; none means all.
     pub namespaces: Vec<String>,
     /// How many objects of one kind are worked on at once.
+    #[schemars(range(min = 1, max = 1_000))]
     pub concurrency: u16,
 }
 
@@ -91,12 +95,14 @@ impl Default for Kubernetes {
 }
 
 /// What may be touched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Allow {
     /// Glue databases by name; a final `*` stands for any ending.
+    #[schemars(length(min = 1), inner(regex(pattern = r"^[^A-Z*]+\*?$|^\*$")))]
     pub databases: Vec<String>,
     /// Where data may lie: `s3://bucket/` or `s3://bucket/prefix/`, each ending in `/`.
+    #[schemars(length(min = 1), inner(regex(pattern = r"^s3://[^/]+/(.*/)?$")))]
     pub s3_prefixes: Vec<String>,
     /// What links may stand for. Without any, no resource may be a link.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +110,7 @@ pub struct Allow {
 }
 
 /// Tables that links may stand for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LinkTargets {
     /// Account of the catalog; without it, that of the profile.
@@ -114,21 +120,24 @@ pub struct LinkTargets {
     pub database: String,
     /// Region; without it, the installation's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub region: Option<String>,
 }
 
 /// A role that works on AWS for the resources that name it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Profile {
     /// Role to assume with the controller's own credentials; without it, those credentials themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^arn:.+:role/.+$"))]
     pub role_arn: Option<String>,
     /// External id that the role's trust policy asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Role that the crawlers of this profile's tables work with. Without it, they have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^arn:.+:role/.+$"))]
     pub crawler_role_arn: Option<String>,
     /// What EMR clusters of this profile are made with. Without it, it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,7 +154,7 @@ pub struct Profile {
 }
 
 /// What Jobs of Kubernetes work with; none of it is a tenant's to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JobsProfile {
     /// ServiceAccount of the run's namespace that their pods work with. Its token is not mounted; a role of AWS comes by
@@ -164,12 +173,13 @@ impl JobsProfile {
 }
 
 /// Tables that runs may wait for and that no resource here keeps: those of other installations, or of nobody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Upstreams {
     /// Their Glue databases by name; a final `*` stands for any ending. Without any, runs wait only for tables kept here.
     pub databases: Vec<String>,
     /// Between two looks at them.
+    #[schemars(range(min = 1, max = 86_400))]
     pub poll_seconds: u32,
     /// Whether the times of tables without a mark of Mizuumi count as well.
     pub trust_foreign: bool,
@@ -191,7 +201,7 @@ impl Default for Upstreams {
 }
 
 /// What crawlers may do. They write tables as they understand them, so they have a database of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Crawlers {
     /// Glue database that crawlers write to; it has to exist, in the account of each profile that has crawlers. No resource
@@ -203,7 +213,7 @@ pub struct Crawlers {
 }
 
 /// Where the shadow tables are that the work of runs writes to by name, with `output.mode: ShadowTable`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Shadows {
     /// Glue database that they are made in; it has to exist, in the account of each profile whose runs have them. No resource
@@ -216,20 +226,26 @@ fn an_hour() -> ShortDuration {
 }
 
 /// How often to look.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Intervals {
     /// Between two sweeps over a database's table definitions.
+    #[schemars(range(min = 1, max = 86_400))]
     pub sweep_seconds: u32,
     /// At least so long between two looks for a table's new data, while some is expected.
+    #[schemars(range(min = 1, max = 86_400))]
     pub data_seconds: u32,
     /// Between two looks at all of a table's partitions and directories.
+    #[schemars(range(min = 1, max = 86_400))]
     pub audit_seconds: u32,
     /// First wait after a failure; doubled up to `retry_max_seconds`.
+    #[schemars(range(min = 1, max = 86_400))]
     pub retry_seconds: u32,
     /// Longest wait after failures that time may mend, such as throttling.
+    #[schemars(range(min = 1, max = 86_400))]
     pub retry_max_seconds: u32,
     /// Wait after failures that only a change mends, such as a denial.
+    #[schemars(range(min = 1, max = 86_400))]
     pub blocked_seconds: u32,
 }
 
@@ -248,20 +264,26 @@ impl Default for Intervals {
 
 /// How fast to call, in calls a second of each operation in each account and region. Where AWS publishes no rate it is
 /// learnt: more while calls go well, less when AWS throttles.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rates {
     /// The part of an account's rates that this installation takes, in percent; less than 100 where several share one.
+    #[schemars(range(min = 1, max = 100))]
     pub share_percent: u32,
     /// Calls of each Glue operation, before anything is learnt.
+    #[schemars(range(min = 1, max = 10_000))]
     pub glue_per_second: u32,
     /// The same at most.
+    #[schemars(range(min = 1, max = 10_000))]
     pub glue_max_per_second: u32,
     /// S3 list calls, before anything is learnt.
+    #[schemars(range(min = 1, max = 10_000))]
     pub s3_per_second: u32,
     /// The same at most.
+    #[schemars(range(min = 1, max = 10_000))]
     pub s3_max_per_second: u32,
     /// Calls of any kind for looks at data, all operations together.
+    #[schemars(range(min = 1, max = 10_000))]
     pub data_per_second: u32,
 }
 
@@ -306,12 +328,14 @@ impl Rates {
 }
 
 /// What keeps a mistake in git from emptying the catalog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Deletions {
     /// When more resources than this are deleted within `window_seconds`, the rest waits until somebody confirms.
+    #[schemars(range(min = 1))]
     pub hold_above: u32,
     /// Over which time deletions are counted together.
+    #[schemars(range(min = 1, max = 86_400))]
     pub window_seconds: u32,
 }
 
@@ -322,7 +346,7 @@ impl Default for Deletions {
 }
 
 /// How discovered partitions count as complete when a resource does not say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PartitionDefaults {
     /// How long nothing may have been written to a directory.
@@ -336,7 +360,7 @@ impl Default for PartitionDefaults {
 }
 
 /// Names of the Glue table parameters that tell freshness, for readers that know other names already.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FreshnessParameters {
     /// When the newest data landed.

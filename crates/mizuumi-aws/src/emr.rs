@@ -3,6 +3,7 @@
 mod make;
 mod nodes;
 pub(crate) mod steps;
+pub(crate) mod whole;
 pub(crate) mod write;
 
 use aws_sdk_emr::types::{

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::Installation;
+use mizuumi_core::emr_cluster::import::Found;
+use mizuumi_core::emr_cluster::run_steps::{SeenSteps, StepsLook};
 use mizuumi_core::emr_cluster::step::Target;
 use mizuumi_core::emr_cluster::world::OWNER;
 use mizuumi_core::emr_cluster::{
@@ -49,10 +51,10 @@ pub struct Orphan {
 
 /// The clusters of a profile that are alive.
 #[derive(Clone, Debug)]
-struct List {
+pub(crate) struct List {
     began: Instant,
     at: Timestamp,
-    clusters: Arc<Vec<Listed>>,
+    pub(crate) clusters: Arc<Vec<Listed>>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,8 @@ struct Seen {
     watched: HashMap<ClusterKey, Watched>,
     /// What attempts of this process came to: nonce and id.
     made: HashMap<ClusterKey, (String, String)>,
+    /// Steps of runs.
+    steps: emr::steps::Listings,
 }
 
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ impl ClusterPort {
     }
 
     /// The clusters of a profile that are alive, by a list that began then or later. Those who ask together share one.
-    async fn list(
+    pub(crate) async fn list(
         &self,
         profile: &str,
         lane: Lane,
@@ -188,6 +192,11 @@ impl ClusterPort {
         Ok(found)
     }
 
+    /// A cluster with all that it could have been asked for by; none if EMR does not know it.
+    pub async fn whole(&self, profile: &str, id: &str) -> Result<Option<Found>, Failure> {
+        Box::pin(emr::whole::whole(self.clients.of(profile)?, id)).await
+    }
+
     /// Ends a cluster that no resource keeps, if its tags still say that it is the one.
     pub async fn end(&self, orphan: &Orphan, errand: Errand<'_>) -> Result<(), Failure> {
         let clients = self.clients.of(&orphan.target.profile)?;
@@ -195,6 +204,30 @@ impl ClusterPort {
         let step = ClusterStep::Terminate { cluster: orphan.target.clone(), why };
         self.seen().described.remove(&orphan.target.id);
         Box::pin(emr::write::change(clients, errand, &step)).await
+    }
+
+    /// Steps that runs have asked for, as the last listing showed them where that will do.
+    async fn steps(
+        &self,
+        profile: &str,
+        look: &StepsLook,
+        is_alive: bool,
+        ask: Ask,
+    ) -> Result<SeenSteps, Failure> {
+        if is_alive
+            && ask.definition == Reading::Known
+            && let Some(known) = self.seen().steps.known(look)
+        {
+            return Ok(known);
+        }
+        let at = Instant::now();
+        let seen = emr::steps::seen(self.clients.of(profile)?, ask, look).await?;
+        if is_alive {
+            self.seen().steps.listed(&look.cluster_id, at, seen.clone());
+        } else {
+            self.seen().steps.forget(&look.cluster_id);
+        }
+        Ok(seen)
     }
 
     /// A description that is no older than is asked for, and that fits what the list says.
@@ -271,8 +304,10 @@ impl Port<Kind> for ClusterPort {
         };
         let mut run_steps = BTreeMap::new();
         for steps in &look.run_steps {
-            let clients = self.clients.of(&look.profile)?;
-            run_steps.insert(steps.cluster_id.clone(), emr::steps::seen(clients, ask, steps).await?);
+            // Only a listing that began after the end of a cluster shows what became of its steps.
+            let is_alive = clusters.iter().any(|one| one.id == steps.cluster_id && one.state.is_alive());
+            let seen = self.steps(&look.profile, steps, is_alive, ask).await?;
+            run_steps.insert(steps.cluster_id.clone(), seen);
         }
         let (profile, stem) = (look.profile.clone(), look.stem.clone());
         self.seen().watched.insert(key.clone(), Watched { profile, stem, listed });
@@ -287,9 +322,25 @@ impl Port<Kind> for ClusterPort {
         }
         let Some(cluster) = step.target() else { return Ok(()) };
         let clients = self.clients.of(&cluster.profile)?;
+        if let ClusterStep::AddSteps { records, calls, .. } = step {
+            let added = Box::pin(emr::write::add_steps(clients, errand, cluster, calls)).await;
+            let mut seen = self.seen();
+            match (&added, records.first()) {
+                (Ok(ids), Some(first)) => {
+                    let nonces = records.iter().map(|record| record.nonce.clone());
+                    seen.steps.added(&cluster.id, first.asked_at, nonces.zip(ids.iter().cloned()));
+                }
+                // The cluster is not what it was taken for: full, or at its end.
+                _ => drop(seen.described.remove(&cluster.id)),
+            }
+            drop(seen);
+            return added.map(drop);
+        }
         let outcome = Box::pin(emr::write::change(clients, errand, step)).await;
-        // Whatever came of it, only a new look tells; of steps, what they are listed as.
-        if !matches!(step, ClusterStep::AddSteps { .. } | ClusterStep::CancelSteps { .. }) {
+        // Whatever came of it, only a new look tells.
+        if matches!(step, ClusterStep::CancelSteps { .. }) {
+            self.seen().steps.forget(&cluster.id);
+        } else {
             self.seen().described.remove(&cluster.id);
         }
         outcome
@@ -303,6 +354,7 @@ impl Port<Kind> for ClusterPort {
         if let Some(watched) = seen.watched.remove(key) {
             for listed in watched.listed {
                 seen.described.remove(&listed.id);
+                seen.steps.forget(&listed.id);
             }
         }
     }

@@ -22,16 +22,12 @@ pub(crate) async fn read(
     lane: Lane,
     location: &str,
 ) -> Result<Option<Found>, Failure> {
-    let api = api!("s3", "GetObject", Read);
-    let (bucket, key) = objects::place(api.name, location)?;
-    let get = clients.s3.get_object().bucket(bucket).key(key);
-    let Some(answer) = clients.gateway.read(api, lane, || get.clone().send()).await? else { return Ok(None) };
-    if answer.content_length().is_none_or(|length| length > LARGEST) {
-        return Ok(Some(Err(format!("{location} is larger than a manifest"))));
-    }
-    let bytes = objects::whole(api.name, answer.body).await?;
-    let manifest = Manifest::read(&bytes).ok_or_else(|| format!("{location} is no manifest"));
-    Ok(Some(manifest.map(|manifest| (manifest, sha256(&bytes)))))
+    let bytes = objects::read(clients, lane, location, LARGEST).await?;
+    Ok(bytes.map(|bytes| {
+        let bytes = bytes?;
+        let manifest = Manifest::read(&bytes).ok_or_else(|| format!("{location} is no manifest"))?;
+        Ok((manifest, sha256(&bytes)))
+    }))
 }
 
 /// The manifests of a look, by SHA-256; those that have been read are not read again. One that may not be read is the affair

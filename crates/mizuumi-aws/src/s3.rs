@@ -10,6 +10,7 @@ use aws_sdk_s3::types::Object;
 use jiff::Timestamp;
 use mizuumi_core::data_table::PartitionValues;
 use mizuumi_core::ingest_run::plan::MARKER;
+use mizuumi_core::ingest_run::result::{self, RunResult};
 use mizuumi_core::ingest_run::world::{Output, OutputLook, OutputPartition};
 use mizuumi_core::publication::hexadecimal;
 use mizuumi_core::quality_check::facts::SeenFile;
@@ -18,6 +19,9 @@ use sha2::{Digest, Sha256};
 
 use crate::clients::ProfileClients;
 use crate::gateway::api;
+
+/// Larger results are not read: it takes some 300 bytes for a partition.
+const LARGEST_RESULT: i64 = 64 * 1024 * 1024;
 
 fn bucket_and_prefix(location: &str) -> Result<(String, String), Failure> {
     s3_uri::bucket_and_prefix(location).ok_or_else(|| Failure {
@@ -66,11 +70,13 @@ pub(crate) async fn output(
     let (bucket, root) = bucket_and_prefix(&look.location)?;
     let keys = || look.keys.iter().map(String::as_str);
     let mut output = Output::default();
+    let mut has_result = false;
     let mut digests: BTreeMap<PartitionValues, Sha256> = BTreeMap::new();
     pages(clients, lane, (&bucket, &root), None, usize::MAX, |page| {
         for object in page.contents() {
             let path = object.key().and_then(|key| key.strip_prefix(&root)).unwrap_or_default();
             output.has_marker |= path == MARKER;
+            has_result |= path == result::PLACE;
             if !is_data(path) {
                 continue;
             }
@@ -104,6 +110,12 @@ pub(crate) async fn output(
         }
     })
     .await?;
+    if has_result {
+        output.result =
+            objects::read(clients, lane, &format!("s3://{bucket}/{root}{}", result::PLACE), LARGEST_RESULT)
+                .await?
+                .map(|bytes| RunResult::read(&bytes?));
+    }
     for (values, digest) in digests {
         if let Some(partition) = output.partitions.get_mut(&values) {
             partition.sha256 = hexadecimal(&digest.finalize());

@@ -365,7 +365,8 @@ where
                 return Some(Evidence::Observed { world, plan, done, endless, failure });
             }
             let rests_on_data = plan.steps.iter().any(K::rests_on_data);
-            if ask.definition == Reading::Known || (rests_on_data && !looked) {
+            let rests_on_definition = plan.steps.iter().any(K::rests_on_definition);
+            if (ask.definition == Reading::Known && rests_on_definition) || (rests_on_data && !looked) {
                 // What was seen before may be old by now: look again before writing.
                 ask.definition = Reading::Since(Instant::now());
                 if rests_on_data && !looked {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::{
-    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
     Container, EnvVar, EnvVarSource, PodSpec, PodTemplateSpec, ResourceRequirements, SecretKeySelector,
@@ -18,6 +19,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::ingest_run::Variable;
 use mizuumi_api::{EmrCluster, FIELD_MANAGER, IngestRun, label};
 use mizuumi_aws::RunPort;
+use mizuumi_core::ingest_run::exit_code::FINAL;
 use mizuumi_core::ingest_run::work::{JobRequest, SeenJob};
 use mizuumi_core::ingest_run::world::JobLook;
 use mizuumi_core::ingest_run::{RunKey, RunLook, RunStep, RunWorld, Runs, own_cluster};
@@ -214,9 +216,10 @@ fn seen(job: &Job, uid: &str) -> SeenJob {
     if let Some(failed) = is_true("Failed") {
         let reason = failed.reason.as_deref().unwrap_or("Failed");
         let message = failed.message.as_deref().unwrap_or_default();
-        // The only rule of the policy: the pod was taken away from it.
-        let was_lost = reason == "PodFailurePolicy";
-        return SeenJob::Failed { message: format!("{reason}: {message}"), was_lost };
+        // Two rules of the policy: the pod was taken away from it, or the container ended with a final code.
+        let exit_code = exit_code(message).filter(|_| reason == "PodFailurePolicy");
+        let was_lost = reason == "PodFailurePolicy" && exit_code.is_none();
+        return SeenJob::Failed { message: format!("{reason}: {message}"), was_lost, exit_code };
     }
     let count = |count: Option<i32>| count.unwrap_or_default();
     let message = match (count(status.active), count(status.ready)) {
@@ -226,6 +229,13 @@ fn seen(job: &Job, uid: &str) -> SeenJob {
         _ => "its pod runs".to_owned(),
     };
     SeenJob::Active { message }
+}
+
+/// The exit code in what Kubernetes says of the rule by which a Job failed: "Container work for pod team-a/r-1-x failed with exit code
+/// 77 matching FailJob rule at index 1".
+fn exit_code(message: &str) -> Option<i32> {
+    let (_, after) = message.split_once("failed with exit code ")?;
+    after.split_whitespace().next()?.parse().ok()
 }
 
 /// The Job that was asked for. One pod, once: whether it is done again is the run's to say, in a directory of its own.
@@ -238,6 +248,16 @@ fn job(request: &JobRequest) -> Job {
         uid: request.uid.clone(),
         controller: Some(true),
         block_owner_deletion: Some(true),
+    };
+    // By itself a failed pod fails the Job as well; the rule has Kubernetes tell the code.
+    let is_final = PodFailurePolicyRule {
+        action: "FailJob".to_owned(),
+        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+            container_name: Some("work".to_owned()),
+            operator: "In".to_owned(),
+            values: FINAL.iter().map(|(code, _)| *code).collect(),
+        }),
+        ..PodFailurePolicyRule::default()
     };
     let taken_away = PodFailurePolicyRule {
         action: "FailJob".to_owned(),
@@ -285,7 +305,7 @@ fn job(request: &JobRequest) -> Job {
             backoff_limit: Some(0),
             active_deadline_seconds: Some(request.timeout.as_secs().min(LONGEST_SECONDS)),
             ttl_seconds_after_finished: Some(TTL_SECONDS),
-            pod_failure_policy: Some(PodFailurePolicy { rules: vec![taken_away] }),
+            pod_failure_policy: Some(PodFailurePolicy { rules: vec![taken_away, is_final] }),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(labels.into()), ..ObjectMeta::default() }),
                 spec: Some(pod),
@@ -308,5 +328,20 @@ fn variable(variable: &Variable) -> EnvVar {
             }),
             ..EnvVarSource::default()
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubernetes_tells_a_final_exit_code_and_that_a_pod_was_taken_away() {
+        let code =
+            "Container work for pod team-a/r-1-x7k failed with exit code 77 matching FailJob rule at index 1";
+        assert_eq!(exit_code(code), Some(77));
+        let taken = "Pod team-a/r-1-x7k has condition DisruptionTarget matching FailJob rule at index 0";
+        assert_eq!(exit_code(taken), None);
+        assert!(FINAL.is_sorted(), "the API server takes codes in their order");
     }
 }

@@ -266,4 +266,5 @@ where
 {
     let unconfirmed = context.store.unconfirmed_deletions();
     context.metrics.measured(K::NAME, &queue.depths(), context.store.len(), unconfirmed);
+    context.metrics.said(K::NAME, &context.store.tally());
 }

@@ -1,6 +1,8 @@
 //! What the loop itself is counted by: passes, waits in the queue, writes to Kubernetes.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mizuumi_core::Lane;
@@ -10,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::tally::Tally;
 
 /// The counters of the loop.
 #[derive(Clone, Debug)]
@@ -24,7 +28,10 @@ pub(crate) struct Metrics {
     events_dropped: Counter,
     orphans: Gauge,
     quality: Family<Check, Gauge>,
+    checks: Arc<Mutex<HashSet<Check>>>,
+    conditions: Family<Said, Gauge>,
     started: Gauge<f64, AtomicU64>,
+    leader: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,6 +43,16 @@ struct Kind {
 struct Check {
     namespace: String,
     check: String,
+}
+
+/// Of so many checks the score is told: each is a series of its own.
+const MOST_CHECKS: usize = 1_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Said {
+    kind: &'static str,
+    condition: &'static str,
+    status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,7 +85,10 @@ impl Metrics {
             events_dropped: Counter::default(),
             orphans: Gauge::default(),
             quality: Family::default(),
+            checks: Arc::default(),
+            conditions: Family::default(),
             started: Gauge::default(),
+            leader: Gauge::default(),
         };
         registry.register("reconcile", "Passes over a resource by result", metrics.passes.clone());
         registry.register_with_unit(
@@ -107,9 +127,19 @@ impl Metrics {
             metrics.quality.clone(),
         );
         registry.register(
+            "conditions",
+            "Resources by what one of their conditions says",
+            metrics.conditions.clone(),
+        );
+        registry.register(
             "start_time_seconds",
             "When the process started, in seconds since 1970",
             metrics.started.clone(),
+        );
+        registry.register(
+            "leader",
+            "Whether this controller works (1), or waits for another one to end (0)",
+            metrics.leader.clone(),
         );
         metrics
     }
@@ -117,6 +147,10 @@ impl Metrics {
     pub(crate) fn started(&self, seconds: i64) {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit in 53 bits")]
         self.started.set(seconds as f64);
+    }
+
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     pub(crate) fn passed(
@@ -143,18 +177,33 @@ impl Metrics {
     /// How many of a hundred of a check's rules passed; nothing is told of one that is gone or was not evaluated.
     pub(crate) fn quality(&self, namespace: &str, check: &str, score: Option<i64>) {
         let labels = Check { namespace: namespace.to_owned(), check: check.to_owned() };
-        match score {
-            Some(score) => {
+        // Nothing can panic half way, so a poisoned lock guards whole data.
+        let mut told = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(score) = score {
+            if told.contains(&labels) || told.len() < MOST_CHECKS {
                 self.quality.get_or_create(&labels).set(score);
+                told.insert(labels);
             }
-            None => {
-                self.quality.remove(&labels);
-            }
+        } else {
+            self.quality.remove(&labels);
+            told.remove(&labels);
         }
     }
 
     pub(crate) fn dropped_event(&self) {
         self.events_dropped.inc();
+    }
+
+    /// How many resources say what, read off when somebody asks. What nobody says any more is told as none.
+    pub(crate) fn said(&self, kind: &'static str, tally: &Tally) {
+        for (condition, status, count) in tally.each() {
+            let labels = Said { kind, condition, status };
+            if count > 0 {
+                self.conditions.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            } else if let Some(there) = self.conditions.get(&labels) {
+                there.set(0);
+            }
+        }
     }
 
     /// What is read off when somebody asks.
@@ -171,5 +220,32 @@ impl Metrics {
         }
         self.resources.get_or_create(&Kind { kind }).set(number(resources));
         self.held.get_or_create(&Kind { kind }).set(number(unconfirmed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+
+    use super::*;
+
+    #[test]
+    fn of_so_many_checks_the_score_is_told_and_of_no_more() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        let series = |registry: &Registry| {
+            let mut body = String::new();
+            text::encode(&mut body, registry).expect("text");
+            body.lines().filter(|line| line.starts_with("quality_score{")).count()
+        };
+        for number in 0..=MOST_CHECKS {
+            metrics.quality("n", &number.to_string(), Some(100));
+        }
+        assert_eq!(series(&registry), MOST_CHECKS);
+        // One that goes makes room for another; one that is told already goes on.
+        metrics.quality("n", "0", None);
+        metrics.quality("n", "1", Some(50));
+        metrics.quality("n", "new", Some(100));
+        assert_eq!(series(&registry), MOST_CHECKS);
     }
 }

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
+use crate::tally::{Said, Tally};
 
 /// What kubectl keeps for itself: as large as the spec again.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -29,6 +30,8 @@ struct State<K> {
     lists: u64,
     /// How many resources are being deleted without somebody having said that it is meant.
     unconfirmed: usize,
+    /// How many say what.
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -38,6 +41,7 @@ struct Stored<K> {
     mark: u64,
     is_claimed: bool,
     is_unconfirmed: bool,
+    said: Said,
     /// The list that had it last.
     list: u64,
 }
@@ -68,12 +72,12 @@ where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
 {
     pub(crate) fn new() -> Self {
-        let state = State { objects: HashMap::new(), lists: 0, unconfirmed: 0 };
+        let state = State { objects: HashMap::new(), lists: 0, unconfirmed: 0, tally: Tally::default() };
         Self { state: Mutex::new(state) }
     }
 
-    /// Keeps a resource as the watch brought it, in or after the list of that number.
-    pub(crate) fn keep(&self, object: DeserializeGuard<K>, list: u64) -> (Name, Change) {
+    /// Keeps a resource as the watch brought it, with what its conditions say, in or after the list of that number.
+    pub(crate) fn keep(&self, object: DeserializeGuard<K>, said: Said, list: u64) -> (Name, Change) {
         let name = Name::of(&object);
         let (mark, is_claimed) = (mark_of(&object), object.finalizers().iter().any(|f| f == FINALIZER));
         let is_unconfirmed = is_unconfirmed(&object);
@@ -90,10 +94,11 @@ where
         };
         let mut state = self.state();
         let Ok(packed) = Packed::new(&held) else { return (name, Change::None) };
-        let stored = Stored { packed, mark, is_claimed, is_unconfirmed, list };
+        let stored = Stored { packed, mark, is_claimed, is_unconfirmed, said, list };
         let before = state.objects.insert(name.clone(), stored);
         state.unconfirmed += usize::from(is_unconfirmed);
         state.unconfirmed -= usize::from(before.as_ref().is_some_and(|before| before.is_unconfirmed));
+        state.tally.changed(before.as_ref().map(|before| before.said), Some(said));
         let change = match before {
             None => Change::New,
             Some(before) if before.mark != mark || (before.is_claimed && !is_claimed) => Change::Matters,
@@ -113,6 +118,7 @@ where
         let mut state = self.state();
         let stored = state.objects.remove(name)?;
         state.unconfirmed -= usize::from(stored.is_unconfirmed);
+        state.tally.changed(Some(stored.said), None);
         drop(state);
         stored.packed.open().ok()
     }
@@ -138,6 +144,11 @@ where
     /// How many resources are being deleted without somebody having said that it is meant.
     pub(crate) fn unconfirmed_deletions(&self) -> usize {
         self.state().unconfirmed
+    }
+
+    /// How many resources say what.
+    pub(crate) fn tally(&self) -> Tally {
+        self.state().tally
     }
 
     fn state(&self) -> MutexGuard<'_, State<K>> {
@@ -216,7 +227,7 @@ mod tests {
             ),
         ];
         for (change, expected) in changes {
-            assert_eq!(store.keep(table("a", &change), 1).1, expected, "{change}");
+            assert_eq!(store.keep(table("a", &change), Said::default(), 1).1, expected, "{change}");
         }
     }
 
@@ -224,10 +235,10 @@ mod tests {
     fn what_a_new_list_does_not_have_is_missing() {
         let store = Store::new();
         let first = store.begin_list();
-        let (gone, _) = store.keep(table("gone", &json!({})), first);
-        store.keep(table("stays", &json!({})), first);
+        let (gone, _) = store.keep(table("gone", &json!({})), Said::default(), first);
+        store.keep(table("stays", &json!({})), Said::default(), first);
         let second = store.begin_list();
-        store.keep(table("stays", &json!({})), second);
+        store.keep(table("stays", &json!({})), Said::default(), second);
         assert_eq!(store.missing(second), [gone]);
     }
 
@@ -235,15 +246,15 @@ mod tests {
     fn deletions_count_until_they_are_confirmed_or_done() {
         let store = Store::new();
         let deleted = json!({ "metadata": { "deletionTimestamp": "2026-11-22T00:00:00Z" } });
-        let (name, _) = store.keep(table("a", &deleted), 1);
-        store.keep(table("b", &deleted), 1);
+        let (name, _) = store.keep(table("a", &deleted), Said::default(), 1);
+        store.keep(table("b", &deleted), Said::default(), 1);
         assert_eq!(store.unconfirmed_deletions(), 2);
         let mut confirmed = deleted;
         json_patch::merge(
             &mut confirmed,
             &json!({ "metadata": { "annotations": { annotation::CONFIRM_DELETION: "true" } } }),
         );
-        store.keep(table("b", &confirmed), 1);
+        store.keep(table("b", &confirmed), Said::default(), 1);
         assert_eq!(store.unconfirmed_deletions(), 1);
         store.remove(&name);
         assert_eq!((store.unconfirmed_deletions(), store.len()), (0, 1));
@@ -252,7 +263,7 @@ mod tests {
     #[test]
     fn a_resource_comes_out_without_what_takes_the_room() {
         let store = Store::new();
-        let (name, _) = store.keep(table("a", &json!({})), 1);
+        let (name, _) = store.keep(table("a", &json!({})), Said::default(), 1);
         let Some(Held::Object(object)) = store.get(&name) else { panic!("it is there") };
         assert_eq!(object.metadata.managed_fields, None);
         assert!(object.annotations().is_empty());

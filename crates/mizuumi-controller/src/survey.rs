@@ -10,10 +10,12 @@ use kube::{Api, Resource};
 use mizuumi_api::{
     DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
 };
+use mizuumi_core::describe::{self, Branch};
 use mizuumi_core::explain::{self, Explanation, Need, Object, Seen};
+use mizuumi_core::lineage::{self, Asked, Lineage};
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, in_time};
+use crate::error::{Error, asked};
 use crate::lookup::Lookup;
 use crate::workers::chain;
 
@@ -28,13 +30,40 @@ impl Lookup {
     /// # Errors
     /// If the resource itself cannot be read. What else cannot be is told in the explanation.
     pub async fn explain(&self, id: &ResourceId) -> Result<Option<Explanation>, Error> {
+        let seen = self.first(id).await?;
+        Ok(self.answer(seen, |seen| explain::explain(id, seen)).await)
+    }
+
+    /// Describes a resource and those that it has to do with; none if there is no such resource.
+    ///
+    /// # Errors
+    /// If the resource itself cannot be read. What else cannot be is told in the tree.
+    pub async fn describe(&self, id: &ResourceId) -> Result<Option<Branch>, Error> {
+        let seen = self.first(id).await?;
+        Ok(self.answer(seen, |seen| describe::describe(id, seen)).await)
+    }
+
+    /// Follows a table from job to job. What cannot be read is told.
+    ///
+    /// # Errors
+    /// If there is no such table, with what could not be read.
+    pub async fn lineage(&self, asked: Asked<'_>) -> Result<Lineage, Vec<String>> {
+        self.answer(Seen::default(), |seen| lineage::lineage(asked, &self.namespace, seen)).await
+    }
+
+    /// A resource alone: without it there is nothing to tell.
+    async fn first(&self, id: &ResourceId) -> Result<Seen, Error> {
         let mut seen = Seen::default();
-        // First alone: without it there is nothing to tell.
         let first = Need::Resource(id.clone());
         seen.keep(first.clone(), Ok(self.read(&first).await?));
+        Ok(seen)
+    }
+
+    /// Reads until there is an answer.
+    async fn answer<T>(&self, mut seen: Seen, ask: impl Fn(&Seen) -> Result<T, BTreeSet<Need>>) -> T {
         loop {
-            let needs: BTreeSet<Need> = match explain::explain(id, &seen) {
-                Ok(explanation) => return Ok(explanation),
+            let needs = match ask(&seen) {
+                Ok(answer) => return answer,
                 Err(needs) => needs,
             };
             let read = async |need: Need| {
@@ -48,7 +77,7 @@ impl Lookup {
         }
     }
 
-    /// Reads what an explanation needs.
+    /// Reads what an answer needs.
     async fn read(&self, need: &Need) -> Result<Vec<Object>, Error> {
         let mut found = Vec::new();
         match need {
@@ -65,6 +94,13 @@ impl Lookup {
                 let path = if *kind == ResourceKind::IngestJob { "spec.run.table" } else { "spec.table" };
                 let of = format!("{path}={table}");
                 self.each(*kind, Some(namespace), Some(&of), |object| found.push(object)).await?;
+            }
+            Need::ClustersOf(class) => {
+                let of = format!("spec.className={class}");
+                self.each(ResourceKind::EmrCluster, None, Some(&of), |object| found.push(object)).await?;
+            }
+            Need::AllOf { kind, namespace } => {
+                self.each(*kind, namespace.as_deref(), None, |object| found.push(object)).await?;
             }
         }
         Ok(found)
@@ -129,7 +165,7 @@ where
 {
     let mut params = params.limit(PAGE);
     loop {
-        let page = in_time(api.list(&params), Error::ReadObject).await?;
+        let page = asked(api.list(&params), Error::ReadObject).await?;
         page.items.into_iter().for_each(&mut take);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params.continue_token = Some(token),

@@ -17,6 +17,7 @@ use crate::driver::{self, Context, Driven};
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::store::Change;
+use crate::tally::Said;
 use crate::workers::chain;
 
 /// Objects on one page of a list, where the API server does not stream them.
@@ -119,7 +120,9 @@ where
 {
     let relations = &context.relations;
     let woken = object.0.as_ref().ok().map(|object| relations.brought(&Name::of(object), Some(object)));
-    let kept = context.store.keep(object, list);
+    let status = object.0.as_ref().ok().and_then(HasStatus::status);
+    let said = status.map(|status| Said::of(K::conditions(status))).unwrap_or_default();
+    let kept = context.store.keep(object, said, list);
     relations.wake(woken.unwrap_or_default());
     relations.stored(&kept.0);
     kept

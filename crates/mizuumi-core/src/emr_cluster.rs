@@ -4,6 +4,7 @@ mod canonical;
 mod changes;
 pub mod configuration;
 pub mod desired;
+pub mod import;
 pub mod network;
 pub mod nodes;
 pub mod piece;
@@ -177,6 +178,12 @@ impl Kind for Clusters {
 
     fn rests_on_data(_step: &ClusterStep) -> bool {
         false
+    }
+
+    /// Whether a step may be added the resource's own status tells, and whether the cluster takes it the last look; forty clusters
+    /// share one DescribeCluster a second.
+    fn rests_on_definition(step: &ClusterStep) -> bool {
+        !matches!(step, ClusterStep::AddSteps { .. } | ClusterStep::CancelSteps { .. })
     }
 
     fn next_look(_goal: &ClusterGoal, _world: &ClusterWorld, _now: Timestamp) -> Option<DataDue> {

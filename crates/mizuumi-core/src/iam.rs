@@ -51,6 +51,7 @@ const fn as_action(operation: &'static str, action: &'static str, about: About) 
 /// Every call that Mizuumi makes.
 pub const CALLS: &[Call] = &[
     call("glue:GetDatabase", About::Tables),
+    call("glue:GetDatabases", About::Tables),
     call("glue:CreateDatabase", About::Tables),
     call("glue:GetTable", About::Tables),
     call("glue:GetTables", About::Tables),
@@ -86,6 +87,7 @@ pub const CALLS: &[Call] = &[
     call("elasticmapreduce:DescribeCluster", About::Clusters),
     call("elasticmapreduce:ListSteps", About::Clusters),
     call("elasticmapreduce:ListInstances", About::Clusters),
+    call("elasticmapreduce:ListBootstrapActions", About::Clusters),
     call("elasticmapreduce:ListInstanceGroups", About::Clusters),
     call("elasticmapreduce:ListInstanceFleets", About::Clusters),
     call("elasticmapreduce:GetManagedScalingPolicy", About::Clusters),

@@ -3,10 +3,12 @@
 pub mod attempt;
 pub mod desired;
 pub mod ecs;
+pub mod exit_code;
 mod gates;
 pub mod own_cluster;
 pub mod plan;
 pub mod report;
+pub mod result;
 pub mod rollback;
 pub mod shadow;
 pub mod trace;

@@ -75,6 +75,11 @@ pub trait Kind: Send + Sync + 'static {
     fn event_reason(step: &Self::Step) -> &'static str;
     /// Whether a step is decided by what was seen of the data.
     fn rests_on_data(step: &Self::Step) -> bool;
+    /// Whether a step rests on a look at the definition that may be old by now, so that there has to be a new one before it. It does
+    /// not where the step's own record and the last look right before it prove all that it rests on.
+    fn rests_on_definition(_step: &Self::Step) -> bool {
+        true
+    }
     /// When to look at the data again, and how closely; none if there is nothing to look at.
     fn next_look(
         goal: &Goal<Self::Desired, Self::Claim>,

@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod cron;
 pub mod data_table;
+pub mod describe;
 pub mod dqdl;
 pub mod emr_cluster;
 pub mod explain;
@@ -16,7 +17,9 @@ pub mod hive_type;
 pub mod iam;
 pub mod ingest_job;
 pub mod ingest_run;
+pub mod inventory;
 pub mod kind;
+pub mod lineage;
 pub mod overview;
 pub mod owner;
 pub mod packed;

@@ -134,12 +134,11 @@ impl Lateness {
     #[must_use]
     pub fn of(table: &DataTable) -> Option<Self> {
         table.spec.freshness.as_ref()?;
-        let key = Tables::key(table);
         let told = table.status.as_ref().and_then(|status| status.freshness.as_ref());
         Some(Self {
             namespace: table.metadata.namespace.clone().unwrap_or_default(),
             name: table.metadata.name.clone().unwrap_or_default(),
-            table: format!("{}.{}", key.database, key.table),
+            table: Tables::key(table).to_string(),
             state: told.map(|told| told.state),
             fresh_until: told.and_then(|told| told.fresh_until),
             data_time: told.and_then(|told| told.data_time),

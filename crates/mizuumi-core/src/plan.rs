@@ -28,7 +28,7 @@ pub struct Plan<S> {
 /// Why a plan is what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// There is nothing to do.
+    /// The world is as the goal wants it; what steps there are change nothing about that.
     InSync,
     /// The steps bring the world nearer to the goal.
     Converging(Reason, String),

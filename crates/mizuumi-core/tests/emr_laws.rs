@@ -5,6 +5,8 @@
 
 #[path = "emr_laws/generate.rs"]
 mod generate;
+#[path = "emr_laws/imported.rs"]
+mod imported;
 #[path = "laws/schema.rs"]
 mod schema;
 

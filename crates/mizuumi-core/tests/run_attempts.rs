@@ -136,8 +136,12 @@ impl Stand {
         let Some(job) = open else { return };
         match fate {
             Fate::Works => {}
-            Fate::Fails => *job = SeenJob::Failed { message: "exit 1".to_owned(), was_lost: false },
-            Fate::Lost => *job = SeenJob::Failed { message: "evicted".to_owned(), was_lost: true },
+            Fate::Fails => {
+                *job = SeenJob::Failed { message: "exit 1".to_owned(), was_lost: false, exit_code: None }
+            }
+            Fate::Lost => {
+                *job = SeenJob::Failed { message: "evicted".to_owned(), was_lost: true, exit_code: None }
+            }
             Fate::Done => *job = SeenJob::Complete,
             // One that goes before anybody has seen it is created again: Kubernetes tells no difference.
             Fate::Deleted if !has_seen_job => {}

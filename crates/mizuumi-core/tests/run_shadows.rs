@@ -299,8 +299,12 @@ impl Stand {
         let (Some(job), Some(name)) = (open, name) else { return };
         match fate {
             Fate::Works | Fate::StatusLost => {}
-            Fate::Fails => *job = SeenJob::Failed { message: "exit 1".to_owned(), was_lost: false },
-            Fate::Lost => *job = SeenJob::Failed { message: "evicted".to_owned(), was_lost: true },
+            Fate::Fails => {
+                *job = SeenJob::Failed { message: "exit 1".to_owned(), was_lost: false, exit_code: None }
+            }
+            Fate::Lost => {
+                *job = SeenJob::Failed { message: "evicted".to_owned(), was_lost: true, exit_code: None }
+            }
             Fate::Done(writes) => {
                 *job = SeenJob::Complete;
                 let days = |root: &str| {

@@ -277,3 +277,34 @@ fn what_fargate_takes_back_takes_no_retry_away_and_what_fails_does() {
     let lost: Vec<bool> = status.failed_attempts.iter().map(|past| past.was_lost).collect();
     assert_eq!((lost, status.phase), (vec![false, true], Some(RunPhase::Failed)));
 }
+
+#[test]
+fn after_an_exit_code_that_says_so_there_is_no_other_attempt() {
+    for (code, attempts) in
+        [(64, 1), (65, 1), (66, 1), (77, 1), (78, 1), (1, 3), (69, 3), (74, 3), (75, 3), (137, 3)]
+    {
+        let mut stand = Stand::new(run(json!({ "retries": 2 })));
+        for _ in 0..12 {
+            stand.pass(Fate::Works);
+            stand.end("EssentialContainerExited", code);
+            stand.wait(700);
+        }
+        let status = stand.object.status.as_ref().expect("a status");
+        assert_eq!((stand.tasks.len(), status.phase), (attempts, Some(RunPhase::Failed)), "{code}");
+        assert_eq!(status.failed_attempts[0].exit_code, Some(code));
+        let told = status.conditions.iter().any(|told| told.message.contains("would come to the same"));
+        assert_eq!(told, attempts == 1, "{code}: {:?}", status.conditions);
+    }
+}
+
+#[test]
+fn what_was_taken_back_is_done_again_whatever_its_exit_code_was() {
+    let mut stand = Stand::new(run(json!({})));
+    stand.pass(Fate::Works);
+    stand.end("SpotInterruption", 77);
+    for _ in 0..4 {
+        stand.wait(700);
+        stand.pass(Fate::Works);
+    }
+    assert_eq!((stand.tasks.len(), stand.phase()), (2, Some(RunPhase::Running)));
+}

@@ -12,9 +12,10 @@ use crate::layout::Layout;
 use crate::process::Invocation;
 use crate::state::{Cluster, State};
 
-/// What the apiserver's Jobs, namespaces and owner references need to behave as in a cluster. Not all of
+/// What the apiserver's Jobs, Deployments, namespaces and owner references need to behave as in a cluster. Not all of
 /// them, as there are no nodes: whatever would schedule or route has nothing to do.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,job-controller,cronjob-controller,\
+    deployment-controller,replicaset-controller,\
     ttl-after-finished-controller,serviceaccount-controller,clusterrole-aggregation-controller,\
     resourcequota-controller,validatingadmissionpolicy-status-controller";
 

@@ -14,6 +14,7 @@ use mizuumi_core::data_table::import::{Fit, candidates, fit, resource_name};
 use mizuumi_core::data_table::{ObservedTable, TableKey};
 use serde_json::{Value, json};
 
+use crate::import_emr::{self, EmrArgs};
 use crate::made::say;
 use crate::manifests::Schemas;
 
@@ -25,9 +26,10 @@ const NOT_ALL: u8 = 2;
 #[command(after_help = "Examples:
   mizuumi import glue nyc -o tables/            every table of the database 'nyc', a file each
   mizuumi import glue nyc.flights -o -          one table, to standard output
-  mizuumi plan -f tables/                       then says: No changes
+  mizuumi import emr j-2AXXXXXXGAPLF -o emr/    a cluster of EMR
+  mizuumi plan -f tables/                       then says that nothing changes but the marks of whose they are
 
-Each manifest takes its table over without changing it (adoptionPolicy: IfUnowned); nothing is written until it is
+Each manifest of a table takes its table over without changing it (adoptionPolicy: IfUnowned); nothing is written until it is
 applied. A table that cannot be taken over as it is gets managementPolicy: Plan, and an Iceberg table
 managementPolicy: ObserveOnly. Parameters that engines keep up to date for themselves are left to them.
 
@@ -44,6 +46,8 @@ pub(crate) struct ImportArgs {
 enum What {
     /// Tables of the Glue Data Catalog, as DataTables.
     Glue(GlueArgs),
+    /// A cluster of EMR, as an EmrCluster.
+    Emr(EmrArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,21 +75,29 @@ struct GlueArgs {
 impl ImportArgs {
     /// Where the configuration is.
     pub(crate) fn config(&self) -> &Path {
-        let What::Glue(args) = &self.what;
-        &args.config
+        match &self.what {
+            What::Glue(args) => &args.config,
+            What::Emr(args) => &args.config,
+        }
     }
 }
 
 /// A manifest, and what there is to say of it.
-struct Imported {
-    name: String,
-    manifest: Value,
-    notes: Vec<String>,
+pub(crate) struct Imported {
+    pub(crate) name: String,
+    pub(crate) manifest: Value,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Imports what is asked for.
 pub(crate) async fn run(args: &ImportArgs, installation: &Installation) -> anyhow::Result<ExitCode> {
-    let What::Glue(args) = &args.what;
+    match &args.what {
+        What::Glue(args) => glue(args, installation).await,
+        What::Emr(args) => import_emr::run(args, installation).await,
+    }
+}
+
+async fn glue(args: &GlueArgs, installation: &Installation) -> anyhow::Result<ExitCode> {
     let catalog = Catalog::new(Clients::new(installation, Metrics::unread()).await);
     let (database, tables) = read(args, &catalog).await?;
     let schemas = Schemas::new()?;
@@ -101,7 +113,7 @@ pub(crate) async fn run(args: &ImportArgs, installation: &Installation) -> anyho
             Err(why) => left.push((table, why)),
         }
     }
-    write(args, &imported)?;
+    write(&args.output, args.force, &imported)?;
     for found in &imported {
         found.notes.iter().for_each(|note| say(&format!("{}: {note}", found.name)));
     }
@@ -120,7 +132,9 @@ async fn read(args: &GlueArgs, catalog: &Catalog) -> anyhow::Result<(String, Vec
     };
     if let Some(table) = table {
         let key = TableKey { profile: args.profile.clone(), database: database.clone(), table };
-        let Some(there) = catalog.one_table(&key).await? else {
+        let Some(there) =
+            catalog.one_table(&key).await.with_context(|| format!("table '{}'", args.source))?
+        else {
             bail!(
                 "there is no table '{}' in Glue; check the region and the account of the configuration",
                 args.source
@@ -129,7 +143,9 @@ async fn read(args: &GlueArgs, catalog: &Catalog) -> anyhow::Result<(String, Vec
         return Ok((database, vec![(key.table, there)]));
     }
     let key = DatabaseKey { profile: args.profile.clone(), database: database.clone() };
-    let Some(mut tables) = catalog.all_tables(&key).await? else {
+    let Some(mut tables) =
+        catalog.all_tables(&key).await.with_context(|| format!("database '{database}'"))?
+    else {
         bail!(
             "there is no database '{database}' in Glue; check the region and the account of the configuration"
         );
@@ -202,43 +218,54 @@ fn import(
     Ok(Imported { name: name.to_owned(), manifest: manifest(&candidate), notes })
 }
 
-/// A resource as a person would write it: without what goes without saying.
 fn manifest(table: &DataTable) -> Value {
-    let mut spec = json!(table.spec);
+    let usual = [
+        ("databasePolicy", json!("Require")),
+        ("deletionPolicy", json!("Retain")),
+        ("managementPolicy", json!("Full")),
+        ("adoptionPolicy", json!("Never")),
+        ("suspend", json!(false)),
+    ];
+    let metadata = &table.metadata;
+    let name = (metadata.namespace.as_deref(), metadata.name.as_deref());
+    written("DataTable", name, json!(table.spec), &usual)
+}
+
+/// A resource, by namespace and name, as a person would write it: without what goes without saying.
+pub(crate) fn written(
+    kind: &str,
+    (namespace, name): (Option<&str>, Option<&str>),
+    mut spec: Value,
+    usual: &[(&str, Value)],
+) -> Value {
     if let Value::Object(fields) = &mut spec {
-        for (field, usual) in [
-            ("databasePolicy", json!("Require")),
-            ("deletionPolicy", json!("Retain")),
-            ("managementPolicy", json!("Full")),
-            ("adoptionPolicy", json!("Never")),
-            ("suspend", json!(false)),
-        ] {
-            if fields.get(field) == Some(&usual) {
-                fields.remove(field);
+        for (field, usual) in usual {
+            if fields.get(*field) == Some(usual) {
+                fields.remove(*field);
             }
         }
     }
-    let mut metadata = json!({ "name": table.metadata.name });
-    if let Some(namespace) = &table.metadata.namespace {
+    let mut metadata = json!({ "name": name });
+    if let Some(namespace) = namespace {
         metadata["namespace"] = json!(namespace);
     }
-    json!({ "apiVersion": "mizuumi.dev/v1alpha1", "kind": "DataTable", "metadata": metadata, "spec": spec })
+    json!({ "apiVersion": "mizuumi.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec })
 }
 
-fn write(args: &GlueArgs, imported: &[Imported]) -> anyhow::Result<()> {
+/// Writes the manifests, a file each, or all to standard output.
+pub(crate) fn write(folder: &Path, force: bool, imported: &[Imported]) -> anyhow::Result<()> {
     let text = |found: &Imported| -> anyhow::Result<String> {
         let comments: Vec<String> = found.notes.iter().map(|note| format!("# {note}\n")).collect();
         Ok(format!("{}{}", comments.concat(), serde_saphyr::to_string(&found.manifest)?))
     };
-    if args.output == Path::new("-") {
+    if folder == Path::new("-") {
         let texts = imported.iter().map(text).collect::<anyhow::Result<Vec<_>>>()?;
         io::stdout().lock().write_all(texts.join("---\n").as_bytes())?;
         return Ok(());
     }
-    let folder = &args.output;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let path = |found: &Imported| folder.join(format!("{}.yaml", found.name));
-    if let Some(there) = imported.iter().map(path).find(|path| path.exists() && !args.force) {
+    if let Some(there) = imported.iter().map(path).find(|path| path.exists() && !force) {
         bail!("{} is there already; nothing was written. With --force it is written over", there.display());
     }
     for found in imported {

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mizuumi_api::data_table::ConfigMapKey;
-use mizuumi_api::{DataTable, Installation, QualityCheck};
+use mizuumi_api::{DataTable, Installation, QualityCheck, ResourceId};
 use mizuumi_aws::catalog::Catalog;
-use mizuumi_aws::{Clients, Metrics, TablePort};
+use mizuumi_aws::{Clients, ClusterPort, Metrics, TablePort};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::desired::Report;
 use mizuumi_core::data_table::lint::{self, Finding};
@@ -19,10 +19,10 @@ use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Prob
 use crate::cli::PlanArgs;
 use crate::plan_told::{Action, Item, Line, Told};
 use crate::terminal::Terminal;
-use crate::{manifests, plan_jobs};
+use crate::{manifests, plan_clusters, plan_jobs};
 
 /// What became of one manifest.
-enum Planned {
+pub(crate) enum Planned {
     Invalid(Vec<Problem>),
     NotObserved(Failure),
     Plan(Plan<TableStep>, Mode, Vec<Finding>),
@@ -35,22 +35,32 @@ pub(crate) async fn run(
     terminal: Terminal,
 ) -> anyhow::Result<ExitCode> {
     let found = manifests::read(&args.filename, &args.namespace)?;
-    let catalog = Arc::new(Catalog::new(Clients::new(installation, Metrics::unread()).await));
-    let port = TablePort::new(catalog);
+    let clients = Clients::new(installation, Metrics::unread()).await;
+    let clusters = ClusterPort::new(clients.clone());
+    let port = TablePort::new(Arc::new(Catalog::new(clients)));
     // All at once: tables of one database share their reads.
-    let planned =
-        futures::future::join_all(found.tables.iter().map(|table| plan(&port, installation, &found, table)))
-            .await;
-    let mut told =
-        Told { looked_at: found.tables.len(), others: found.others + found.jobs.len(), ..Told::default() };
+    let planned = futures::future::join_all(
+        found.tables.iter().map(|table| plan(&port, installation, table, avsc(&found, table))),
+    )
+    .await;
+    let place = |resource: &ResourceId, path: &str| found.place(resource, path);
+    let mut told = Told {
+        looked_at: found.tables.len() + found.clusters.len(),
+        others: found.others + found.jobs.len(),
+        ..Told::default()
+    };
     for (table, planned) in found.tables.iter().zip(&planned) {
-        told.items.extend(item(&found, table, planned));
+        told.items.extend(item(&place, table, planned));
     }
     // What the apiserver would refuse may be wrong in more ways than that.
     for table in &found.refused {
         if let Err(problems) = Tables::goal(table, installation) {
-            told.items.extend(item(&found, table, &Planned::Invalid(problems)));
+            told.items.extend(item(&place, table, &Planned::Invalid(problems)));
         }
+    }
+    for cluster in &found.clusters {
+        let pieces = plan_clusters::among(&found, cluster);
+        told.items.extend(plan_clusters::item(&place, &clusters, installation, cluster, pieces).await);
     }
     told.items.extend(plan_jobs::items(&found, installation, mizuumi_controller::now()));
     told.items.extend(found.checks.iter().filter_map(|check| of_check(&found, check, installation)));
@@ -65,11 +75,12 @@ pub(crate) async fn run(
     })
 }
 
-async fn plan(
+/// What would happen to a table.
+pub(crate) async fn plan(
     port: &TablePort,
     installation: &Installation,
-    found: &manifests::Manifests,
     table: &DataTable,
+    avsc: Option<SeenAvsc>,
 ) -> Planned {
     let mut goal = match Tables::goal(table, installation) {
         Ok(goal) => goal,
@@ -81,7 +92,7 @@ async fn plan(
         desired.report = Report::NotAtHand;
         mode = desired.mode;
     }
-    Tables::heed(&mut goal, table, TableAround { avsc: avsc(found, table), ..TableAround::default() });
+    Tables::heed(&mut goal, table, TableAround { avsc, ..TableAround::default() });
     let ask = Ask {
         definition: Reading::Known,
         data: DataReading::Whole,
@@ -114,24 +125,23 @@ fn avsc(found: &manifests::Manifests, table: &DataTable) -> Option<SeenAvsc> {
     ))
 }
 
-/// What is told of a table; nothing if nothing happens to it.
-fn item(found: &manifests::Manifests, table: &DataTable, planned: &Planned) -> Option<Item> {
+/// What is told of a table, with the place of each mistake; nothing if nothing happens to it.
+pub(crate) fn item(
+    place: &dyn Fn(&ResourceId, &str) -> String,
+    table: &DataTable,
+    planned: &Planned,
+) -> Option<Item> {
     let resource = Object::Table(Box::new(table.clone())).id();
     let key = Tables::key(table);
     let new = |action, what: &str, left: &str, lines| {
         let head = format!("{key} {what} ({resource}{left})");
-        Item {
-            resource: resource.clone(),
-            table: Some(format!("{}.{}", key.database, key.table)),
-            action,
-            head,
-            lines,
-        }
+        Item { resource: resource.clone(), table: Some(key.to_string()), action, head, lines }
     };
     match planned {
         Planned::Invalid(problems) => {
-            let lines = problems.iter().map(|problem| {
-                Line::new('!', format!("{}: {problem}", found.place(&resource, &problem.path)))
+            let lines = problems.iter().map(|problem| match place(&resource, &problem.path) {
+                place if place.is_empty() => Line::new('!', problem.to_string()),
+                place => Line::new('!', format!("{place}: {problem}")),
             });
             Some(new(Action::Error, "cannot be planned", "", lines.collect()))
         }

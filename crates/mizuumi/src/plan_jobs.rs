@@ -45,7 +45,7 @@ pub(crate) fn items(found: &Manifests, installation: &Installation, now: Timesta
 fn links(found: &Manifests) -> BTreeMap<(String, String), Link> {
     let link = |job: &IngestJob| {
         let table = found.tables.iter().find(|table| is_of(job, table)).map(Tables::key);
-        (name_of(job), Link::of(job, table.map(|key| format!("{}.{}", key.database, key.table))))
+        (name_of(job), Link::of(job, table.map(|key| key.to_string())))
     };
     found.jobs.iter().map(link).collect()
 }

@@ -84,7 +84,7 @@ pub(crate) struct Told {
     pub(crate) items: Vec<Item>,
     /// What is wrong with manifests that could not be planned.
     pub(crate) problems: Vec<String>,
-    /// How many tables were looked at.
+    /// How many tables and clusters were looked at.
     pub(crate) looked_at: usize,
     /// How many manifests of other kinds there were.
     pub(crate) others: usize,
@@ -164,14 +164,13 @@ impl Told {
             [Action::TakeOver, Action::Create, Action::Change, Action::Blocked, Action::Wait].map(count);
         let (errors, warnings, deletions) = (self.errors(), self.lines('*'), self.lines('-'));
         if self.looked_at == 0 && errors == 0 {
-            return format!("No DataTable among the manifests ({} of other kinds).", self.others);
+            return format!(
+                "No DataTable or EmrCluster among the manifests ({} of other kinds).",
+                self.others
+            );
         }
-        if create + change + blocked + waiting + errors == 0 {
-            let taken = match take_over {
-                0 => String::new(),
-                _ => format!(" {take_over} will be taken over as they are: only marks are written."),
-            };
-            return format!("No changes. AWS matches the manifests ({} looked at).{taken}", self.looked_at);
+        if create + change + blocked + waiting + errors + take_over == 0 {
+            return format!("No changes. AWS matches the manifests ({} looked at).", self.looked_at);
         }
         let mut said = "Plan: ".to_owned();
         if take_over > 0 {
@@ -191,6 +190,11 @@ impl Told {
             let _ = write!(said, "; {warnings} warning{}", if warnings == 1 { "" } else { "s" });
         }
         said.push('.');
+        if take_over > 0 {
+            said.push_str(
+                " No changes to tables that are taken over, but for the marks that say whose they are.",
+            );
+        }
         said
     }
 

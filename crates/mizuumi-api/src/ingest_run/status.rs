@@ -153,6 +153,9 @@ pub struct PastRunAttempt {
     /// Who did the work: name of the Job, EMR's id of the cluster and the step, or the ARN of ECS's task.
     #[schemars(length(max = 256))]
     pub worker: String,
+    /// Exit code of the container, if one is known. After 64, 65, 66, 77 and 78 there is no other attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
     /// Why it failed.
     #[schemars(length(max = 512))]
     pub message: String,

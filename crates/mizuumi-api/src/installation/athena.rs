@@ -1,14 +1,16 @@
 //! What queries of Athena run in; none of it is a tenant's to say.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Installation;
 
 /// The workgroup of a profile's queries.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AthenaProfile {
     /// Its name. It says where results go, and limits the bytes that a query may scan; its role should be able to read only.
+    #[schemars(regex(pattern = "^[A-Za-z0-9._-]{1,128}$"))]
     pub workgroup: String,
     /// Whether queries run although the workgroup limits no bytes.
     #[serde(default)]

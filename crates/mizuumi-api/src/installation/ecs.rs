@@ -1,23 +1,29 @@
 //! What the installation says of tasks of ECS: what they are run with.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Installation, is_of};
 
 /// What tasks of ECS are run with; none of it is a tenant's to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EcsProfile {
     /// Name of the cluster.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,100}$"))]
     pub cluster: String,
     /// Role that ECS pulls images, reads secrets and writes logs with.
+    #[schemars(regex(pattern = r"^arn:[^:]*:[^:]*:[^:]*:[0-9]{12}:.*role/.+$"))]
     pub execution_role_arn: String,
     /// Role that the tasks work with.
+    #[schemars(regex(pattern = r"^arn:[^:]*:[^:]*:[^:]*:[0-9]{12}:.*role/.+$"))]
     pub task_role_arn: String,
     /// Subnets to choose from.
+    #[schemars(length(min = 1), inner(regex(pattern = "^subnet-")))]
     pub subnets: Vec<String>,
     /// Security groups; without any, the VPC's default one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = "^sg-")))]
     pub security_groups: Vec<String>,
     /// Whether tasks get a public address, which those in a public subnet need to pull their image.
     #[serde(default)]
@@ -26,12 +32,14 @@ pub struct EcsProfile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
     /// Images that tasks may use; a final `*` stands for any ending.
+    #[schemars(length(min = 1))]
     pub images: Vec<String>,
     /// Secrets of Secrets Manager that tasks may be given, by name; a final `*` stands for any ending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
     /// Between two looks at a task that is at work.
     #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 3_600))]
     pub poll_seconds: u32,
 }
 

@@ -1,21 +1,26 @@
 //! What the installation says of EMR clusters: what they are made with, and how they are watched over.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Installation;
 
 /// What EMR clusters are made with; none of it is a tenant's to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EmrProfile {
     /// Role that EMR works with.
+    #[schemars(length(min = 1))]
     pub service_role: String,
     /// Instance profile that the nodes work with.
+    #[schemars(length(min = 1))]
     pub instance_profile: String,
     /// Subnets to choose from; with instance groups the first one is taken.
+    #[schemars(length(min = 1), inner(regex(pattern = "^subnet-")))]
     pub subnets: Vec<String>,
     /// Where logs go: `s3://bucket/prefix/`, ending in `/`. Without it, there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^s3://[^/]+/(.*/)?$"))]
     pub log_uri: Option<String>,
     /// EC2 key pair for the nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +43,7 @@ pub struct EmrProfile {
 }
 
 /// What becomes of a cluster that bears this installation's mark and that no resource keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OrphanPolicy {
     /// It is told, and left alone.
     #[default]
@@ -51,20 +56,25 @@ pub enum OrphanPolicy {
 const MOST_FAILURES: u32 = 10;
 
 /// How EMR clusters are watched over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Clusters {
     /// Between two looks at the list of clusters.
+    #[schemars(range(min = 1, max = 86_400))]
     pub poll_seconds: u32,
     /// So long a cluster is looked for of which it is not known whether EMR made it, before another is asked for.
+    #[schemars(range(min = 1, max = 86_400))]
     pub verify_seconds: u32,
     /// What becomes of a cluster that no resource keeps.
     pub orphans: OrphanPolicy,
     /// So old it has to be for that.
+    #[schemars(range(min = 1, max = 86_400))]
     pub orphan_seconds: u32,
     /// After a cluster that ended with an error, another waits so long; twice as long after the next, and at most 60 times.
+    #[schemars(range(min = 1, max = 86_400))]
     pub failure_pause_seconds: u32,
     /// So many clusters of a resource may end with errors within 24 hours, before no other is started.
+    #[schemars(range(min = 1, max = 10))]
     pub failures_per_day: u32,
 }
 

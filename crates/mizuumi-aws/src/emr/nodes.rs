@@ -15,7 +15,7 @@ use mizuumi_core::{Failure, Lane};
 use crate::clients::ProfileClients;
 use crate::gateway::api;
 
-fn role(word: Option<&str>) -> Role {
+pub(super) fn role(word: Option<&str>) -> Role {
     match word {
         Some("MASTER") => Role::Master,
         Some("CORE") => Role::Core,
@@ -100,7 +100,7 @@ fn words(message: Option<&str>) -> Option<String> {
     message.filter(|message| !message.is_empty()).map(|message| cut(message, 256))
 }
 
-fn configurations(all: &[Configuration]) -> Vec<spec::Configuration> {
+pub(super) fn configurations(all: &[Configuration]) -> Vec<spec::Configuration> {
     let properties = |one: &Configuration| {
         one.properties().map(|all| all.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
     };
@@ -121,7 +121,7 @@ fn configurations(all: &[Configuration]) -> Vec<spec::Configuration> {
 }
 
 /// How a group scales; none once its policy has been taken off, or if it is one that no spec can say.
-fn auto_scaling(policy: &AutoScalingPolicyDescription) -> Option<spec::AutoScaling> {
+pub(super) fn auto_scaling(policy: &AutoScalingPolicyDescription) -> Option<spec::AutoScaling> {
     let state = policy.status().and_then(|status| status.state());
     if matches!(state, Some(AutoScalingPolicyState::Detached | AutoScalingPolicyState::Detaching)) {
         return None;

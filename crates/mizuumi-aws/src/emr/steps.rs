@@ -1,6 +1,7 @@
 //! The steps of a cluster that runs have asked for, found by their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use aws_sdk_emr::types::{StepState, StepSummary};
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +15,50 @@ use crate::gateway::api;
 
 /// Steps are looked for among those made so long before they were written down: clocks differ.
 const EARLIER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is known of the steps of clusters, by the cluster's id. EMR lets steps be listed once in two seconds, whatever the clusters.
+#[derive(Debug, Default)]
+pub(crate) struct Listings(HashMap<String, Listing>);
+
+#[derive(Debug)]
+struct Listing {
+    at: Instant,
+    seen: SeenSteps,
+}
+
+impl Listings {
+    /// What the last listing showed, if that shows every step that is looked for, and is not too old to be asked again.
+    pub(crate) fn known(&self, look: &StepsLook) -> Option<SeenSteps> {
+        let listing = self.0.get(&look.cluster_id)?;
+        let holds = Duration::try_from(look.pause).unwrap_or_default();
+        let has_all = look.nonces.iter().all(|nonce| listing.seen.steps.contains_key(nonce));
+        (has_all && listing.at.elapsed() < holds).then(|| listing.seen.clone())
+    }
+
+    /// Notes what a listing shows.
+    pub(crate) fn listed(&mut self, cluster: &str, at: Instant, seen: SeenSteps) {
+        self.0.insert(cluster.to_owned(), Listing { at, seen });
+    }
+
+    /// Notes steps that EMR has said it has: they wait.
+    pub(crate) fn added(
+        &mut self,
+        cluster: &str,
+        now: Timestamp,
+        steps: impl Iterator<Item = (String, String)>,
+    ) {
+        let nothing =
+            || Listing { at: Instant::now(), seen: SeenSteps { listed: now, steps: BTreeMap::new() } };
+        let listing = self.0.entry(cluster.to_owned()).or_insert_with(nothing);
+        let waits = |id| SeenStep { id, state: RunStepState::Pending, message: None };
+        listing.seen.steps.extend(steps.map(|(nonce, id)| (nonce, waits(id))));
+    }
+
+    /// Nobody asks for the cluster any more.
+    pub(crate) fn forget(&mut self, cluster: &str) {
+        self.0.remove(cluster);
+    }
+}
 
 /// The steps that are asked for, as far as EMR has them: pages of 50, the newest first, as far back as any could be.
 pub(crate) async fn seen(clients: &ProfileClients, ask: Ask, look: &StepsLook) -> Result<SeenSteps, Failure> {
@@ -63,4 +108,45 @@ fn read(step: &StepSummary) -> Option<SeenStep> {
         failed.reason.into_iter().chain(log).collect::<Vec<_>>().join(", ")
     });
     Some(SeenStep { id: step.id()?.to_owned(), state, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use mizuumi_core::emr_cluster::run_steps::{SeenStep, SeenSteps, StepsLook};
+
+    use super::*;
+
+    fn look(nonces: &[&str], pause: SignedDuration) -> StepsLook {
+        let nonces = nonces.iter().map(|nonce| (*nonce).to_owned()).collect();
+        StepsLook { cluster_id: "j-1".to_owned(), nonces, since: Timestamp::UNIX_EPOCH, pause }
+    }
+
+    fn added(nonce: &str) -> impl Iterator<Item = (String, String)> {
+        std::iter::once((nonce.to_owned(), format!("s-{nonce}")))
+    }
+
+    #[test]
+    fn a_listing_is_taken_again_when_it_is_old_or_does_not_show_all() {
+        let soon = SignedDuration::from_secs(30);
+        let mut listings = Listings::default();
+        assert_eq!(listings.known(&look(&["a"], soon)), None, "nothing was listed");
+        listings.added("j-1", Timestamp::UNIX_EPOCH, added("a"));
+        let known = listings.known(&look(&["a"], soon)).expect("EMR has said that it has it");
+        assert_eq!(known.steps["a"].state, RunStepState::Pending);
+        assert_eq!(listings.known(&look(&["a", "b"], soon)), None, "nobody has seen b");
+        assert_eq!(listings.known(&look(&["a"], SignedDuration::ZERO)), None, "it is old");
+
+        let running = SeenStep { id: "s-b".to_owned(), state: RunStepState::Running, message: None };
+        let seen = SeenSteps {
+            listed: Timestamp::UNIX_EPOCH,
+            steps: BTreeMap::from([("b".to_owned(), running.clone())]),
+        };
+        listings.listed("j-1", Instant::now(), seen);
+        assert_eq!(listings.known(&look(&["a"], soon)), None, "the listing does not show it any more");
+        listings.added("j-1", Timestamp::UNIX_EPOCH, added("c"));
+        let known = listings.known(&look(&["b", "c"], soon)).expect("one was listed, one was added");
+        assert_eq!(known.steps["b"], running);
+        listings.forget("j-1");
+        assert_eq!(listings.known(&look(&["b"], soon)), None);
+    }
 }

@@ -4,6 +4,7 @@ use aws_sdk_emr::types::{
     AutoTerminationPolicy, InstanceFleetModifyConfig, InstanceGroupModifyConfig, ReconfigurationType,
 };
 use mizuumi_core::emr_cluster::ClusterStep;
+use mizuumi_core::emr_cluster::request::StepCall;
 use mizuumi_core::emr_cluster::step::Target;
 use mizuumi_core::emr_cluster::world::OWNER;
 use mizuumi_core::{Class, Errand, Failure};
@@ -31,6 +32,21 @@ pub(crate) async fn run_job_flow(
     })
 }
 
+/// Adds steps to a cluster; answers their ids, in the same order.
+pub(crate) async fn add_steps(
+    clients: &ProfileClients,
+    errand: Errand<'_>,
+    cluster: &Target,
+    calls: &[StepCall],
+) -> Result<Vec<String>, Failure> {
+    let api = api!("elasticmapreduce", "AddJobFlowSteps", Write);
+    let steps = calls.iter().map(make::step).collect();
+    let call = clients.emr.add_job_flow_steps().job_flow_id(&cluster.id).set_steps(Some(steps));
+    let is_right = || right(clients, errand, cluster);
+    let answer = sent(api, clients.gateway.write_if(api, errand, is_right, || call.clone().send()).await)?;
+    Ok(answer.step_ids.unwrap_or_default())
+}
+
 /// Changes or ends a cluster.
 pub(crate) async fn change(
     clients: &ProfileClients,
@@ -41,13 +57,13 @@ pub(crate) async fn change(
         ($operation:literal, $cluster:expr, $call:expr) => {{
             let (api, call) = (api!("elasticmapreduce", $operation, Write), $call);
             let is_right = || right(clients, errand, $cluster);
-            sent(api, clients.gateway.write_if(api, errand, is_right, || call.clone().send()).await)
+            sent(api, clients.gateway.write_if(api, errand, is_right, || call.clone().send()).await).map(drop)
         }};
     }
     let emr = &clients.emr;
     match step {
-        // Made by `run_job_flow`, whose answer is kept.
-        ClusterStep::RunJobFlow { .. } => Ok(()),
+        // Made by `run_job_flow` and `add_steps`, whose answers are kept.
+        ClusterStep::RunJobFlow { .. } | ClusterStep::AddSteps { .. } => Ok(()),
         ClusterStep::SetStepConcurrency { cluster, to, .. } => {
             let call = emr.modify_cluster().cluster_id(&cluster.id).step_concurrency_level(*to);
             send!("ModifyCluster", cluster, call)
@@ -102,11 +118,6 @@ pub(crate) async fn change(
             let call = emr.remove_auto_scaling_policy().cluster_id(&cluster.id).instance_group_id(id);
             send!("RemoveAutoScalingPolicy", cluster, call)
         }
-        ClusterStep::AddSteps { cluster, calls, .. } => {
-            let steps = calls.iter().map(make::step).collect();
-            let call = emr.add_job_flow_steps().job_flow_id(&cluster.id).set_steps(Some(steps));
-            send!("AddJobFlowSteps", cluster, call)
-        }
         ClusterStep::CancelSteps { cluster, ids } => {
             let call = emr.cancel_steps().cluster_id(&cluster.id).set_step_ids(Some(ids.clone()));
             send!("CancelSteps", cluster, call)
@@ -127,8 +138,8 @@ pub(crate) async fn change(
 }
 
 /// A write that was not sent, since the cluster is gone or another's, is a conflict: it is looked at again.
-fn sent<T>(api: Api, answer: Result<Option<T>, Failure>) -> Result<(), Failure> {
-    answer?.map(drop).ok_or_else(|| Failure {
+fn sent<T>(api: Api, answer: Result<Option<T>, Failure>) -> Result<T, Failure> {
+    answer?.ok_or_else(|| Failure {
         operation: api.name,
         class: Class::Conflict,
         message: "the cluster has ended, or its tags name another owner by now; nothing was sent".to_owned(),

@@ -64,6 +64,23 @@ pub(crate) async fn whole(operation: &'static str, body: ByteStream) -> Result<V
     Ok(body.to_vec())
 }
 
+/// The bytes of an object if it is there; or that it is larger than what is read.
+pub(crate) async fn read(
+    clients: &ProfileClients,
+    lane: Lane,
+    location: &str,
+    largest: i64,
+) -> Result<Option<Result<Vec<u8>, String>>, Failure> {
+    let api = api!("s3", "GetObject", Read);
+    let (bucket, key) = place(api.name, location)?;
+    let get = clients.s3.get_object().bucket(bucket).key(key);
+    let Some(answer) = clients.gateway.read(api, lane, || get.clone().send()).await? else { return Ok(None) };
+    if answer.content_length().is_none_or(|length| length > largest) {
+        return Ok(Some(Err(format!("{location} is larger than {largest} bytes"))));
+    }
+    whole(api.name, answer.body).await.map(|bytes| Some(Ok(bytes)))
+}
+
 /// Writes an object, whatever was there.
 pub(crate) async fn put(
     clients: &ProfileClients,

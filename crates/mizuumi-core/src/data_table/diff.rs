@@ -75,7 +75,8 @@ pub fn changes(have: &TableDefinition, to: &TableDefinition) -> Vec<Change> {
     field("location", have.location.as_deref(), to.location.as_deref());
     field("inputFormat", have.input_format.as_deref(), to.input_format.as_deref());
     field("outputFormat", have.output_format.as_deref(), to.output_format.as_deref());
-    let library = |d: &TableDefinition| d.serde.as_ref().and_then(|s| s.library.clone());
+    // That there is one at all matters: Athena and Trino refuse a view without.
+    let library = |d: &TableDefinition| d.serde.as_ref().map(|s| s.library.clone().unwrap_or_default());
     field("serde", library(have).as_deref(), library(to).as_deref());
     for (path, say) in [("view.sql", ViewText::sql as fn(&ViewText) -> String), ("view", ViewText::rest)] {
         let [from, to] = [have, to].map(|definition| definition.view.as_ref().map(say));

@@ -228,20 +228,26 @@ fn running(
         let message = format!("cluster {id} is {}", cluster.state.name());
         return wait(Reason::Starting, message, look_again);
     }
-    let wake_at = [wanted.turns_at, too_old, run_steps::look_again(called, now)].into_iter().flatten().min();
+    let mut wake_at =
+        [wanted.turns_at, too_old, run_steps::look_again(called, world, now)].into_iter().flatten().min();
     let mut steps = changes(desired, made, cluster);
+    let changes = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     if run_steps::takes_steps(cluster.state) {
         steps.extend(run_steps::plan(called, cluster, &target(called, cluster), now));
     }
-    if steps.is_empty() {
-        let Some(nodes) = unsettled(made, cluster) else { return Plan::in_sync(wake_at) };
+    let verdict = if !changes.is_empty() {
+        Verdict::Converging(Reason::Updating, changes)
+    } else if let Some(nodes) = unsettled(made, cluster) {
         let (group, state) = (&nodes.told.name, &nodes.told.state);
+        wake_at = wake_at.into_iter().chain([look_again]).min();
         let message =
             format!("group '{group}' of cluster {id} is {state}; its settings are changed after that");
-        return wait(Reason::Updating, message, look_again);
-    }
-    let told: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    Plan { wake_at, ..Plan::converge(Reason::Updating, told.join("; "), steps) }
+        Verdict::Converging(Reason::Updating, message)
+    } else {
+        // The steps of runs change nothing about the cluster.
+        Verdict::InSync
+    };
+    Plan { steps, verdict, wake_at }
 }
 
 /// Whether the cluster was made by another spec in what a running cluster cannot change.

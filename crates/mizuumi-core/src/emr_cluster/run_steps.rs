@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::condition::cut;
 use mizuumi_api::emr_cluster::{RunStepState, RunStepStatus};
 
@@ -66,6 +66,8 @@ pub struct StepsLook {
     pub nonces: BTreeSet<String>,
     /// When the first of them was asked for.
     pub since: Timestamp,
+    /// A listing that shows all of them holds for so long.
+    pub pause: SignedDuration,
 }
 
 /// Steps of a cluster, by the nonces of the attempts that asked for them.
@@ -114,6 +116,7 @@ pub fn look(called: &Called) -> Vec<StepsLook> {
             cluster_id: known.cluster_id.clone(),
             nonces: BTreeSet::new(),
             since: known.asked_at,
+            pause: pause(called),
         });
         look.nonces.insert(known.nonce.clone());
         look.since = look.since.min(known.asked_at);
@@ -123,11 +126,16 @@ pub fn look(called: &Called) -> Vec<StepsLook> {
 
 /// When to look at steps again, if any is under way.
 #[must_use]
-pub fn look_again(called: &Called, now: Timestamp) -> Option<Timestamp> {
-    let under_way: Vec<&RunStepStatus> = called.runs.iter().filter(|known| !known.state.is_over()).collect();
-    let is_sought = under_way.iter().any(|known| known.state == RunStepState::Open);
-    let pause = if is_sought { between_looks(called).min(called.poll) } else { called.poll };
-    (!under_way.is_empty()).then(|| now.checked_add(pause).unwrap_or(Timestamp::MAX))
+pub fn look_again(called: &Called, world: &ClusterWorld, now: Timestamp) -> Option<Timestamp> {
+    let listed = |look: StepsLook| world.run_steps.get(&look.cluster_id).map_or(now, |seen| seen.listed);
+    let due = |listed: Timestamp| listed.checked_add(pause(called)).unwrap_or(Timestamp::MAX);
+    look(called).into_iter().map(listed).map(due).min()
+}
+
+/// Between two looks at steps; one of which it is not known whether EMR has it is sought sooner.
+fn pause(called: &Called) -> SignedDuration {
+    let is_sought = called.runs.iter().any(|known| known.state == RunStepState::Open);
+    if is_sought { between_looks(called).min(called.poll) } else { called.poll }
 }
 
 /// What to do about the steps of a cluster that takes some.

@@ -159,13 +159,7 @@ impl<'a> Chain<'a> {
             Ok(objects) => objects,
             Err(why) => return vec![unread(upstream.table.clone(), relation, why)],
         };
-        let of_name = |object: &&Object| {
-            matches!(object, Object::Table(table) if {
-                let key = Tables::key(table);
-                format!("{}.{}", key.database, key.table) == upstream.table
-            })
-        };
-        let keepers: Vec<&Object> = objects.iter().filter(of_name).collect();
+        let keepers: Vec<&Object> = objects.iter().filter(|object| object.keeps(&upstream.table)).collect();
         let covers = |object: &&Object| {
             matches!(object, Object::Table(table) if table.status.as_ref()
                 .and_then(|status| status.freshness.as_ref()?.data_time)
@@ -287,7 +281,7 @@ fn unread(name: String, relation: String, why: &str) -> Node {
 }
 
 /// The `EmrCluster` that does a run's work, or is to.
-fn cluster_of(run: &IngestRun) -> Option<String> {
+pub(crate) fn cluster_of(run: &IngestRun) -> Option<String> {
     let step = run.spec.emr_step.as_ref().filter(|_| run.spec.engine == RunEngine::EmrStep)?;
     let attempt = run.status.as_ref().and_then(|status| status.attempt.as_ref());
     attempt.map(|attempt| attempt.worker.clone()).or_else(|| step.cluster.clone()).or_else(|| {
@@ -328,8 +322,7 @@ fn facts(object: &Object) -> Vec<String> {
 }
 
 fn table_facts(table: &DataTable, facts: &mut Vec<String>) {
-    let key = Tables::key(table);
-    facts.push(format!("its table in Glue is {}.{}", key.database, key.table));
+    facts.push(format!("its table in Glue is {}", Tables::key(table)));
     let Some(freshness) = table.status.as_ref().and_then(|status| status.freshness.as_ref()) else { return };
     facts.extend(freshness.data_time.map(|time| format!("its data is complete up to {time}")));
     facts.extend(

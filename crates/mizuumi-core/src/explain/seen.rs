@@ -8,6 +8,9 @@ use mizuumi_api::{
     ResourceKind,
 };
 
+use crate::data_table::Tables;
+use crate::kind::Kind as _;
+
 /// A resource of any kind.
 #[derive(Clone, Debug)]
 pub enum Object {
@@ -54,6 +57,12 @@ impl Object {
         let (namespace, name) =
             each!(self, found => (found.metadata.namespace.clone(), found.metadata.name.clone()));
         ResourceId { kind, namespace: namespace.unwrap_or_default(), name: name.unwrap_or_default() }
+    }
+
+    /// Whether it keeps the Glue table of that name, `database.table`.
+    #[must_use]
+    pub fn keeps(&self, table: &str) -> bool {
+        matches!(self, Self::Table(found) if Tables::key(found).to_string() == table)
     }
 
     /// What its status says; nothing of a class, which has none.
@@ -131,6 +140,15 @@ pub enum Need {
         namespace: String,
         /// Name of the table.
         table: String,
+    },
+    /// The clusters that are built from a class, in whatever namespace.
+    ClustersOf(String),
+    /// All of a kind: in a namespace, or in all of them.
+    AllOf {
+        /// Of which kind.
+        kind: ResourceKind,
+        /// Namespace; none for all.
+        namespace: Option<String>,
     },
 }
 

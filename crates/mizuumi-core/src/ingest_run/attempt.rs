@@ -6,6 +6,7 @@ use mizuumi_api::ingest_run::{IngestRun, PastRunAttempt, RunAttempt, RunAttemptS
 
 use super::desired::TargetTable;
 use super::ecs::{self, SeenTask, TaskLook};
+use super::exit_code::is_final;
 use super::own_cluster;
 use super::plan::RunStep;
 use super::shadow::ShadowTables;
@@ -158,10 +159,14 @@ fn again(own: &OwnWork, table: &TargetTable, world: &RunWorld, now: Timestamp) -
     let attempts = own.attempt.as_ref().map_or(0, |attempt| attempt.number);
     let without_fault = own.failed.iter().filter(|past| past.was_lost).count();
     let failed = attempts.saturating_sub(i64::try_from(without_fault).unwrap_or(i64::MAX));
+    let is_final = is_final(last.exit_code).filter(|_| !last.was_lost);
     let is_exhausted = if last.was_lost { lost_in_a_row(own) > LOST_AT_MOST } else { failed > own.retries };
-    if is_exhausted {
-        let message = match attempts {
-            1 => last.message.clone(),
+    if is_exhausted || is_final.is_some() {
+        let message = match (is_final, attempts) {
+            (Some(means), _) if !is_exhausted => {
+                format!("{}: {means}, so that another attempt would come to the same", last.message)
+            }
+            (_, 1) => last.message.clone(),
             _ => format!("{} (attempt {attempts}, the last)", last.message),
         };
         return Plan::blocked(Reason::RunFailed, format!("its work failed: {message}"));

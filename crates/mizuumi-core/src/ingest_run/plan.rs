@@ -443,6 +443,11 @@ fn of_output(
     if output.partitions.is_empty() {
         return Err(format!("there is no data in {location}"));
     }
+    let result = output.result.as_ref().map(Result::as_ref).transpose().map_err(Clone::clone)?;
+    if let Some(why) = result.and_then(|result| result.refusal(output, location)) {
+        return Err(why);
+    }
+    let said = result.and_then(|result| result.data_time);
     let partitions = output.partitions.iter().map(|(values, partition)| ManifestPartition {
         values: values.clone(),
         location: Some(partition.location.clone()),
@@ -453,9 +458,9 @@ fn of_output(
         sha256: Some(partition.sha256.clone()),
     });
     let data_time = match &desired.work {
-        Work::External { data_time, .. } => *data_time,
+        Work::External { data_time, .. } => data_time.or(said),
         // It was made from what there is up to the session, and is not newer than that.
-        Work::Own(own) => Some(own.order.session_time),
+        Work::Own(own) => Some(said.map_or(own.order.session_time, |said| said.min(own.order.session_time))),
         Work::Rollback(_) | Work::Unsaid => None,
     };
     let times = RunTimes { data_time, loaded_at: output.newest };

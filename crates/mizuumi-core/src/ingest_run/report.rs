@@ -159,6 +159,7 @@ fn attempted(status: &mut IngestRunStatus, own: &OwnWork, world: &RunWorld, now:
         let past = PastRunAttempt {
             number: attempt.number,
             was_lost,
+            exit_code: world.exit_code(),
             ended_at: now,
             worker: attempt.external_id.clone().unwrap_or_else(|| attempt.worker.clone()),
             message: cut(&message, LONGEST_MESSAGE),

@@ -145,6 +145,7 @@ pub fn forgotten(known: i64, attempt: &RunAttempt) -> Vec<PastRunAttempt> {
     let past = |number| PastRunAttempt {
         number,
         was_lost: true,
+        exit_code: None,
         ended_at: attempt.started_at,
         worker: attempt.worker.clone(),
         message: message.to_owned(),

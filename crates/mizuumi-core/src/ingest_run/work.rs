@@ -163,6 +163,8 @@ pub enum SeenJob {
         message: String,
         /// Whether the pod was taken away rather than that it failed.
         was_lost: bool,
+        /// Exit code of the container, if Kubernetes tells it.
+        exit_code: Option<i32>,
     },
 }
 
@@ -453,7 +455,7 @@ fn progress_of_job(attempt: &RunAttempt, job: Option<&SeenJob>) -> Progress {
         }
         Some(SeenJob::Active { message }) => Progress::Going(format!("Job '{name}': {message}")),
         Some(SeenJob::Complete) => Progress::Done,
-        Some(SeenJob::Failed { message, was_lost }) => {
+        Some(SeenJob::Failed { message, was_lost, .. }) => {
             Progress::Failed { message: format!("Job '{name}' failed: {message}"), was_lost: *was_lost }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::ecs::{SeenTask, TaskLook};
+use super::result::RunResult;
 use super::shadow::{SeenShadows, ShadowLook};
 use super::trace::Traces;
 use super::work::SeenJob;
@@ -106,6 +107,18 @@ pub struct RunWorld {
     pub looked: Option<Timestamp>,
 }
 
+impl RunWorld {
+    /// Exit code of the container that did the work, if it has ended and one is known.
+    #[must_use]
+    pub const fn exit_code(&self) -> Option<i32> {
+        match (&self.task, &self.job) {
+            (Some(SeenTask::Task(task)), _) => task.exit_code,
+            (_, Some(SeenJob::Failed { exit_code, .. })) => *exit_code,
+            _ => None,
+        }
+    }
+}
+
 /// What lies in a run's directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
@@ -119,6 +132,8 @@ pub struct Output {
     pub strays: Vec<String>,
     /// Each file, if that was asked.
     pub files: Vec<SeenFile>,
+    /// What the work says of it, if it does; or why that cannot be read.
+    pub result: Option<Result<RunResult, String>>,
 }
 
 /// The data of one partition.

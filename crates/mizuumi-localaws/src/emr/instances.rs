@@ -36,11 +36,38 @@ fn group(config: &Object) -> Result<Plan, ApiError> {
     let mut record = Object::new();
     copy(config, &mut record, &["Name", "BidPrice", "InstanceType", "Configurations", "CustomAmiId"]);
     auto_scaling::copied(config, &mut record)?;
+    disks(config, &mut record);
     let market = text(config, "Market").unwrap_or("ON_DEMAND");
     record.insert("InstanceGroupType".to_owned(), json!(role));
     record.insert("Market".to_owned(), json!(market));
     let wanted = if market == "SPOT" { [0, count] } else { [count, 0] };
     Ok(Plan { role, record, kind, weight: 1, wanted })
+}
+
+/// What lists show of an `EbsConfiguration`: each disk by itself, as an `EbsBlockDevice`.
+fn disks(config: &Object, record: &mut Object) {
+    let Some(ebs) = object(config, "EbsConfiguration") else { return };
+    let mut devices = Vec::new();
+    for device in configs(ebs, "EbsBlockDeviceConfigs") {
+        for _ in 0..count(device, "VolumesPerInstance").unwrap_or(1) {
+            let mut shown = json!({"Device": format!("/dev/sd{}", char::from(b'b'.saturating_add(devices.len().try_into().unwrap_or(24))))});
+            shown["VolumeSpecification"] = json!(device.get("VolumeSpecification"));
+            devices.push(shown);
+        }
+    }
+    record.insert("EbsBlockDevices".to_owned(), json!(devices));
+    copy(ebs, record, &["EbsOptimized"]);
+}
+
+/// The `InstanceTypeSpecification`s of `InstanceTypeConfig`s.
+fn types(configs: &[Value]) -> Vec<Object> {
+    let shown = |config: &Object| {
+        let mut shown = config.clone();
+        shown.remove("EbsConfiguration");
+        disks(config, &mut shown);
+        shown
+    };
+    configs.iter().filter_map(Value::as_object).map(shown).collect()
 }
 
 /// An `InstanceFleetConfig`.
@@ -53,7 +80,7 @@ fn fleet(config: &Object) -> Result<Plan, ApiError> {
     let first = specifications.first().and_then(Value::as_object);
     let kind = first.and_then(|first| text(first, "InstanceType")).unwrap_or_default().to_owned();
     let weight = first.and_then(|first| count(first, "WeightedCapacity")).unwrap_or(1);
-    record.insert("InstanceTypeSpecifications".to_owned(), json!(specifications));
+    record.insert("InstanceTypeSpecifications".to_owned(), json!(types(specifications)));
     let capacity = |member| size(count(config, member).unwrap_or(0));
     let wanted = [capacity("TargetOnDemandCapacity")?, capacity("TargetSpotCapacity")?];
     Ok(Plan { role, record, kind, weight, wanted })
