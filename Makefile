@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo demo-emr test platform idle bench faults judge check crds controlplane-mod
+.PHONY: help up down demo demo-emr test platform idle bench bench-sources faults judge check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ bench: ## Measure B1 to B9, B11 to B13 and B19: make bench SIZES=1k,10k,100k ONL
 	cargo build --workspace --profile $(PROFILE)
 	@$(BUILT)/mizuumi-stand --dir .stand/bench with --fresh -- $(BUILT)/bench \
 		$(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY)) $(BENCH)
+
+bench-sources: ## Measure rows a second of the images for sources, beside dlt by hand: make bench-sources DOUBLINGS=3
+	cargo build -q --workspace
+	@$(STAND) build
+	@cd images && MIZUUMI_DATABASES=$$(../stand/databases.sh) $(MIZUUMI_CACHE)/venv/bin/python bench.py $(DOUBLINGS)
 
 faults: ## Try every fault of the list and say what came of it: make faults ONLY=F1,F9 SCALE=60 SEED=1
 	cargo build --workspace

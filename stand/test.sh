@@ -14,6 +14,8 @@ echo "its Athena, by boto3 and awswrangler:"
 "$python" crates/mizuumi-localaws/conformance/athena.py --binary "$bin/mizuumi-localaws" || code=1
 echo "its ECS against moto, and tasks by boto3's waiters:"
 "$python" crates/mizuumi-localaws/conformance/ecs.py --binary "$bin/mizuumi-localaws" || code=1
+echo "the images for sources, with a real MariaDB and a real PostgreSQL:"
+(cd images && MIZUUMI_DATABASES=$(../stand/databases.sh) "$python" -m unittest discover -q -t . -s tests) || code=1
 stand/platform.sh || code=1
 cargo test --workspace --no-fail-fast || code=1
 exit "$code"

@@ -23,6 +23,7 @@ pub mod lookup;
 mod metrics;
 mod name;
 mod pieces;
+pub mod preflight;
 mod quality_checks;
 mod queue;
 mod relations;

@@ -122,6 +122,19 @@ async fn work_that_fails_for_good_publishes_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn work_that_says_by_its_exit_code_that_it_would_come_to_the_same_is_not_done_again() {
+    let (team, _controller) = ready_team("denied").await;
+    let _kubelet = team.kubelet(ending(&team.aws, |_| Exit::Code(77)));
+    team.create_run("first", run(json!({ "retries": 2 }))).await;
+    let why = team.run_reason("first", "RunFailed").await;
+    assert!(why.contains("exit code 77") && why.contains("refused the permission"), "{why}");
+    let status = team.run_phase("first", RunPhase::Failed).await.status.expect("a status");
+    let past = &status.failed_attempts[0];
+    assert_eq!((past.was_lost, past.exit_code), (false, Some(77)));
+    assert_eq!(team.jobs_of("first").await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_pod_that_is_taken_away_does_not_count_as_a_failure_of_the_work() {
     let (team, _controller) = ready_team("taken").await;
     let _kubelet =

@@ -58,8 +58,8 @@ pub struct EcsTask {
 /// A variable of a task's environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
-    validation = Rule::new("!self.name.startsWith('MIZUUMI_')")
-        .message("names that start with 'MIZUUMI_' are set by the controller").reason(Reason::FieldValueForbidden).field_path(".name"),
+    validation = Rule::new("!self.name.startsWith('MIZUUMI_') || (self.name.startsWith('MIZUUMI_SOURCE_') && self.name != 'MIZUUMI_SOURCE_SECRET')")
+        .message("names that start with 'MIZUUMI_' are set by the controller, except for 'MIZUUMI_SOURCE_', whose secret comes from a store").reason(Reason::FieldValueForbidden).field_path(".name"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TaskVariable {
@@ -74,8 +74,8 @@ pub struct TaskVariable {
 /// A secret of a task's environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
-    validation = Rule::new("!self.name.startsWith('MIZUUMI_')")
-        .message("names that start with 'MIZUUMI_' are set by the controller").reason(Reason::FieldValueForbidden).field_path(".name"),
+    validation = Rule::new("!self.name.startsWith('MIZUUMI_') || self.name.startsWith('MIZUUMI_SOURCE_')")
+        .message("names that start with 'MIZUUMI_' are set by the controller, except for 'MIZUUMI_SOURCE_'").reason(Reason::FieldValueForbidden).field_path(".name"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TaskSecret {

@@ -89,8 +89,8 @@ pub struct KubernetesJob {
 #[x_kube(
     validation = Rule::new("has(self.value) != has(self.secretKeyRef)")
         .message("exactly one of `value` and `secretKeyRef` must be set").reason(Reason::FieldValueInvalid),
-    validation = Rule::new("!self.name.startsWith('MIZUUMI_')")
-        .message("names that start with 'MIZUUMI_' are set by the controller").reason(Reason::FieldValueForbidden).field_path(".name"),
+    validation = Rule::new("!self.name.startsWith('MIZUUMI_') || (self.name.startsWith('MIZUUMI_SOURCE_') && (self.name != 'MIZUUMI_SOURCE_SECRET' || has(self.secretKeyRef)))")
+        .message("names that start with 'MIZUUMI_' are set by the controller, except for 'MIZUUMI_SOURCE_', whose secret comes from a store").reason(Reason::FieldValueForbidden).field_path(".name"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
