@@ -136,6 +136,7 @@ class Pod:
         self.folder.mkdir()
         self.processes, self.is_ready, self.is_over, self.codes = [], False, False, None
         metadata, spec = pod["metadata"], pod["spec"]
+        self.name = metadata["name"]
         target = {"apiVersion": "v1", "kind": "Node", "name": "stand"}
         kubelet.api.must("POST", f"{self.path}/binding", {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": metadata["name"]}, "target": target})
         account = kubelet.api.as_account(metadata["namespace"], spec.get("serviceAccountName", "default"))
@@ -162,7 +163,7 @@ class Pod:
             if argument.startswith("--metrics-listen="):
                 argument = f"--metrics-listen=127.0.0.1:{self.port}"
             arguments.append(argument)
-        environment = {**os.environ, **self.kubelet.variables, "KUBECONFIG": str(kubeconfig), "HOME": "/nowhere"}
+        environment = {**os.environ, **self.kubelet.variables, "KUBECONFIG": str(kubeconfig), "HOME": "/nowhere", "HOSTNAME": self.name}
         environment.update({one["name"]: one.get("value", "") for one in container.get("env", [])})
         with open(self.folder / f"{container['name']}.log", "w") as log:
             return subprocess.Popen([shutil.which("mizuumi"), *arguments], env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)

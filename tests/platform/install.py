@@ -85,11 +85,14 @@ class Installations(unittest.TestCase):
             for name, labels in ((own(team), enforced), (team, {})):
                 cls.api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
             cls.glue.create_database(DatabaseInput={"Name": team.replace("-", "_")})
-            cls.helm(helm, "install", team, values(team))
+            cls.helm(helm, "install", team, values(team, replicas=2 if team == "team-b" else 1))
             cls.create(team, table("orders", team.replace("-", "_"), f"s3://lake/{team}/orders/"))
             cls.create(team, manifest("QualityCheck", "orders", {"table": "orders", "rules": 'Rules = [ ColumnExists "id" ]'}))
         published = {"partitionKeys": [{"name": "day", "type": "date"}], "partitions": {"mode": "Published"}}
         cls.create("team-b", table("delays", "team_b", "s3://lake/team-b/delays/", **published))
+        # Of two pods the one that works dies, and does not say so; what the tests ask for is done all the same.
+        cls.dead = until("a pod works", lambda: cls.leader("team-b"))
+        cls.dead.processes[0].kill()
         # The next minute is a session: by the time that somebody looks, it may have come.
         cls.create("team-b", manifest("IngestJob", "delays", {"schedule": {"cron": "* * * * *"}, "run": {"table": "delays", "engine": "External"}}))
 
@@ -100,11 +103,12 @@ class Installations(unittest.TestCase):
             for kind in ("ingestjobs", "ingestruns", "emrclusters", "qualitychecks", "datatables"):
                 cls.api.must("DELETE", f"/apis/mizuumi.dev/v1alpha1/namespaces/{team}/{kind}")
             until("all is let go", lambda team=team: cls.no_resources(team))
-            must(helm, "uninstall", "mizuumi", "--namespace", own(team), "--wait")
-        until("the pods have ended", cls.no_pods)
-        # From the first to the last moment: a right that the chart forgets would show here.
+        # As long as the chart was there: a right that the chart forgets would show here.
         refused = [line for pod in cls.kubelet.pods.values() for line in pod.log().splitlines() if "forbidden" in line or "may not be" in line]
         assert not refused, "\n".join(refused)
+        for team, helm in TEAMS.items():
+            must(helm, "uninstall", "mizuumi", "--namespace", own(team), "--wait")
+        until("the pods have ended", cls.no_pods)
         for team in TEAMS:
             for name in (team, own(team)):
                 cls.api.ask("DELETE", f"/api/v1/namespaces/{name}")
@@ -149,7 +153,7 @@ class Installations(unittest.TestCase):
 
     def ended(self):
         """The pods that were told to end, and have."""
-        found = [pod for pod in self.kubelet.pods.values() if pod.codes]
+        found = [pod for pod in self.kubelet.pods.values() if pod.codes and f"/{own('team-a')}/" in pod.path]
         assert found
         return found
 
@@ -195,17 +199,42 @@ class Installations(unittest.TestCase):
         events = self.api.must("GET", "/apis/events.k8s.io/v1/namespaces/team-b/events")["items"]
         self.assertTrue([event for event in events if event["regarding"].get("name") == "refunds"])
 
+    def test_a_pod_that_waits_takes_over_from_one_that_died_or_ended(self):
+
+        def another(than):
+            leader = self.leader("team-b")
+            assert leader.name != than.name, f"{leader.name} works"
+            return leader
+
+        second = until("another pod works", lambda: another(self.dead))
+        self.api.must("DELETE", second.path)
+        after = until("the third works, since the second gave its Lease back", lambda: another(second), 12)
+        lease = self.api.must("GET", f"/apis/coordination.k8s.io/v1/namespaces/{own('team-b')}/leases/mizuumi")["spec"]
+        self.assertTrue(lease["holderIdentity"].startswith(after.name), f"{lease}")
+        self.assertGreaterEqual(lease["leaseTransitions"], 3)
+        # The account reaches its own Lease and no other.
+        account = self.api.as_account(own("team-b"), "mizuumi")
+        self.assertEqual(account.ask("GET", f"/apis/coordination.k8s.io/v1/namespaces/{own('team-b')}/leases")[0], 403)
+        self.assertEqual(account.ask("GET", f"/apis/coordination.k8s.io/v1/namespaces/{own('team-a')}/leases/mizuumi")[0], 403)
+
     def test_helm_test_passes(self):
         for team, helm in TEAMS.items():
             said = must(helm, "test", "mizuumi", "--namespace", own(team), "--timeout", "60s")
             self.assertIn("Succeeded", said)
 
+    @classmethod
+    def leader(cls, team):
+        """The team's pod that works."""
+        pods = [pod for pod in cls.kubelet.pods.values() if f"/{own(team)}/" in pod.path and pod.is_ready]
+        leaders = [pod for pod in pods if "\nmizuumi_leader 1\n" in (pod.ask("/metrics") or "")]
+        assert len(leaders) == 1, f"{len(leaders)} of {len(pods)} pods work"
+        return leaders[0]
+
     def metrics(self, team):
         """What the team's controller tells, once it has done all there is to do: the type of each family, the series with their labels."""
 
         def look():
-            pods = [pod for pod in self.kubelet.pods.values() if pod.is_ready and not pod.codes and f"/{own(team)}/" in pod.path]
-            text = pods[-1].ask("/metrics")
+            text = self.leader(team).ask("/metrics")
             for late in ("mizuumi_quality_score{", "mizuumi_sweep_last_success_timestamp_seconds{", "mizuumi_aws_requests_total{"):
                 assert late in text, text
             return text

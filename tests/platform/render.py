@@ -34,7 +34,8 @@ REFUSED = {
     "a prefix that is a whole world": ({"config": {"allow": {"s3Prefixes": ["s3://"]}}}, "does not match pattern"),
     "an interval of nothing": ({"config": {"intervals": {"sweepSeconds": 0}}}, "minimum: got 0, want 1"),
     "a number as text": ({"config": {"rates": {"gluePerSecond": "5"}}}, "got string, want integer"),
-    "more pods than one": ({"replicas": 2}, "maximum: got 2, want 1"),
+    "more pods than anybody needs": ({"replicas": 4}, "maximum: got 4, want 3"),
+    "pods that do not agree": ({"replicas": 2, "leaderElection": {"enabled": False}}, "set leaderElection.enabled"),
     "a role that is none": ({"serviceAccount": {"roleArn": "lake-writer"}}, "does not match pattern"),
     "a text where there should be a switch": ({"networkPolicy": {"enabled": "no"}}, "got string, want boolean"),
     "alerts on what nobody scrapes": ({"prometheusRule": {"enabled": True}}, "set serviceMonitor.enabled too"),
@@ -120,7 +121,7 @@ class Charts(unittest.TestCase):
         """A key that `ci/everything.yaml` does not have is one that no test renders."""
         schema = json.loads((CHARTS / "mizuumi" / "values.schema.json").read_text())
         values = yaml.safe_load((CI / "everything.yaml").read_text())
-        elsewhere = {"global", "watchAllNamespaces", "rbac", "replicas", "serviceAccount.create", "config.aws.endpointUrl",
+        elsewhere = {"global", "watchAllNamespaces", "rbac", "serviceAccount.create", "config.aws.endpointUrl",
                      "config.kubernetes.namespaces", "networkPolicy.enabled"}
         missing = []
 

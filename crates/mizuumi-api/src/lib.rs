@@ -15,6 +15,7 @@ pub mod policy;
 pub mod quality_check;
 pub mod reason;
 pub mod resource;
+pub mod rules;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
@@ -27,6 +28,7 @@ pub use installation::Installation;
 pub use quality_check::{QualityCheck, QualityCheckSpec, QualityCheckStatus};
 pub use reason::Reason;
 pub use resource::{ResourceId, ResourceKind};
+pub use rules::Rules;
 
 /// API group of every resource.
 pub const GROUP: &str = "mizuumi.dev";

@@ -41,6 +41,8 @@ pub struct ProfileClients {
     pub glue: aws_sdk_glue::Client,
     /// S3, of which only lists are used.
     pub s3: aws_sdk_s3::Client,
+    /// STS, which says whose credentials these are.
+    pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) gateway: Gateway,
 }
 
@@ -170,6 +172,7 @@ impl ProfileClients {
             emr: aws_sdk_emr::Client::new(config),
             glue: aws_sdk_glue::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3),
+            sts: aws_sdk_sts::Client::new(config),
             gateway,
         }
     }

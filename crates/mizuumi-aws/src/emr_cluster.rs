@@ -51,10 +51,10 @@ pub struct Orphan {
 
 /// The clusters of a profile that are alive.
 #[derive(Clone, Debug)]
-struct List {
+pub(crate) struct List {
     began: Instant,
     at: Timestamp,
-    clusters: Arc<Vec<Listed>>,
+    pub(crate) clusters: Arc<Vec<Listed>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +97,7 @@ impl ClusterPort {
     }
 
     /// The clusters of a profile that are alive, by a list that began then or later. Those who ask together share one.
-    async fn list(
+    pub(crate) async fn list(
         &self,
         profile: &str,
         lane: Lane,

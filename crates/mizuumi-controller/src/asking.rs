@@ -13,7 +13,7 @@ use mizuumi_api::{GROUP, ResourceId, annotation};
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::error::{Error, in_time};
+use crate::error::{Error, asked};
 use crate::lookup::Lookup;
 
 /// What a change came to.
@@ -45,14 +45,14 @@ impl Lookup {
     /// If the API server cannot be asked, or refuses.
     pub async fn suspend(&self, id: &ResourceId, suspend: bool) -> Result<Changed, Error> {
         let api = self.of(id);
-        let Some(found) = in_time(api.get_opt(&id.name), Error::ReadObject).await? else {
+        let Some(found) = asked(api.get_opt(&id.name), Error::ReadObject).await? else {
             return Ok(Changed::Missing);
         };
         if found.data["spec"]["suspend"].as_bool().unwrap_or_default() == suspend {
             return Ok(Changed::No);
         }
         let patch = Patch::Merge(json!({ "spec": { "suspend": suspend } }));
-        in_time(api.patch(&id.name, &by_cli(), &patch), Error::Change).await?;
+        asked(api.patch(&id.name, &by_cli(), &patch), Error::Change).await?;
         Ok(Changed::Yes)
     }
 
@@ -64,7 +64,7 @@ impl Lookup {
         let (api, word) = (self.of(id), clock::now().to_string());
         let patch =
             Patch::Merge(json!({ "metadata": { "annotations": { annotation::REQUESTED_AT: word } } }));
-        match in_time(api.patch(&id.name, &by_cli(), &patch), Error::Change).await {
+        match asked(api.patch(&id.name, &by_cli(), &patch), Error::Change).await {
             Ok(_) => Ok(Some(word)),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
@@ -83,7 +83,7 @@ impl Lookup {
     ) -> Result<Followed<T>, Error> {
         let api = self.of(id);
         // Once, for what is wrong with the request itself: a watch would try that for ever.
-        if in_time(api.get_opt(&id.name), Error::ReadObject).await?.is_none() {
+        if asked(api.get_opt(&id.name), Error::ReadObject).await?.is_none() {
             return Ok(Followed::Gone);
         }
         let following = async {

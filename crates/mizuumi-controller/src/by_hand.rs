@@ -18,7 +18,7 @@ use mizuumi_core::ingest_run::rollback::{self, Rollback, Which};
 use serde_json::Value;
 
 use crate::clock;
-use crate::error::{Error, in_time};
+use crate::error::{Error, asked};
 use crate::lookup::{Access, connect};
 
 /// A namespace of a cluster, as a person works in it.
@@ -63,7 +63,7 @@ impl Cluster {
     /// # Errors
     /// If the cluster cannot be asked.
     pub async fn choose(&self, table: &str, which: &Which) -> Result<Result<Rollback, String>, Error> {
-        let Some(found) = in_time(self.tables.get_opt(table), Error::ReadObject).await? else {
+        let Some(found) = asked(self.tables.get_opt(table), Error::ReadObject).await? else {
             return Ok(Err(format!("there is no DataTable '{table}' in namespace '{}'", self.namespace)));
         };
         Ok(rollback::choose(&found, &self.runs_of(table).await?, which))
@@ -79,7 +79,7 @@ impl Cluster {
         at: Option<Timestamp>,
         set: BTreeMap<String, String>,
     ) -> Result<Result<IngestRun, String>, Error> {
-        let Some(found) = in_time(self.jobs.get_opt(job), Error::ReadObject).await? else {
+        let Some(found) = asked(self.jobs.get_opt(job), Error::ReadObject).await? else {
             return Ok(Err(format!("there is no IngestJob '{job}' in namespace '{}'", self.namespace)));
         };
         let runs = self.runs_of(&found.spec.run.table).await?;
@@ -91,7 +91,7 @@ impl Cluster {
     /// # Errors
     /// If the cluster cannot be asked.
     pub async fn rerun(&self, run: &str) -> Result<Result<IngestRun, String>, Error> {
-        let Some(found) = in_time(self.runs.get_opt(run), Error::ReadObject).await? else {
+        let Some(found) = asked(self.runs.get_opt(run), Error::ReadObject).await? else {
             return Ok(Err(format!("there is no IngestRun '{run}' in namespace '{}'", self.namespace)));
         };
         Ok(by_hand::rerun(&found, &self.runs_of(&found.spec.table).await?))
@@ -99,7 +99,7 @@ impl Cluster {
 
     async fn runs_of(&self, table: &str) -> Result<Vec<IngestRun>, Error> {
         let of_table = ListParams::default().fields(&format!("spec.table={table}"));
-        Ok(in_time(self.runs.list(&of_table), Error::ReadObject).await?.items)
+        Ok(asked(self.runs.list(&of_table), Error::ReadObject).await?.items)
     }
 
     /// Makes a run, or only has it checked.
@@ -110,7 +110,7 @@ impl Cluster {
         let run: IngestRun = serde_json::from_value(manifest.clone())
             .map_err(|error| Error::CreateRun(Box::new(kube::Error::SerdeError(error))))?;
         let params = PostParams { dry_run, field_manager: Some("mizuumi-cli".to_owned()) };
-        in_time(self.runs.create(&params, &run), Error::CreateRun).await.map(drop)
+        asked(self.runs.create(&params, &run), Error::CreateRun).await.map(drop)
     }
 
     /// Follows a run until it is over, or for so long; each time that it says something new, that is told.

@@ -75,7 +75,7 @@ async fn outdated(api: Api<CustomResourceDefinition>, ours: Vec<CustomResourceDe
 }
 
 /// Whether a definition knows everything that ours knows.
-fn holds(ours: &CustomResourceDefinition, served: &CustomResourceDefinition) -> Result<(), Error> {
+pub(crate) fn holds(ours: &CustomResourceDefinition, served: &CustomResourceDefinition) -> Result<(), Error> {
     let mut lacking = Vec::new();
     for version in &ours.spec.versions {
         let there = served.spec.versions.iter().find(|there| there.served && there.name == version.name);

@@ -7,7 +7,7 @@ use mizuumi_core::{Class, Failure};
 
 use crate::workers::chain;
 
-/// An error of the loop. Everything but `Start…` and `OlderDefinition` is retried.
+/// An error of the loop. Everything but `Start…`, `OlderDefinition` and `LostLease` is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No Kubernetes API to talk to.
@@ -54,6 +54,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The Lease could not be read or written.
+    #[error("the Lease could not be read or written")]
+    Lease(#[source] Box<kube::Error>),
+    /// Another controller holds the Lease, or it could not be renewed in time.
+    #[error(
+        "the Lease '{0}' was lost: another controller works by now, or the Kubernetes API did not answer for long"
+    )]
+    LostLease(String),
     /// The object could not be read anew.
     #[error("the object could not be read anew")]
     ReadObject(#[source] Box<kube::Error>),
@@ -81,6 +89,9 @@ pub enum Error {
     /// The API server took a request and never answered.
     #[error("the Kubernetes API did not answer within {} seconds", LONGEST_REQUEST.as_secs())]
     NoAnswer,
+    /// Nobody answers a person who asks.
+    #[error("the Kubernetes API cannot be reached; to see whether it is there: kubectl cluster-info")]
+    Unreachable(#[source] Box<kube::Error>),
     /// Something that Kubernetes promises is missing.
     #[error("the object has no {0}")]
     Incomplete(&'static str),
@@ -158,6 +169,23 @@ pub(crate) async fn in_time<T>(
 ) -> Result<T, Error> {
     match tokio::time::timeout(LONGEST_REQUEST, request).await {
         Ok(answer) => answer.map_err(|source| error(Box::new(source))),
+        Err(_) => Err(Error::NoAnswer),
+    }
+}
+
+/// The same for a person: that nobody is there is told as that, whatever was asked.
+pub(crate) async fn asked<T>(
+    request: impl Future<Output = kube::Result<T>>,
+    error: fn(Box<kube::Error>) -> Error,
+) -> Result<T, Error> {
+    let unreached = |source| match source {
+        source @ (kube::Error::Service(_) | kube::Error::HyperError(_)) => {
+            Error::Unreachable(Box::new(source))
+        }
+        source => error(Box::new(source)),
+    };
+    match tokio::time::timeout(LONGEST_REQUEST, request).await {
+        Ok(answer) => answer.map_err(unreached),
         Err(_) => Err(Error::NoAnswer),
     }
 }

@@ -8,7 +8,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass};
 
-use crate::error::{Error, in_time};
+use crate::error::{Error, asked};
 
 /// Which cluster a person means, and where in it: as kubectl's flags say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +61,7 @@ impl Lookup {
     /// If the API server cannot be asked.
     pub async fn table(&self, name: &str) -> Result<Option<DataTable>, Error> {
         let tables = Api::<DataTable>::namespaced(self.client.clone(), &self.namespace);
-        in_time(tables.get_opt(name), Error::ReadObject).await
+        asked(tables.get_opt(name), Error::ReadObject).await
     }
 
     /// An `EmrCluster` of its namespace, if there is one of that name.
@@ -70,7 +70,7 @@ impl Lookup {
     /// If the API server cannot be asked.
     pub async fn cluster(&self, name: &str) -> Result<Option<EmrCluster>, Error> {
         let clusters = Api::<EmrCluster>::namespaced(self.client.clone(), &self.namespace);
-        in_time(clusters.get_opt(name), Error::ReadObject).await
+        asked(clusters.get_opt(name), Error::ReadObject).await
     }
 
     /// An `EmrClusterClass`, if there is one of that name.
@@ -78,7 +78,7 @@ impl Lookup {
     /// # Errors
     /// If the API server cannot be asked.
     pub async fn class(&self, name: &str) -> Result<Option<EmrClusterClass>, Error> {
-        in_time(Api::<EmrClusterClass>::all(self.client.clone()).get_opt(name), Error::ReadObject).await
+        asked(Api::<EmrClusterClass>::all(self.client.clone()).get_opt(name), Error::ReadObject).await
     }
 
     /// What a ConfigMap says, if there is one of that name.
@@ -91,7 +91,7 @@ impl Lookup {
         name: &str,
     ) -> Result<Option<BTreeMap<String, String>>, Error> {
         let maps = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
-        let found = in_time(maps.get_opt(name), Error::ReadObject).await?;
+        let found = asked(maps.get_opt(name), Error::ReadObject).await?;
         Ok(found.map(|map| map.data.unwrap_or_default()))
     }
 }

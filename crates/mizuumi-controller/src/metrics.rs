@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     checks: Arc<Mutex<HashSet<Check>>>,
     conditions: Family<Said, Gauge>,
     started: Gauge<f64, AtomicU64>,
+    leader: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,6 +88,7 @@ impl Metrics {
             checks: Arc::default(),
             conditions: Family::default(),
             started: Gauge::default(),
+            leader: Gauge::default(),
         };
         registry.register("reconcile", "Passes over a resource by result", metrics.passes.clone());
         registry.register_with_unit(
@@ -134,12 +136,21 @@ impl Metrics {
             "When the process started, in seconds since 1970",
             metrics.started.clone(),
         );
+        registry.register(
+            "leader",
+            "Whether this controller works (1), or waits for another one to end (0)",
+            metrics.leader.clone(),
+        );
         metrics
     }
 
     pub(crate) fn started(&self, seconds: i64) {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit in 53 bits")]
         self.started.set(seconds as f64);
+    }
+
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     pub(crate) fn passed(

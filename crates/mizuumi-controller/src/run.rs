@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future;
@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::jobs;
 use crate::kinds::Kinds;
+use crate::lease::{Candidate, LeaseName};
 use crate::metrics::Metrics;
 use crate::telemetry::{self, Telemetry};
 use crate::watch::{self, Scope};
@@ -37,12 +38,16 @@ const LISTED: Duration = Duration::from_millis(20);
 /// From this version on the API server streams lists by default (KEP-3157); before, they come in pages.
 const STREAMS: (u32, u32) = (1, 34);
 
-/// Runs the controllers until the process is told to stop.
+/// Runs the controllers until the process is told to stop; with a Lease, as long as that is held.
 ///
 /// # Errors
 /// If there is no Kubernetes API, the custom resources are not installed, their definitions are older than this program, or
-/// the address for metrics is taken. Once running, nothing ends it but definitions that become older.
-pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>) -> Result<(), Error> {
+/// the address for metrics is taken. Once running, nothing ends it but definitions that become older, or a Lease that is lost.
+pub async fn run(
+    installation: Installation,
+    metrics_listen: Option<SocketAddr>,
+    lease: Option<LeaseName>,
+) -> Result<(), Error> {
     // Before anything is started: a signal that comes early must still stop it in order.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::StartSignals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::StartSignals)?;
@@ -65,24 +70,43 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     }
     let outdated = definitions::check(&client).await?;
     let streams = streams_lists(&client).await;
+    let lists = 5 * scopes.len();
+    // One that waits for the Lease is as ready as it can be.
+    let unlisted = Arc::new(AtomicUsize::new(if lease.is_some() { 0 } else { lists }));
+    let measured: Arc<OnceLock<(Kinds, Clients)>> = Arc::default();
+    if let Some(listener) = listener {
+        let measured = measured.clone();
+        let measure = Box::new(move || {
+            if let Some((kinds, clients)) = measured.get() {
+                kinds.measure();
+                clients.measure();
+            }
+        });
+        tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
+    }
+    let candidate = lease.map(|lease| Candidate::new(&client, &lease, metrics.clone()));
+    if let Some(candidate) = &candidate {
+        tokio::select! {
+            () = candidate.acquire() => unlisted.store(lists, Ordering::Relaxed),
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    } else {
+        metrics.leads(true);
+    }
+    // Beside everything else, and until the last pass has ended.
+    let mut holding = tokio::spawn(hold(candidate.clone()));
     let (events, publishing) = Events::new(client.clone(), metrics.clone());
     let publishing = tokio::spawn(publishing);
     let kinds = Kinds::new(&client, &installation, &catalog, &clients, &events, &metrics);
     drop(events);
-    let unlisted = Arc::new(AtomicUsize::new(5 * scopes.len()));
     // Runs rest on tables, checks and clusters: one whose table has not been listed yet would say that there is none, and one whose
     // gates have not would pass them.
     let before_runs = Arc::new(AtomicUsize::new(3 * scopes.len()));
     let before_checks = Arc::new(AtomicUsize::new(scopes.len()));
     let runs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
-    if let Some(listener) = listener {
-        let kinds = kinds.clone();
-        let measure = Box::new(move || {
-            kinds.measure();
-            clients.measure();
-        });
-        tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
-    }
+    // It is set once, here.
+    measured.set((kinds.clone(), clients)).ok();
     let Kinds { tables, table_queue, config_maps, .. } = kinds.clone();
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
         let unlisted = [unlisted.clone(), before_runs.clone(), before_checks.clone()];
@@ -119,6 +143,8 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
         _ = &mut working => {}
         // Passes under way do not end in order: all that they still wrote would lose what the definition lacks.
         error = outdated => return Err(error),
+        // Another one works by now.
+        lost = &mut holding => return lost.unwrap_or(Ok(())),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -132,8 +158,20 @@ pub async fn run(installation: Installation, metrics_listen: Option<SocketAddr>)
     // The last sender of events goes with the contexts; what is still waiting is published, briefly.
     drop((tables, kinds));
     tokio::time::timeout(Duration::from_secs(2), publishing).await.ok();
+    holding.abort();
+    if let Some(candidate) = candidate {
+        tokio::time::timeout(Duration::from_secs(2), candidate.release()).await.ok();
+    }
     info!("stopped");
     Ok(())
+}
+
+/// Holds the Lease, if there is one; ends when it is lost.
+async fn hold(candidate: Option<Candidate>) -> Result<(), Error> {
+    match candidate {
+        Some(candidate) => candidate.hold().await.map(drop),
+        None => future::pending().await,
+    }
 }
 
 /// Watches runs, the Jobs that work for them and the tables of others that they wait for, for ever.

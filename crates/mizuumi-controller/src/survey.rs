@@ -15,7 +15,7 @@ use mizuumi_core::explain::{self, Explanation, Need, Object, Seen};
 use mizuumi_core::lineage::{self, Asked, Lineage};
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, in_time};
+use crate::error::{Error, asked};
 use crate::lookup::Lookup;
 use crate::workers::chain;
 
@@ -165,7 +165,7 @@ where
 {
     let mut params = params.limit(PAGE);
     loop {
-        let page = in_time(api.list(&params), Error::ReadObject).await?;
+        let page = asked(api.list(&params), Error::ReadObject).await?;
         page.items.into_iter().for_each(&mut take);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params.continue_token = Some(token),

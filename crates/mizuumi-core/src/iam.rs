@@ -51,6 +51,7 @@ const fn as_action(operation: &'static str, action: &'static str, about: About) 
 /// Every call that Mizuumi makes.
 pub const CALLS: &[Call] = &[
     call("glue:GetDatabase", About::Tables),
+    call("glue:GetDatabases", About::Tables),
     call("glue:CreateDatabase", About::Tables),
     call("glue:GetTable", About::Tables),
     call("glue:GetTables", About::Tables),

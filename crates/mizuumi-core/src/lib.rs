@@ -17,6 +17,7 @@ pub mod hive_type;
 pub mod iam;
 pub mod ingest_job;
 pub mod ingest_run;
+pub mod inventory;
 pub mod kind;
 pub mod lineage;
 pub mod overview;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +25,9 @@ use mizuumi_core::quality_check::{
 };
 use mizuumi_core::{Errand, Kind, Lane, Reading, Still};
 
+use crate::check_pre;
 use crate::kubernetes::KubernetesArgs;
+use crate::terminal::Terminal;
 
 /// A rule did not pass.
 const FAILED: u8 = 2;
@@ -39,25 +41,34 @@ const NOT_EVALUATED: u8 = 3;
   mizuumi check traffic.delays -f rules.dqdl               the Glue table itself, without Kubernetes
   mizuumi check delays -f - --partition day=2026-11-01     rules from standard input, over one partition
   mizuumi check delays -f rules.dqdl --samples             and some rows that do not pass, as CSV in S3
+  mizuumi check --pre                                      whether a controller would find all that it needs
+
+With --pre: whether Kubernetes answers, the definitions are there and current, whoever runs this may do what a controller does
+in its namespaces, whose AWS credentials there are, and whether they may read what the configuration names. In a
+controller's pod that is the controller's own account.
 
 Nothing is written but samples, if they are asked for. Rules that compare with earlier evaluations have none here.
 
 Exit codes:
   0  all rules passed, but for those that only warn
   1  an error: nothing was evaluated
-  2  a rule failed
+  2  a rule failed; with --pre: something is amiss
   3  a rule could not be evaluated, and none failed")]
 pub(crate) struct CheckArgs {
     /// Name of the DataTable, or the Glue table as DATABASE.TABLE.
-    table: String,
+    #[arg(required_unless_present = "pre")]
+    table: Option<String>,
     /// The rules in DQDL; - for standard input.
-    #[arg(short, long = "filename", value_name = "FILE")]
-    filename: PathBuf,
+    #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "pre")]
+    filename: Option<PathBuf>,
+    /// Try what a controller would find, instead of evaluating rules.
+    #[arg(long, conflicts_with_all = ["table", "filename", "all", "partition", "samples"])]
+    pre: bool,
     /// The installation's configuration.
     #[arg(long, env = "MIZUUMI_CONFIG", value_name = "FILE")]
     pub(crate) config: PathBuf,
     #[command(flatten)]
-    kubernetes: KubernetesArgs,
+    pub(crate) kubernetes: KubernetesArgs,
     /// The files of all partitions, and not those of the last one.
     #[arg(long, conflicts_with = "partition")]
     all: bool,
@@ -80,15 +91,22 @@ fn partition(text: &str) -> Result<Pairs, String> {
     pairs.map(Pairs).ok_or_else(|| format!("must be KEY=VALUE, with / between several; it is '{text}'"))
 }
 
-/// Evaluates rules over a table, and prints what became of each.
-pub(crate) async fn run(args: &CheckArgs, installation: &Installation) -> anyhow::Result<ExitCode> {
-    let path = args.filename.display().to_string();
-    let text = text(args).with_context(|| format!("cannot read {path}"))?;
+/// Evaluates rules over a table, and prints what became of each; or tries what a controller would find.
+pub(crate) async fn run(
+    args: &CheckArgs,
+    installation: &Installation,
+    terminal: Terminal,
+) -> anyhow::Result<ExitCode> {
+    let (Some(asked), Some(filename)) = (&args.table, &args.filename) else {
+        return check_pre::run(args, installation, terminal).await;
+    };
+    let path = filename.display().to_string();
+    let text = text(filename).with_context(|| format!("cannot read {path}"))?;
     let rules = Rules::of_text(&path, &text, CheckEngine::Auto).map_err(|problems| {
         let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{}", listed.join("\n  "))
     })?;
-    let (table, references) = tables(args, installation, &rules).await?;
+    let (table, references) = tables(args, asked, installation, &rules).await?;
     let files = match &args.partition {
         Some(Pairs(pairs)) => FilesLook::Partition(pairs.clone()),
         None if args.all => FilesLook::All,
@@ -206,9 +224,9 @@ impl Still for Asked {
     }
 }
 
-fn text(args: &CheckArgs) -> io::Result<String> {
-    if args.filename.as_os_str() != "-" {
-        return std::fs::read_to_string(&args.filename);
+fn text(filename: &Path) -> io::Result<String> {
+    if filename.as_os_str() != "-" {
+        return std::fs::read_to_string(filename);
     }
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
@@ -218,6 +236,7 @@ fn text(args: &CheckArgs) -> io::Result<String> {
 /// The table, and those that rules compare with.
 async fn tables(
     args: &CheckArgs,
+    asked: &str,
     installation: &Installation,
     rules: &Rules,
 ) -> anyhow::Result<(TableKey, BTreeMap<String, Option<TableKey>>)> {
@@ -226,20 +245,20 @@ async fn tables(
         let (profile, database, table) = (DEFAULT_PROFILE.to_owned(), database.to_owned(), table.to_owned());
         Some(TableKey { profile, database, table })
     };
-    if let Some(key) = in_glue(&args.table) {
+    if let Some(key) = in_glue(asked) {
         let references = rules.references().into_iter().map(|name| (name.clone(), in_glue(&name)));
         return Ok((key, references.collect()));
     }
     let cluster = args.kubernetes.lookup().await?;
-    let found = cluster.table(&args.table).await;
-    let found = found.with_context(|| format!("cannot look at DataTable '{}'", args.table))?;
+    let found = cluster.table(asked).await;
+    let found = found.with_context(|| format!("cannot look at DataTable '{asked}'"))?;
     let Some(table) = found else {
-        bail!("there is no DataTable '{}' in namespace '{}'", args.table, cluster.namespace);
+        bail!("there is no DataTable '{asked}' in namespace '{}'", cluster.namespace);
     };
     let key = match CheckedTable::of(&table, installation) {
         CheckedTable::Table(table) => table.key,
-        CheckedTable::Refused(why) => bail!("DataTable '{}' cannot be looked at: {why}", args.table),
-        CheckedTable::Unknown | CheckedTable::Missing => bail!("DataTable '{}' is gone", args.table),
+        CheckedTable::Refused(why) => bail!("DataTable '{asked}' cannot be looked at: {why}"),
+        CheckedTable::Unknown | CheckedTable::Missing => bail!("DataTable '{asked}' is gone"),
     };
     let mut references = BTreeMap::new();
     for name in rules.references() {

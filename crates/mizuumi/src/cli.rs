@@ -19,6 +19,7 @@ use crate::freshness::{self, FreshnessArgs};
 use crate::handbook::{self, CompletionsArgs, ManArgs};
 use crate::iam_policy::{self, IamPolicyArgs};
 use crate::import::{self, ImportArgs};
+use crate::inventory::{self, InventoryArgs};
 use crate::lineage::{self, LineageArgs};
 use crate::lint::{self, LintArgs};
 use crate::plan_told::Form;
@@ -61,6 +62,8 @@ const EXAMPLES: &str = "Examples:
   mizuumi reconcile dtbl/delays                       have a resource looked at now
   mizuumi rollback delays                             take back what was published last into a table
   mizuumi check delays -f rules.dqdl                  evaluate rules over a table, once
+  mizuumi check --pre                                 try what a controller would find in Kubernetes and AWS
+  mizuumi inventory                                   list what there is in AWS that no resource keeps
   mizuumi settings adhoc                              show an EMR cluster's settings, and where each comes from";
 
 #[derive(Debug, Subcommand)]
@@ -83,6 +86,8 @@ enum Command {
     Diff(DiffArgs),
     /// Show where a table's data comes from, and where it goes. Only reads.
     Lineage(LineageArgs),
+    /// List tables, prefixes and clusters in AWS that no resource keeps. Only reads.
+    Inventory(InventoryArgs),
     /// Show all resources at a glance, and those that need attention. Only reads.
     Status(StatusArgs),
     /// Show how late each table is, the latest first. Only reads.
@@ -103,7 +108,7 @@ enum Command {
     Wait(WaitArgs),
     /// Take back what a run published into a table.
     Rollback(RollbackArgs),
-    /// Evaluate rules over a table once, and tell which do not pass. Only reads.
+    /// Evaluate rules over a table once, and tell which do not pass; with --pre: try what a controller would find. Only reads.
     Check(CheckArgs),
     /// Show the settings that an EMR cluster's pieces come to, and where each comes from. Only reads.
     Settings(SettingsArgs),
@@ -124,6 +129,9 @@ struct ControllerArgs {
     /// Where to answer /metrics, /healthz and /readyz; `none`: nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464", value_parser = listen)]
     metrics_listen: Listen,
+    /// Work only while holding this Lease, where several controllers of an installation run; without it, at once.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    lease: Option<mizuumi_controller::LeaseName>,
 }
 
 /// An address, or none.
@@ -219,7 +227,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Controller(args) => {
             let installation = configuration(&args.config)?;
             log(args.log_json, "info,kube_runtime=warn");
-            runtime()?.block_on(mizuumi_controller::run(installation, args.metrics_listen.0))?;
+            runtime()?.block_on(mizuumi_controller::run(installation, args.metrics_listen.0, args.lease))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds(args) => crds::run(args.out.as_deref()),
@@ -227,7 +235,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Man(args) => handbook::man(&args, Cli::command()),
         Command::Plan(args) => {
             let installation = configuration(&args.config)?;
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(plan::run(&args, &installation, terminal))
         }
         Command::Lint(args) => {
@@ -239,74 +247,82 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             iam_policy::run(&args, &installation)
         }
         Command::Explain(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(explain::run(&args, terminal))
         }
         Command::Describe(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(describe::run(&args, terminal))
         }
         Command::Diff(args) => {
             let installation = configuration(&args.config)?;
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(diff::run(&args, &installation, terminal))
         }
+        Command::Inventory(args) => {
+            let installation = configuration(&args.config)?;
+            log(false, QUIET);
+            runtime()?.block_on(inventory::run(&args, &installation, terminal))
+        }
         Command::Lineage(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(lineage::run(&args, terminal))
         }
         Command::Status(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(status::run(&args, terminal))
         }
         Command::Freshness(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(freshness::run(&args, terminal))
         }
         Command::Import(args) => {
             let installation = configuration(args.config())?;
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(import::run(&args, &installation))
         }
         Command::Run(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(run::run(&args))
         }
         Command::Rerun(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(run::rerun(&args))
         }
         Command::Reconcile(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(ask::reconcile(&args))
         }
         Command::Suspend(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(ask::suspend(&args, true))
         }
         Command::Resume(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(ask::suspend(&args, false))
         }
         Command::Wait(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(wait::run(&args))
         }
         Command::Rollback(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(rollback::run(&args))
         }
         Command::Check(args) => {
             let installation = configuration(&args.config)?;
-            log(false, "warn");
-            runtime()?.block_on(check::run(&args, &installation))
+            log(false, QUIET);
+            runtime()?.block_on(check::run(&args, &installation, terminal))
         }
         Command::Settings(args) => {
-            log(false, "warn");
+            log(false, QUIET);
             runtime()?.block_on(settings::run(&args))
         }
     }
 }
+
+/// What commands log for a person; what becomes of a request is told by the error.
+const QUIET: &str = "warn,kube_client=off";
 
 fn configuration(path: &Path) -> anyhow::Result<Installation> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

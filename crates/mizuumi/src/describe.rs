@@ -100,7 +100,7 @@ impl Rows<'_> {
                 (false, true) => (format!("{indent}{end}"), format!("{indent}   ")),
             };
             let [first, ..] = group else { continue };
-            let trunk = if first.below.is_empty() { format!("{inner}   ") } else { format!("{inner}│  ") };
+            let trunk = if first.below.is_empty() { inner.clone() } else { format!("{inner}│  ") };
             self.all.push(self.row(group, branch, trunk.clone()));
             if self.args.show_conditions && group.len() == 1 {
                 let more = first.conditions.iter().skip(1);

@@ -80,4 +80,30 @@ mod tests {
             assert!(page.contains(&format!(".TH {name} 1")) && page.contains(".SH DESCRIPTION"), "{page}");
         }
     }
+
+    #[test]
+    fn the_manifest_for_krew_says_where_each_archive_is_and_its_digest() {
+        let folder = std::env::temp_dir().join(format!("mizuumi-krew-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let archive = folder.join("mizuumi-linux-arm64.tar.gz");
+        std::fs::write(&archive, "an archive").expect("an archive");
+        let run = |archive: &std::path::Path| {
+            let script = "../../packaging/krew.sh";
+            let mut command = std::process::Command::new(script);
+            command.args(["v0.1.0", "https://example.org/releases/"]).arg(archive).output().expect("it runs")
+        };
+        let told = run(&archive);
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        let text = String::from_utf8(told.stdout).expect("text");
+        let manifest: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        assert_eq!(manifest["metadata"]["name"], "mizuumi", "{text}");
+        let platform = &manifest["spec"]["platforms"][0];
+        assert_eq!(platform["selector"]["matchLabels"]["arch"], "arm64");
+        assert_eq!(platform["uri"], "https://example.org/releases/mizuumi-linux-arm64.tar.gz");
+        assert_eq!(platform["sha256"], mizuumi_core::publication::sha256(b"an archive"));
+        let short = manifest["spec"]["shortDescription"].as_str().unwrap_or_default();
+        assert!(short.len() <= 50, "krew's index takes no more: {short}");
+        assert!(!run(&folder.join("other.tar.gz")).status.success());
+        std::fs::remove_dir_all(&folder).expect("it is taken away");
+    }
 }

@@ -132,7 +132,9 @@ async fn read(args: &GlueArgs, catalog: &Catalog) -> anyhow::Result<(String, Vec
     };
     if let Some(table) = table {
         let key = TableKey { profile: args.profile.clone(), database: database.clone(), table };
-        let Some(there) = catalog.one_table(&key).await? else {
+        let Some(there) =
+            catalog.one_table(&key).await.with_context(|| format!("table '{}'", args.source))?
+        else {
             bail!(
                 "there is no table '{}' in Glue; check the region and the account of the configuration",
                 args.source
@@ -141,7 +143,9 @@ async fn read(args: &GlueArgs, catalog: &Catalog) -> anyhow::Result<(String, Vec
         return Ok((database, vec![(key.table, there)]));
     }
     let key = DatabaseKey { profile: args.profile.clone(), database: database.clone() };
-    let Some(mut tables) = catalog.all_tables(&key).await? else {
+    let Some(mut tables) =
+        catalog.all_tables(&key).await.with_context(|| format!("database '{database}'"))?
+    else {
         bail!(
             "there is no database '{database}' in Glue; check the region and the account of the configuration"
         );

@@ -13,6 +13,7 @@ use mizuumi_core::{Goal, Kind, Problem};
 use serde::Serialize;
 
 use crate::manifests::{self, Manifests};
+use crate::references;
 use crate::terminal::{Output, Terminal, Tone, print_data};
 
 /// Something is wrong.
@@ -26,7 +27,7 @@ const WRONG: u8 = 2;
   cat orders.yaml | mizuumi lint -f - -o json
 
 It checks what the API server would (the schema, CEL rules, unknown fields) and what the controller would (types, names,
-references, DQDL), and says what engines will read differently. Nothing is asked of Kubernetes or AWS.
+references, DQDL), and says what engines will read differently, and which resources are named that no file here has. Nothing is asked of Kubernetes or AWS.
 
 Exit codes:
   0  nothing is wrong; warnings do not count
@@ -59,7 +60,7 @@ impl LintArgs {
 struct Told {
     /// What is wrong.
     problems: Vec<String>,
-    /// What engines will read differently.
+    /// What engines will read differently, and what is named that no file here has.
     warnings: Vec<String>,
 }
 
@@ -84,6 +85,7 @@ pub(crate) fn run(
     for check in &found.checks {
         lint_check(check, &found, &installation, &mut told);
     }
+    told.warnings.extend(references::elsewhere(&found));
     let mut out = io::stdout().lock();
     if !print_data(&mut out, args.output, &told)? {
         for problem in &told.problems {

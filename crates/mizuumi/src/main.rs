@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod check_pre;
 mod cli;
 mod crds;
 mod describe;
@@ -12,6 +13,7 @@ mod handbook;
 mod iam_policy;
 mod import;
 mod import_emr;
+mod inventory;
 mod kubernetes;
 mod lineage;
 mod lint;
@@ -22,6 +24,7 @@ mod plan;
 mod plan_clusters;
 mod plan_jobs;
 mod plan_told;
+mod references;
 mod rollback;
 mod run;
 mod settings;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind,
+    DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind, Rules,
 };
 use serde_json::{Value, json};
 
@@ -69,6 +69,11 @@ impl Manifests {
         self.origins.get(id).map_or_else(String::new, |origin| self.place_at(*origin, path))
     }
 
+    /// Whether a resource is among them, sound or not.
+    pub(crate) fn has(&self, id: &ResourceId) -> bool {
+        self.origins.contains_key(id)
+    }
+
     /// How many manifests of Mizuumi there were, those that cannot be among them.
     pub(crate) fn looked_at(&self) -> usize {
         self.origins.len()
@@ -86,8 +91,8 @@ impl Manifests {
     }
 }
 
-/// The schemas that the apiserver would check against, by kind.
-pub(crate) struct Schemas(BTreeMap<String, Validator>);
+/// The schemas that the apiserver would check against, and their CEL rules, by kind.
+pub(crate) struct Schemas(BTreeMap<String, (Validator, Rules)>);
 
 /// Reads files, folders with their subfolders, and `-` for standard input.
 pub(crate) fn read(paths: &[PathBuf], namespace: &str) -> anyhow::Result<Manifests> {
@@ -128,7 +133,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, origin: Origin, mut document: 
     if schema.is_none() || !matches!(kind.as_str(), "DataTable" | "EmrCluster" | "IngestJob") {
         found.others += 1;
     }
-    let Some(schema) = schema else {
+    let Some((schema, rules)) = schema else {
         if kind == "ConfigMap" && document["apiVersion"] == "v1" {
             take_texts(found, &document, namespace);
         }
@@ -172,10 +177,9 @@ fn take(found: &mut Manifests, schemas: &Schemas, origin: Origin, mut document: 
         ($kind:ty, $in:ident) => {
             match serde_json::from_value::<$kind>(document) {
                 Ok(object) => {
-                    if let Err(errors) = object.validate_cel() {
-                        for error in errors.as_slice() {
-                            found.problems.push(told(found, &error.field_path, &error.message));
-                        }
+                    // With the defaults that the types fill in, as the apiserver has them.
+                    for (path, why) in rules.broken(&json!(object)) {
+                        found.problems.push(told(found, &path, &why));
                     }
                     if found.problems.len() == before {
                         found.$in.push(object);
@@ -236,6 +240,7 @@ impl Schemas {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let mut schemas = BTreeMap::new();
         for crd in mizuumi_api::crd::all()? {
+            let rules = Rules::of(&crd)?;
             let mut document = serde_json::to_value(crd)?;
             let kind = document["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
             if !KINDS.contains(&kind.as_str()) {
@@ -248,7 +253,7 @@ impl Schemas {
             }
             close(&mut schema);
             let validator = jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&schema)?;
-            schemas.insert(kind, validator);
+            schemas.insert(kind, (validator, rules));
         }
         Ok(Self(schemas))
     }

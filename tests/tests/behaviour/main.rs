@@ -6,11 +6,13 @@
 mod admission;
 mod asking;
 mod avsc;
+mod captures;
 mod cluster_crash;
 mod cluster_network;
 mod cluster_nodes;
 mod cluster_status;
 mod clusters;
+mod command_faults;
 mod conformance;
 mod crash;
 mod crawler;

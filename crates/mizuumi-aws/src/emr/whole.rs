@@ -7,7 +7,7 @@ use aws_sdk_emr::types::{
     Cluster as EmrCluster, EbsBlockDevice, InstanceCollectionType, InstanceFleet, InstanceGroup,
     InstanceTypeSpecification, SpotProvisioningSpecification, StepSummary,
 };
-use mizuumi_api::emr_cluster as api;
+use mizuumi_api::emr_cluster as spec;
 use mizuumi_core::emr_cluster::configuration::canonical as settings;
 use mizuumi_core::emr_cluster::import::Found;
 use mizuumi_core::emr_cluster::request::{Fixed, Request, Running, StepCall, Targets};
@@ -16,7 +16,7 @@ use mizuumi_core::{Failure, Lane};
 use super::nodes::{auto_scaling, configurations, role};
 use super::{canonical, find, idle_seconds, managed_scaling, tags_of};
 use crate::clients::ProfileClients;
-use crate::gateway::{Sent, api as call};
+use crate::gateway::{Sent, api};
 
 /// The cluster; none if EMR does not know it.
 pub(crate) async fn whole(clients: &ProfileClients, id: &str) -> Result<Option<Found>, Failure> {
@@ -72,7 +72,7 @@ fn fixed(cluster: &EmrCluster) -> Fixed {
 
 async fn add_groups(clients: &ProfileClients, id: &str, request: &mut Request) -> Result<(), Failure> {
     let list = clients.emr.list_instance_groups().cluster_id(id);
-    let api = call!("elasticmapreduce", "ListInstanceGroups", Read);
+    let api = api!("elasticmapreduce", "ListInstanceGroups", Read);
     let mut marker = None;
     loop {
         let page = list.clone().set_marker(marker);
@@ -97,7 +97,7 @@ fn group(group: &InstanceGroup, request: &mut Request) {
     let is_spot = group.market() == Some(&aws_sdk_emr::types::MarketType::Spot);
     let own = settings(&configurations(group.configurations()));
     let running = &mut request.running;
-    if role != api::Role::Master {
+    if role != spec::Role::Master {
         running.counts.insert(name.clone(), count);
     }
     if !own.is_empty() {
@@ -106,12 +106,12 @@ fn group(group: &InstanceGroup, request: &mut Request) {
     if let Some(policy) = group.auto_scaling_policy().and_then(auto_scaling) {
         running.auto_scaling.insert(name.clone(), policy);
     }
-    request.fixed.groups.push(api::InstanceGroup {
+    request.fixed.groups.push(spec::InstanceGroup {
         name,
         role,
         instance_type: group.instance_type().unwrap_or_default().to_owned(),
-        count: (role == api::Role::Master).then_some(count),
-        market: is_spot.then_some(api::Market::Spot),
+        count: (role == spec::Role::Master).then_some(count),
+        market: is_spot.then_some(spec::Market::Spot),
         ebs: ebs(group.ebs_optimized(), group.ebs_block_devices()),
         configurations: None,
         auto_scaling: None,
@@ -120,12 +120,12 @@ fn group(group: &InstanceGroup, request: &mut Request) {
 
 async fn add_fleets(clients: &ProfileClients, id: &str, request: &mut Request) -> Result<(), Failure> {
     let list = clients.emr.list_instance_fleets().cluster_id(id);
-    let api = call!("elasticmapreduce", "ListInstanceFleets", Read);
+    let api = api!("elasticmapreduce", "ListInstanceFleets", Read);
     let answer = clients.gateway.read(api, Lane::Change, || list.clone().send()).await?;
     // There are at most three.
     for fleet in answer.as_ref().map(ListInstanceFleetsOutput::instance_fleets).into_iter().flatten() {
         let (told, targets) = of_fleet(fleet);
-        if told.role != api::Role::Master {
+        if told.role != spec::Role::Master {
             request.running.targets.insert(told.name.clone(), targets);
         }
         request.fixed.fleets.push(told);
@@ -134,24 +134,24 @@ async fn add_fleets(clients: &ProfileClients, id: &str, request: &mut Request) -
     Ok(())
 }
 
-fn of_fleet(fleet: &InstanceFleet) -> (api::InstanceFleet, Targets) {
+fn of_fleet(fleet: &InstanceFleet) -> (spec::InstanceFleet, Targets) {
     let role = role(fleet.instance_fleet_type().map(aws_sdk_emr::types::InstanceFleetType::as_str));
     let targets = Targets {
         on_demand: fleet.target_on_demand_capacity().unwrap_or_default(),
         spot: fleet.target_spot_capacity().unwrap_or_default(),
     };
-    let is_master = role == api::Role::Master;
+    let is_master = role == spec::Role::Master;
     let spot = fleet.launch_specifications().and_then(|launch| launch.spot_specification());
     let word = spot.and_then(|spot| spot.allocation_strategy()).map(|word| word.as_str().to_owned());
     let allocations = [
-        api::SpotAllocation::PriceCapacityOptimized,
-        api::SpotAllocation::CapacityOptimized,
-        api::SpotAllocation::LowestPrice,
-        api::SpotAllocation::Diversified,
+        spec::SpotAllocation::PriceCapacityOptimized,
+        spec::SpotAllocation::CapacityOptimized,
+        spec::SpotAllocation::LowestPrice,
+        spec::SpotAllocation::Diversified,
     ];
     let action = spot.and_then(|spot| spot.timeout_action()).map(|action| action.as_str().to_owned());
-    let ends = action.as_deref() == Some(api::SpotTimeoutAction::TerminateCluster.emr());
-    let told = api::InstanceFleet {
+    let ends = action.as_deref() == Some(spec::SpotTimeoutAction::TerminateCluster.emr());
+    let told = spec::InstanceFleet {
         name: fleet.name().or(fleet.id()).unwrap_or_default().to_owned(),
         role,
         target_on_demand: is_master.then_some(targets.on_demand),
@@ -159,17 +159,17 @@ fn of_fleet(fleet: &InstanceFleet) -> (api::InstanceFleet, Targets) {
         instance_types: fleet.instance_type_specifications().iter().map(type_of).collect(),
         spot_allocation: allocations.into_iter().find(|one| Some(one.emr()) == word.as_deref()),
         spot_timeout_minutes: spot.and_then(SpotProvisioningSpecification::timeout_duration_minutes),
-        spot_timeout_action: ends.then_some(api::SpotTimeoutAction::TerminateCluster),
+        spot_timeout_action: ends.then_some(spec::SpotTimeoutAction::TerminateCluster),
     };
     (told, targets)
 }
 
-fn type_of(specification: &InstanceTypeSpecification) -> api::FleetInstanceType {
+fn type_of(specification: &InstanceTypeSpecification) -> spec::FleetInstanceType {
     // EMR has whole percents, in a float; what nobody said is 100.
     #[expect(clippy::cast_possible_truncation, reason = "from 1 to 1000")]
     let percent =
         specification.bid_price_as_percentage_of_on_demand_price().map(|percent| percent.round() as i32);
-    api::FleetInstanceType {
+    spec::FleetInstanceType {
         instance_type: specification.instance_type().unwrap_or_default().to_owned(),
         weight: specification.weighted_capacity().filter(|weight| *weight != 1),
         bid_percentage: percent.filter(|percent| *percent != 100),
@@ -178,10 +178,10 @@ fn type_of(specification: &InstanceTypeSpecification) -> api::FleetInstanceType 
 }
 
 /// Disks, those that are alike beside each other together.
-fn ebs(optimized: Option<bool>, devices: &[EbsBlockDevice]) -> Option<api::Ebs> {
-    let mut volumes: Vec<api::Volume> = Vec::new();
+fn ebs(optimized: Option<bool>, devices: &[EbsBlockDevice]) -> Option<spec::Ebs> {
+    let mut volumes: Vec<spec::Volume> = Vec::new();
     for specification in devices.iter().filter_map(EbsBlockDevice::volume_specification) {
-        let volume = api::Volume {
+        let volume = spec::Volume {
             type_: specification.volume_type().unwrap_or_default().to_owned(),
             size_gib: specification.size_in_gb().unwrap_or_default(),
             iops: specification.iops(),
@@ -189,7 +189,7 @@ fn ebs(optimized: Option<bool>, devices: &[EbsBlockDevice]) -> Option<api::Ebs> 
             per_instance: None,
         };
         match volumes.last_mut() {
-            Some(last) if (api::Volume { per_instance: None, ..last.clone() }) == volume => {
+            Some(last) if (spec::Volume { per_instance: None, ..last.clone() }) == volume => {
                 last.per_instance = Some(last.per_instance.unwrap_or(1) + 1);
             }
             _ => volumes.push(volume),
@@ -197,12 +197,15 @@ fn ebs(optimized: Option<bool>, devices: &[EbsBlockDevice]) -> Option<api::Ebs> 
     }
     let optimized = optimized.filter(|optimized| *optimized);
     let volumes = (!volumes.is_empty()).then_some(volumes);
-    (optimized.is_some() || volumes.is_some()).then_some(api::Ebs { optimized, volumes })
+    (optimized.is_some() || volumes.is_some()).then_some(spec::Ebs { optimized, volumes })
 }
 
-async fn bootstrap_actions(clients: &ProfileClients, id: &str) -> Result<Vec<api::BootstrapAction>, Failure> {
+async fn bootstrap_actions(
+    clients: &ProfileClients,
+    id: &str,
+) -> Result<Vec<spec::BootstrapAction>, Failure> {
     let list = clients.emr.list_bootstrap_actions().cluster_id(id);
-    let api = call!("elasticmapreduce", "ListBootstrapActions", Read);
+    let api = api!("elasticmapreduce", "ListBootstrapActions", Read);
     let mut all = Vec::new();
     let mut marker = None;
     loop {
@@ -210,7 +213,7 @@ async fn bootstrap_actions(clients: &ProfileClients, id: &str) -> Result<Vec<api
         let Some(answer) = clients.gateway.read(api, Lane::Change, || page.clone().send()).await? else {
             return Ok(all);
         };
-        all.extend(answer.bootstrap_actions().iter().map(|action| api::BootstrapAction {
+        all.extend(answer.bootstrap_actions().iter().map(|action| spec::BootstrapAction {
             name: action.name().unwrap_or_default().to_owned(),
             path: action.script_path().unwrap_or_default().to_owned(),
             args: Some(action.args().to_vec()).filter(|args| !args.is_empty()),
@@ -225,7 +228,7 @@ async fn bootstrap_actions(clients: &ProfileClients, id: &str) -> Result<Vec<api
 /// Its steps, the first one first.
 async fn steps(clients: &ProfileClients, id: &str) -> Result<Vec<StepCall>, Failure> {
     let list = clients.emr.list_steps().cluster_id(id);
-    let api = call!("elasticmapreduce", "ListSteps", Read);
+    let api = api!("elasticmapreduce", "ListSteps", Read);
     let mut all = Vec::new();
     let mut marker = None;
     loop {
@@ -245,12 +248,12 @@ async fn steps(clients: &ProfileClients, id: &str) -> Result<Vec<StepCall>, Fail
 
 fn step(step: &StepSummary) -> StepCall {
     let config = step.config();
-    let reactions = [api::StepFailure::CancelAndWait, api::StepFailure::Continue];
+    let reactions = [spec::StepFailure::CancelAndWait, spec::StepFailure::Continue];
     let word = step.action_on_failure().map(aws_sdk_emr::types::ActionOnFailure::as_str);
-    let on_failure = reactions.into_iter().map(api::StepFailure::emr).find(|one| Some(*one) == word);
+    let on_failure = reactions.into_iter().map(spec::StepFailure::emr).find(|one| Some(*one) == word);
     StepCall {
         name: step.name().unwrap_or_default().to_owned(),
-        on_failure: on_failure.unwrap_or(api::StepFailure::TerminateCluster.emr()),
+        on_failure: on_failure.unwrap_or(spec::StepFailure::TerminateCluster.emr()),
         jar: config.and_then(|config| config.jar()).unwrap_or_default().to_owned(),
         main_class: config
             .and_then(|config| config.main_class())

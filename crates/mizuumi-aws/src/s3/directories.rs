@@ -114,7 +114,7 @@ fn by_number(value: Option<&String>) -> (Option<u64>, String) {
     (value.parse().ok(), value)
 }
 
-async fn child_prefixes(
+pub(crate) async fn child_prefixes(
     clients: &ProfileClients,
     lane: Lane,
     bucket: &str,
