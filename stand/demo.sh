@@ -191,7 +191,12 @@ touch "$over"
 wait "$reader"
 show kubectl get ijob,irun --selector=mizuumi.dev/job=carriers
 
-say "11. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
+say "11. A source: a MariaDB whose flights grow by the hour comes in, hour by hour, and is compared"
+stop_controller
+start_controller examples/sources
+"$python" stand/demo/source.py
+
+say "12. Done in $((SECONDS - begin)) s. The stand is still running. Try:"
 cat << TRY
   source .stand/env; PATH=$bin:\$PATH
   kubectl describe dtbl flights

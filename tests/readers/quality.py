@@ -4,6 +4,7 @@
     python quality.py write-empty s3://BUCKET/TABLE/   a month without flights
     python quality.py expect                       as JSON: each rule, what has to become of it, its metric if it has one
     python quality.py expect-empty                 the same, of no rows
+    python quality.py expect-metrics               metrics of analyzers
 """
 
 import decimal
@@ -213,11 +214,33 @@ def expectations_of_none():
     return found
 
 
+def metrics():
+    """What analyzers measure in the last month; of values and lengths the least and the greatest."""
+    rows = flights(MONTHS[-1])
+    distance, length = rows.distance, rows.note.dropna().str.len()
+    return {
+        "RowCount": [len(rows)],
+        'Entropy "carrier"': [entropy(rows.carrier)],
+        'Completeness "tailnum"': [float(rows.tailnum.notna().mean())],
+        'ColumnLength "note"': [int(length.min()), int(length.max())],
+        'Completeness "distance"': [1],
+        'Uniqueness "distance"': [float((~distance.duplicated(keep=False)).mean())],
+        'DistinctValuesCount "distance"': [int(distance.nunique())],
+        'Entropy "distance"': [entropy(distance)],
+        'ColumnValues "distance"': [float(distance.min()), float(distance.max())],
+        'Mean "distance"': [float(distance.mean())],
+        'Sum "distance"': [float(distance.sum())],
+        'StandardDeviation "distance"': [float(distance.std(ddof=0))],
+    }
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "write":
         write(sys.argv[2], {month: table(month) for month in MONTHS})
     elif sys.argv[1] == "write-empty":
         write(sys.argv[2], {MONTHS[-1]: table(MONTHS[-1]).slice(0, 0)})
+    elif sys.argv[1] == "expect-metrics":
+        json.dump(metrics(), sys.stdout)
     elif sys.argv[1] == "expect-empty":
         json.dump(expectations_of_none(), sys.stdout)
     else:

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use status::{
-    EvaluationStatus, MetricStatus, PastEvaluation, QualityCheckStatus, QueryStatus, RuleOutcome, RuleResult,
-    RuleSeverity,
+    AnalysisStatus, EvaluationStatus, MetricStatus, PastEvaluation, QualityCheckStatus, QueryStatus,
+    RuleOutcome, RuleResult, RuleSeverity,
 };
 
 use crate::ingest_job::JobSchedule;

@@ -82,7 +82,7 @@ impl Candidate {
                 }
                 Ok(Some(_)) => {}
                 Err(error) => {
-                    warn!(lease = self.name, error = %chain(&error), "the Lease cannot be had; trying again")
+                    warn!(lease = self.name, error = %chain(&error), "the Lease cannot be had; trying again");
                 }
             }
             sleep(PAUSE).await;

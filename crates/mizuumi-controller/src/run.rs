@@ -16,6 +16,7 @@ use mizuumi_aws::catalog::Catalog;
 use mizuumi_core::Lane;
 use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -73,26 +74,12 @@ pub async fn run(
     let lists = 5 * scopes.len();
     // One that waits for the Lease is as ready as it can be.
     let unlisted = Arc::new(AtomicUsize::new(if lease.is_some() { 0 } else { lists }));
-    let measured: Arc<OnceLock<(Kinds, Clients)>> = Arc::default();
-    if let Some(listener) = listener {
-        let measured = measured.clone();
-        let measure = Box::new(move || {
-            if let Some((kinds, clients)) = measured.get() {
-                kinds.measure();
-                clients.measure();
-            }
-        });
-        tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
-    }
+    let measured = listener.map(|listener| answer(listener, registry, &unlisted));
     let candidate = lease.map(|lease| Candidate::new(&client, &lease, metrics.clone()));
-    if let Some(candidate) = &candidate {
-        tokio::select! {
-            () = candidate.acquire() => unlisted.store(lists, Ordering::Relaxed),
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-        }
-    } else {
-        metrics.leads(true);
+    tokio::select! {
+        () = work_begins(candidate.as_ref(), &metrics) => unlisted.store(lists, Ordering::Relaxed),
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
     }
     // Beside everything else, and until the last pass has ended.
     let mut holding = tokio::spawn(hold(candidate.clone()));
@@ -106,7 +93,9 @@ pub async fn run(
     let before_checks = Arc::new(AtomicUsize::new(scopes.len()));
     let runs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
     // It is set once, here.
-    measured.set((kinds.clone(), clients)).ok();
+    if let Some(measured) = measured {
+        measured.set((kinds.clone(), clients)).ok();
+    }
     let Kinds { tables, table_queue, config_maps, .. } = kinds.clone();
     let watching_tables = future::join_all(scopes.iter().map(|scope| {
         let unlisted = [unlisted.clone(), before_runs.clone(), before_checks.clone()];
@@ -164,6 +153,32 @@ pub async fn run(
     }
     info!("stopped");
     Ok(())
+}
+
+/// Answers questions from now on; measures what it answers with, once that is there.
+fn answer(
+    listener: TcpListener,
+    registry: Registry,
+    unlisted: &Arc<AtomicUsize>,
+) -> Arc<OnceLock<(Kinds, Clients)>> {
+    let measured: Arc<OnceLock<(Kinds, Clients)>> = Arc::default();
+    let there = measured.clone();
+    let measure = Box::new(move || {
+        if let Some((kinds, clients)) = there.get() {
+            kinds.measure();
+            clients.measure();
+        }
+    });
+    tokio::spawn(telemetry::serve(listener, Telemetry { registry, unlisted: unlisted.clone(), measure }));
+    measured
+}
+
+/// Waits for the Lease, if there is one.
+async fn work_begins(candidate: Option<&Candidate>, metrics: &Metrics) {
+    match candidate {
+        Some(candidate) => candidate.acquire().await,
+        None => metrics.leads(true),
+    }
 }
 
 /// Holds the Lease, if there is one; ends when it is lost.

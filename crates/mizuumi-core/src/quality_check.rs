@@ -1,5 +1,6 @@
 //! `QualityCheck`: its rules, when they are evaluated, what becomes of them, and which runs they let pass.
 
+pub mod analyses;
 pub mod desired;
 pub mod evaluate;
 pub mod facts;

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use mizuumi_api::quality_check::{CheckEngine, RuleOutcome};
+use mizuumi_core::quality_check::analyses::{MOST, analyzed};
 use mizuumi_core::quality_check::evaluate::{Earlier, evaluate};
 use mizuumi_core::quality_check::facts::{SeenColumn, SeenScope};
 use mizuumi_core::quality_check::statement::sample;
@@ -200,6 +201,7 @@ const WORDS: &[&str] = &[
     "sum",
     "avg",
     "max",
+    "min",
     "corr",
     "stddev_pop",
     "var_pop",
@@ -308,6 +310,57 @@ fn tried(place: &str, hostile: &str) -> Vec<String> {
     let statement = Statement::new(&rules, &columns(), &scope(hostile), now());
     let samples = rules.leaves().map(|rule| sample(rule, &columns(), &scope(hostile), now(), 20));
     statement.sql.into_iter().chain(samples.filter_map(Result::ok)).collect()
+}
+
+#[test]
+fn what_analyzers_measure_comes_with_the_same_statement_and_is_compared_with_nothing() {
+    let text = "Rules = [ RowCount > 9 ] Analyzers = [ RowCount, ColumnCount, AllStatistics \"price\", ColumnLength \"what\",
+        Completeness \"nowhere\" ]";
+    let rules = Rules::of_text("rules", text, CheckEngine::Auto).expect("rules");
+    let statement = Statement::new(&rules, &columns(), &scope("1"), now());
+    let sql = statement.sql.clone().expect("a statement");
+    assert_eq!(sql.matches("\"lake\".\"orders\"").count(), 1, "{sql}");
+    assert_eq!(sql.matches("count(*) AS a0").count(), 1, "what a rule measures too is measured once: {sql}");
+    assert_contained(&sql);
+    let numbers = Known::Is(vec![Some(2.0); statement.numbers]);
+    let answer = Answer { statement, numbers };
+    let facts = CatalogFacts { columns: columns(), ..CatalogFacts::default() };
+    let results = evaluate(&rules, &facts, &answer, &Earlier::new(), now());
+    assert_eq!(results.iter().map(|result| result.outcome).collect::<Vec<_>>(), [RuleOutcome::Failed]);
+    let measured: Vec<(String, Result<String, String>)> =
+        analyzed(&rules, &facts, &answer).into_iter().map(|one| (one.name, one.metric)).collect();
+    let is = |name: &str, metric: &str| (name.to_owned(), Ok(metric.to_owned()));
+    let entropy = measured[5].1.clone();
+    assert_eq!(
+        measured,
+        [
+            is("RowCount", "2"),
+            is("ColumnCount", &COLUMNS.len().to_string()),
+            is("Completeness \"price\"", "1"),
+            is("Uniqueness \"price\"", "1"),
+            is("DistinctValuesCount \"price\"", "2"),
+            ("Entropy \"price\"".to_owned(), entropy),
+            is("ColumnValues \"price\"", "2 to 2"),
+            is("Mean \"price\"", "2"),
+            is("Sum \"price\"", "2"),
+            is("StandardDeviation \"price\"", "2"),
+            is("ColumnLength \"what\"", "2 to 2"),
+            ("Completeness \"nowhere\"".to_owned(), Err("there is no column 'nowhere'".to_owned())),
+        ]
+    );
+    // Of every column, but no more than are told; nothing of what no engine measures, and no rows where none are read.
+    let of = |text: &str, engine| Rules::of_text("rules", &format!("Analyzers = [ {text} ]"), engine);
+    let all = of("AllStatistics of AllColumns", CheckEngine::Auto).expect("analyzers");
+    let answer =
+        Answer { statement: Statement::new(&all, &columns(), &scope("1"), now()), ..Answer::default() };
+    let told = analyzed(&all, &facts, &answer).len();
+    assert!((COLUMNS.len()..=MOST).contains(&told), "{told}");
+    for (text, engine) in
+        [("RowCountMatch \"other\"", CheckEngine::Auto), ("RowCount", CheckEngine::CatalogOnly)]
+    {
+        let wrong = of(text, engine).expect_err(text);
+        assert!(wrong[0].message.contains("analyzer `"), "{wrong:?}");
+    }
 }
 
 #[test]

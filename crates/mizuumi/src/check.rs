@@ -17,6 +17,7 @@ use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{CheckPort, Clients, Metrics};
 use mizuumi_core::data_table::{TableKey, Tables};
 use mizuumi_core::dqdl::Engine;
+use mizuumi_core::quality_check::analyses::{Analyzed, analyzed};
 use mizuumi_core::quality_check::evaluate::{Earlier, Evaluated, evaluate};
 use mizuumi_core::quality_check::report::verdict;
 use mizuumi_core::quality_check::rules::NumberedRule;
@@ -132,7 +133,8 @@ pub(crate) async fn run(
             samples.entry(rule.number).or_insert_with(Vec::new).extend(picked);
         }
     }
-    print(&mut io::stdout().lock(), &results, &samples)?;
+    let measured = analyzed(&rules, &facts, &rows);
+    print(&mut io::stdout().lock(), &results, &samples, &measured)?;
     Ok(match verdict(&results).0 {
         ConditionStatus::True => ExitCode::SUCCESS,
         ConditionStatus::False => ExitCode::from(FAILED),
@@ -273,6 +275,7 @@ fn print(
     out: &mut impl Write,
     results: &[Evaluated],
     samples: &BTreeMap<i64, Vec<String>>,
+    measured: &[Analyzed],
 ) -> io::Result<()> {
     let metric = |result: &Evaluated| result.metric.clone().unwrap_or_else(|| "-".to_owned());
     let width = results.iter().map(|result| metric(result).chars().count()).max().unwrap_or_default().max(6);
@@ -288,6 +291,13 @@ fn print(
         for message in result.message.iter().chain(samples.get(&result.number).into_iter().flatten()) {
             writeln!(out, "     {:6}  {:width$}  {message}", "", "")?;
         }
+    }
+    for Analyzed { name, metric } in measured {
+        let (metric, why) = match metric {
+            Ok(metric) => (metric.as_str(), String::new()),
+            Err(why) => ("-", format!(": {why}")),
+        };
+        writeln!(out, "{:>3}  {:<6}  {metric:<width$}  {name}{why}", "", "value")?;
     }
     let passed = results.iter().filter(|result| result.outcome == RuleOutcome::Passed).count();
     writeln!(out, "{passed} of {} rules passed.", results.len())

@@ -1,5 +1,6 @@
 //! Rules over rows: one query for all of a check, whose results are what pandas finds, and whose failures are no verdicts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mizuumi_api::quality_check::{EvaluationStatus, RuleOutcome};
@@ -109,6 +110,28 @@ async fn what_rules_say_of_rows_is_what_pandas_says() {
         expected.len().div_ceil(20),
         "one query for each check"
     );
+
+    // What is measured and compared with nothing.
+    let metrics: BTreeMap<String, Vec<f64>> =
+        serde_json::from_str(&pandas(&team, &["expect-metrics"]).await).expect("JSON");
+    let analyzers =
+        "Analyzers = [ RowCount, Entropy \"carrier\", Completeness \"tailnum\", ColumnLength \"note\",
+        AllStatistics \"distance\" ]";
+    team.create_check("metrics", "flights", json!({ "rules": analyzers })).await;
+    let (check, _) = team.check_says("metrics", "QualityPassed", "RulesPassed").await;
+    let told = check.status.expect("a status").analyses;
+    assert_eq!(told.len(), metrics.len(), "{told:?}");
+    for one in told {
+        let numbers =
+            one.metric.as_deref().unwrap_or_default().split(" to ").map(|text| text.parse().expect(text));
+        let numbers: Vec<f64> = numbers.collect();
+        let is_so = |(told, metric): (&f64, &f64)| (told - metric).abs() <= metric.abs() * 1e-9;
+        let expected = &metrics[&one.name];
+        assert!(
+            numbers.len() == expected.len() && numbers.iter().zip(expected).all(is_so),
+            "{one:?}, not {expected:?}"
+        );
+    }
 
     // A partition without rows.
     pandas(&team, &["write-empty", &team.location("nothing")]).await;

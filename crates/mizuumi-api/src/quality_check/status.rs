@@ -39,6 +39,11 @@ pub struct QualityCheckStatus {
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["number".into()]))]
     pub results: Vec<RuleResult>,
+    /// What the analyzers have measured, as far as there is room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 40))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub analyses: Vec<AnalysisStatus>,
     /// Earlier evaluations, the latest first; at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
@@ -159,6 +164,23 @@ pub enum RuleSeverity {
     Error,
     /// It is told.
     Warn,
+}
+
+/// What an analyzer has measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnalysisStatus {
+    /// The metric: an analyzer for it alone, cut to 128 bytes.
+    #[schemars(length(max = 128))]
+    pub name: String,
+    /// Its value; of values and lengths the least and the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub metric: Option<String>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub message: Option<String>,
 }
 
 /// An earlier evaluation.

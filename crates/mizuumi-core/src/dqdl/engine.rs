@@ -50,6 +50,7 @@ const fn need(type_: RuleType) -> Need {
         | RuleType::ColumnLength
         | RuleType::IsPrimaryKey
         | RuleType::ColumnValues
+        | RuleType::AllStatistics
         | RuleType::DataFreshness => Need::Rows,
         RuleType::RowCountMatch
         | RuleType::CustomSql
@@ -57,7 +58,6 @@ const fn need(type_: RuleType) -> Need {
         | RuleType::DatasetMatch
         | RuleType::AggregateMatch
         | RuleType::DetectAnomalies
-        | RuleType::AllStatistics
         | RuleType::FileMatch
         | RuleType::FileUniqueness => Need::More,
     }

@@ -127,6 +127,22 @@ pub enum Tag {
     Number(Number),
 }
 
+impl Analyzer {
+    /// It as a rule that compares with nothing.
+    #[must_use]
+    pub fn as_rule(&self) -> Rule {
+        Rule {
+            type_: self.type_,
+            parameters: self.parameters.clone(),
+            condition: None,
+            filter: None,
+            labels: Labels::new(),
+            threshold: None,
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
 impl Parameter {
     /// A text in quotes, without a word before it.
     #[must_use]

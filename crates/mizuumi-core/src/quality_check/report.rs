@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, find, keeping_times};
 use mizuumi_api::quality_check::{
-    EvaluationStatus, MetricStatus, PastEvaluation, QualityCheck, QualityCheckStatus, RuleOutcome,
-    RuleResult, RuleSeverity,
+    AnalysisStatus, EvaluationStatus, MetricStatus, PastEvaluation, QualityCheck, QualityCheckStatus,
+    RuleOutcome, RuleResult, RuleSeverity,
 };
 use mizuumi_api::{Reason, annotation};
 
 use super::CheckGoal;
+use super::analyses::{Analyzed, analyzed};
 use super::desired::{DesiredCheck, LONGEST_REQUEST};
 use super::evaluate::{Earlier, Evaluated, evaluate};
 use super::facts::{CatalogFacts, Known};
@@ -30,6 +31,8 @@ const LONGEST_MESSAGE: usize = 256;
 const LONGEST_METRIC_NAME: usize = 96;
 /// So much room the results take; rules that passed make room for others.
 const ROOM: usize = 12 * 1024;
+/// So much of it what analyzers have measured takes at most.
+const ROOM_OF_ANALYSES: usize = 3 * 1024;
 
 /// The status of a check.
 #[must_use]
@@ -74,6 +77,7 @@ pub fn report(
         });
         if let (false, Some(facts), Some(looked), Some(rows)) = (is_told, &world.facts, world.looked, rows) {
             let results = evaluate(&desired.rules, facts, &rows, &earlier(&before), looked);
+            status.analyses = told_of(analyzed(&desired.rules, facts, &rows));
             quality = Some(judged(&mut status, desired, world, facts, &results, generation, looked));
         }
         let next = desired.next_scheduled(world.looked, now);
@@ -139,6 +143,23 @@ fn earlier(status: &QualityCheckStatus) -> Earlier {
     earlier
 }
 
+/// As many of the metrics of analyzers as there is room for.
+fn told_of(all: Vec<Analyzed>) -> Vec<AnalysisStatus> {
+    let mut left = ROOM_OF_ANALYSES;
+    let one = |Analyzed { name, metric }: Analyzed| {
+        let name = cut(&name, LONGEST_RULE);
+        match metric {
+            Ok(metric) => AnalysisStatus { name, metric: Some(cut(&metric, LONGEST_METRIC)), message: None },
+            Err(why) => AnalysisStatus { name, metric: None, message: Some(cut(&why, LONGEST_MESSAGE)) },
+        }
+    };
+    let fits = |told: &AnalysisStatus| {
+        let size = serde_json::to_string(told).map_or(ROOM, |text| text.len());
+        left.checked_sub(size).inspect(|rest| left = *rest).is_some()
+    };
+    all.into_iter().map(one).take_while(fits).collect()
+}
+
 /// How many rules passed, of how many.
 fn summary(results: &[Evaluated]) -> String {
     let passed = results.iter().filter(|result| result.outcome == RuleOutcome::Passed).count();
@@ -188,7 +209,9 @@ fn judged(
     let past = PastEvaluation { at: looked, summary: summary(results), metrics: metrics.collect() };
     status.history.insert(0, past);
     status.history.truncate(REMEMBERED);
-    status.results = fitting(results.iter().map(|result| of(result, &status.results, looked)).collect());
+    let taken = if status.analyses.is_empty() { 0 } else { ROOM_OF_ANALYSES };
+    status.results =
+        fitting(results.iter().map(|result| of(result, &status.results, looked)).collect(), taken);
     let (is, reason, message) = verdict(results);
     Condition::new(ConditionType::QualityPassed, is, reason, &message, generation, looked)
 }
@@ -244,9 +267,9 @@ fn of(result: &Evaluated, before: &[RuleResult], now: Timestamp) -> RuleResult {
 }
 
 /// As many results as there is room for, those that did not pass before others.
-fn fitting(mut all: Vec<RuleResult>) -> Vec<RuleResult> {
+fn fitting(mut all: Vec<RuleResult>, taken: usize) -> Vec<RuleResult> {
     all.sort_by_key(|result| (result.outcome == RuleOutcome::Passed, result.number));
-    let mut left = ROOM;
+    let mut left = ROOM - taken;
     all.retain(|result| {
         let size = serde_json::to_string(result).map_or(ROOM, |text| text.len());
         left.checked_sub(size).inspect(|rest| left = *rest).is_some()

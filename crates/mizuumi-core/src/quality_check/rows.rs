@@ -15,33 +15,69 @@ pub struct Answer {
     pub numbers: Known<Vec<Option<f64>>>,
 }
 
-/// What became of a rule over rows.
-pub(super) fn evaluate(rule: &Rule, answer: &Answer, earlier: &Earlier) -> Result<Measured, String> {
+/// The numbers of an answer.
+struct Numbers<'a>(&'a [Option<f64>]);
+
+impl Numbers<'_> {
+    fn at(&self, place: usize) -> Option<f64> {
+        self.0.get(place).copied().flatten()
+    }
+
+    fn count(&self, place: usize) -> f64 {
+        self.at(place).unwrap_or_default()
+    }
+
+    /// The metric that a formula makes of them; none without values.
+    fn metric(&self, formula: &Formula) -> Option<f64> {
+        match formula {
+            Formula::Number(place) => self.at(*place),
+            Formula::Count(place) => Some(self.count(*place)),
+            Formula::Ratio(part, whole) | Formula::Part(part, whole) => {
+                let whole = self.count(*whole);
+                (whole > 0.0).then(|| self.count(*part) / whole)
+            }
+            Formula::Entropy(rows, logs) => {
+                let rows = self.count(*rows);
+                // Never below zero by rounding.
+                (rows > 0.0).then(|| (rows.ln() - self.count(*logs) / rows).max(0.0))
+            }
+            Formula::Unique { .. } | Formula::Span(..) => None,
+        }
+    }
+}
+
+fn formula<'a>(rule: &Rule, answer: &'a Answer) -> Result<(&'a Formula, Numbers<'a>), String> {
     let formula = match answer.statement.formulas.get(&rule.to_string()) {
         Some(Ok(formula)) => formula,
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("its rows were not queried".to_owned()),
     };
-    let numbers = answer.numbers.get()?;
-    let at = |place: &usize| numbers.get(*place).copied().flatten();
-    let count = |place: &usize| at(place).unwrap_or_default();
+    Ok((formula, Numbers(answer.numbers.get()?)))
+}
+
+/// What an analyzer has measured of the rows.
+pub(super) fn metric(rule: &Rule, answer: &Answer) -> Result<String, String> {
+    let (formula, numbers) = formula(rule, answer)?;
+    let metric = match formula {
+        Formula::Span(least, most) => match (numbers.at(*least), numbers.at(*most)) {
+            (Some(least), Some(most)) => Some(format!("{least} to {most}")),
+            _ => None,
+        },
+        formula => numbers.metric(formula).map(|metric| metric.to_string()),
+    };
+    metric.ok_or_else(|| "there are no values to measure".to_owned())
+}
+
+/// What became of a rule over rows.
+pub(super) fn evaluate(rule: &Rule, answer: &Answer, earlier: &Earlier) -> Result<Measured, String> {
+    let (formula, numbers) = formula(rule, answer)?;
+    let count = |place: &usize| numbers.count(*place);
     match formula {
-        Formula::Number(place) => measured(rule, at(place), earlier),
-        Formula::Count(place) => measured(rule, Some(count(place)), earlier),
-        Formula::Ratio(part, whole) => {
-            let whole = count(whole);
-            measured(rule, (whole > 0.0).then(|| count(part) / whole), earlier)
-        }
-        Formula::Entropy(rows, logs) => {
-            let rows = count(rows);
-            // Never below zero by rounding.
-            let entropy = || (rows.ln() - count(logs) / rows).max(0.0);
-            measured(rule, (rows > 0.0).then(entropy), earlier)
-        }
         Formula::Part(part, whole) => part_of(rule, count(part), count(whole), earlier),
         Formula::Unique { distinct, rows, all } => {
             Ok(unique(count(distinct), count(rows), all.map(|(all, whole)| (count(&all), count(&whole)))))
         }
+        formula => measured(rule, numbers.metric(formula), earlier),
     }
 }
 

@@ -7,9 +7,9 @@ use mizuumi_api::quality_check::{CheckEngine, RuleSeverity, TypedRule};
 use regex::Regex;
 
 use crate::dqdl::model::ParameterValue;
-use crate::dqdl::{self, Condition, Engine, Expression, Parameter, Rule, RuleType};
+use crate::dqdl::{self, Analyzer, Condition, Engine, Expression, Parameter, Rule, RuleType};
 use crate::problem::Problem;
-use crate::quality_check::number;
+use crate::quality_check::{analyses, number};
 
 /// At most so many rules has a check.
 pub const MOST: usize = 100;
@@ -21,6 +21,8 @@ const SEVERITY: &str = "severity";
 pub struct Rules {
     /// They.
     pub all: Vec<NumberedRule>,
+    /// What is measured beside them.
+    pub analyzers: Vec<Analyzer>,
     /// Who evaluates them.
     pub engine: Engine,
     /// Why that one.
@@ -60,9 +62,9 @@ impl Rules {
     /// Every problem, each with the path of the text.
     pub fn of_text(path: &str, text: &str, engine: CheckEngine) -> Result<Self, Vec<Problem>> {
         let ruleset = dqdl::parse(text).map_err(|error| vec![Problem::invalid(path, error.to_string())])?;
-        if let Some(analyzer) = ruleset.analyzers.first() {
+        if let Some(analyzer) = ruleset.analyzers.iter().find(|of| !analyses::is_measured(of.type_)) {
             let message =
-                format!("no engine of this version measures analyzers, such as `{analyzer}`; take them out");
+                format!("no engine of this version measures the analyzer `{analyzer}`; take it out");
             return Err(vec![Problem::invalid(path, message)]);
         }
         if ruleset.rules.len() > MOST {
@@ -81,7 +83,7 @@ impl Rules {
             expression,
             severity,
         });
-        Self::checked(all.collect(), engine, |_| path.to_owned())
+        Self::checked(all.collect(), ruleset.analyzers, engine, |_| path.to_owned())
     }
 
     fn of_typed(typed: &[TypedRule], engine: CheckEngine) -> Result<Self, Vec<Problem>> {
@@ -100,19 +102,23 @@ impl Rules {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Self::checked(all, engine, |number| format!("spec.typed[{}]", number - 1))
+        Self::checked(all, Vec::new(), engine, |number| format!("spec.typed[{}]", number - 1))
     }
 
     fn checked(
         all: Vec<NumberedRule>,
+        analyzers: Vec<Analyzer>,
         wanted: CheckEngine,
         path: impl Fn(i64) -> String,
     ) -> Result<Self, Vec<Problem>> {
+        let by_rows = analyzers.iter().any(|of| Engine::needs_rows(&of.as_rule()));
         let needs_rows = |rule: &NumberedRule| rule.expression.leaves().into_iter().any(Engine::needs_rows);
         let (engine, why) = match wanted {
             CheckEngine::CatalogOnly => (Engine::CatalogOnly, "`spec.engine` says so"),
             CheckEngine::Athena => (Engine::Athena, "`spec.engine` says so"),
-            CheckEngine::Auto if all.iter().any(needs_rows) => (Engine::Athena, "some rules need the rows"),
+            CheckEngine::Auto if by_rows || all.iter().any(needs_rows) => {
+                (Engine::Athena, "some rules need the rows")
+            }
             CheckEngine::Auto => (Engine::CatalogOnly, "no rule needs the rows"),
         };
         let mut problems = Vec::new();
@@ -126,7 +132,16 @@ impl Rules {
                 );
             }
         }
-        if problems.is_empty() { Ok(Self { all, engine, why: why.to_owned() }) } else { Err(problems) }
+        for analyzer in &analyzers {
+            let wrong = engine.refusal(&analyzer.as_rule());
+            problems
+                .extend(wrong.map(|why| Problem::invalid(path(0), format!("analyzer `{analyzer}`: {why}"))));
+        }
+        if problems.is_empty() {
+            Ok(Self { all, analyzers, engine, why: why.to_owned() })
+        } else {
+            Err(problems)
+        }
     }
 
     /// Every single rule.
@@ -143,7 +158,8 @@ impl Rules {
     /// Whether the rows have to be queried.
     #[must_use]
     pub fn need_rows(&self) -> bool {
-        self.leaves().any(Engine::needs_rows)
+        let by_analyzer = self.analyzers.iter().any(|of| Engine::needs_rows(&of.as_rule()));
+        by_analyzer || self.leaves().any(Engine::needs_rows)
     }
 
     /// The names of the tables that rules compare with.

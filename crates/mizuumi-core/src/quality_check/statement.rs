@@ -1,5 +1,6 @@
 //! All rules of a check that need rows, as one statement of Athena's SQL; and how each rule's metric follows from its answer.
 
+mod analyses;
 mod column;
 mod filter;
 mod literal;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+pub(super) use self::analyses::analyses;
 use self::column::{Column, Kind, find, identifier};
 use self::measures::{Measures, Of, Place};
 pub use self::sample::sample;
@@ -57,6 +59,8 @@ pub(super) enum Formula {
         /// How many rows there are, for a key; and of how many of them every part is there.
         all: Option<(Place, Place)>,
     },
+    /// From one number to another: the least and the greatest of the values, or of their lengths.
+    Span(Place, Place),
     /// `ln rows - logs / rows`.
     Entropy(Place, Place),
 }
@@ -72,7 +76,10 @@ impl Statement {
         scope: &Known<SeenScope>,
         now: Timestamp,
     ) -> Self {
-        let needed: Vec<&Rule> = rules.leaves().filter(|rule| Engine::needs_rows(rule)).collect();
+        let analyses: Vec<Rule> =
+            analyses(&rules.analyzers, columns).into_iter().filter_map(|(_, rule)| rule.ok()).collect();
+        let needed: Vec<&Rule> =
+            rules.leaves().chain(&analyses).filter(|rule| Engine::needs_rows(rule)).collect();
         let all = |why: String| {
             let formulas = needed.iter().map(|rule| (rule.to_string(), Err(why.clone())));
             Self { formulas: formulas.collect(), ..Self::default() }
@@ -144,6 +151,11 @@ fn formula(
         return Ok(Formula::Count(rows(measures)));
     }
     let column = named.first().ok_or_else(|| "it names no column".to_owned())?;
+    if let (None, Some(value)) = (&rule.condition, spanned(rule.type_, column)) {
+        let value = value?;
+        let least = measures.aggregate(&format!("min({value})"), filter);
+        return Ok(Formula::Span(least, measures.aggregate(&format!("max({value})"), filter)));
+    }
     if let Some(passes) = passes(rule, column, now) {
         let (passes, all) = (with(&passes?, filter), filter);
         let part = measures.aggregate("count(*)", Some(&passes));
@@ -198,6 +210,18 @@ fn with(condition: &str, filter: Option<&str>) -> String {
 fn is_whole(columns: &[Column]) -> String {
     let whole: Vec<String> = columns.iter().map(|column| format!("{} IS NOT NULL", column.sql)).collect();
     whole.join(" AND ")
+}
+
+/// What an analyzer tells the least and the greatest of.
+fn spanned(type_: RuleType, column: &Column) -> Option<Result<String, String>> {
+    match (type_, column.kind) {
+        (RuleType::ColumnValues, _) => Some(double(column)),
+        (RuleType::ColumnLength, Kind::Text) => Some(Ok(format!("length({})", column.sql))),
+        (RuleType::ColumnLength, _) => {
+            Some(Err(format!("column {} is of type {}, which has no length", column.sql, column.type_)))
+        }
+        _ => None,
+    }
 }
 
 /// The condition that a row passes, of rules about each row by itself.

@@ -27,7 +27,7 @@ var statuses = []string{"Healthy", "Progressing", "Degraded", "Suspended", "Miss
 
 // Runs a script as Argo CD's util/lua does: the same interpreter, the libraries that it opens for scripts from its configuration
 // (base, table, package and a safe os, no string and no math), the same second. util/lua itself takes 1,444 packages to build for
-// these hundred lines, and two of its modules only come with its own repository.
+// these hundred lines, and one of its modules is to be had in its version only from its own repository.
 func run(object *unstructured.Unstructured, script string) (any, error) {
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()
