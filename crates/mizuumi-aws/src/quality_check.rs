@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mizuumi_core::data_table::{Column, ObservedPartition, TableDefinition, TableKey, partitions};
 use mizuumi_core::quality_check::facts::{SeenColumn, SeenFile, SeenFiles, SeenScope};
+use mizuumi_core::quality_check::iceberg;
 use mizuumi_core::quality_check::{
     CatalogFacts, CheckKey, CheckLook, CheckStep, CheckWorld, Checks, FilesLook, Known, QueryLook, SeenQuery,
     StartQuery,
@@ -126,7 +127,29 @@ impl CheckPort {
                 Known::Not(why) => Known::Not(why.clone()),
             };
         }
+        if look.counts {
+            facts.rows = match &table {
+                Known::Is(table) => self.count(key, table, lane).await?,
+                Known::Not(why) => Known::Not(why.clone()),
+            };
+        }
         Ok(facts)
+    }
+
+    /// How many rows a table has, if something says so without their being read.
+    async fn count(
+        &self,
+        key: &TableKey,
+        table: &TableDefinition,
+        lane: Lane,
+    ) -> Result<Known<u64>, Failure> {
+        let metadata = table.parameters.get(iceberg::METADATA_PARAMETER).filter(|_| table.is_iceberg());
+        let Some(metadata) = metadata else { return Ok(Known::Not(iceberg::UNCOUNTED.to_owned())) };
+        let clients = self.catalog.clients(&key.profile)?;
+        let read = s3::objects::read(clients, lane, metadata, iceberg::LARGEST).await?;
+        let read = read.unwrap_or_else(|| Err(format!("the table's metadata file {metadata} is not there")));
+        let rows = read.and_then(|bytes| iceberg::rows(&bytes));
+        Ok(rows.map_or_else(Known::Not, Known::Is))
     }
 
     /// Which rows to query.

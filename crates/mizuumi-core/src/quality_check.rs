@@ -5,6 +5,7 @@ pub mod desired;
 pub mod evaluate;
 pub mod facts;
 pub mod gate;
+pub mod iceberg;
 mod number;
 pub mod query;
 pub mod report;

@@ -108,7 +108,9 @@ Analyzers = [
 fn a_rule_that_an_engine_cannot_run_names_the_one_that_can() {
     for (rule, refusal) in [
         ("ColumnExists \"a\"", None),
-        ("RowCount > 0", Some("the engine Athena can")),
+        ("RowCount > 0", None),
+        ("RowCount > 0 where \"a > 1\"", Some("the engine Athena can")),
+        ("Completeness \"a\" > 0.5", Some("the engine Athena can")),
         ("ColumnDataType \"a\" = \"Date\" with threshold > 0.9", Some("the engine Athena can")),
         ("CustomSql \"select 1\"", Some("Glue Data Quality itself can")),
     ] {

@@ -49,13 +49,14 @@ fn facts() -> CatalogFacts {
             place: "s3://lake/t/".into(),
             files: vec![file("a", 1024, "2026-11-26T09:30:00Z"), file("b", 2048, "2026-11-25T12:00:00Z")],
         }),
+        rows: Known::Is(842),
         ..CatalogFacts::default()
     }
 }
 
 fn outcome(rule: &str, facts: &CatalogFacts, earlier: &[f64]) -> (RuleOutcome, String) {
     let text = format!("Rules = [ {rule} ]");
-    let rules = Rules::of_text("rules", &text, CheckEngine::Auto);
+    let rules = Rules::of_text("rules", &text, CheckEngine::CatalogOnly);
     let rules = rules.map_err(|wrong| format!("{rule}: {wrong:?}")).expect("a rule");
     let metrics = ["ColumnCount", "SchemaMatch \"other\""].map(|name| (name.to_owned(), earlier.to_vec()));
     let results = evaluate(&rules, facts, &Answer::default(), &Earlier::from(metrics), now());
@@ -81,6 +82,8 @@ fn each_rule_holds_up_to_its_border_and_not_beyond() {
         ("ColumnDataType \"tags\" = \"array<string>\"", Passed, "array<string>"),
         ("ColumnDataType \"tags\" != \"String\"", Passed, "array<string>"),
         ("ColumnDataType \"gone\" = \"String\"", Error, ""),
+        ("RowCount between 841 and 843", Passed, "842"),
+        ("RowCount > 842", Failed, "842"),
         ("ColumnNamesMatchPattern \"[a-z]+\"", Passed, "1"),
         ("ColumnNamesMatchPattern \"[a-p]+\"", Failed, "0.25"),
         ("SchemaMatch \"other\" = 0.5", Passed, "0.5"),
@@ -118,6 +121,7 @@ fn what_was_not_seen_could_not_be_evaluated_and_no_file_is_none_that_passes() {
     let nothing = CatalogFacts { columns: Known::Not("there is no table".into()), ..CatalogFacts::default() };
     assert_eq!(outcome("ColumnCount > 0", &nothing, &[]).0, RuleOutcome::Error);
     assert_eq!(outcome("FileSize > 0", &nothing, &[]).0, RuleOutcome::Error);
+    assert_eq!(outcome("RowCount >= 0", &nothing, &[]).0, RuleOutcome::Error);
     assert_eq!(outcome("ColumnCount > last()", &facts(), &[]), (RuleOutcome::Error, "4".into()));
     let empty = CatalogFacts { files: Known::Is(SeenFiles::default()), ..facts() };
     assert_eq!(outcome("FileSize > 0", &empty, &[]).0, RuleOutcome::Failed);

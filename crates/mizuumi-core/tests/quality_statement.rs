@@ -356,7 +356,7 @@ fn what_analyzers_measure_comes_with_the_same_statement_and_is_compared_with_not
     let told = analyzed(&all, &facts, &answer).len();
     assert!((COLUMNS.len()..=MOST).contains(&told), "{told}");
     for (text, engine) in
-        [("RowCountMatch \"other\"", CheckEngine::Auto), ("RowCount", CheckEngine::CatalogOnly)]
+        [("RowCountMatch \"other\"", CheckEngine::Auto), ("Sum \"price\"", CheckEngine::CatalogOnly)]
     {
         let wrong = of(text, engine).expect_err(text);
         assert!(wrong[0].message.contains("analyzer `"), "{wrong:?}");

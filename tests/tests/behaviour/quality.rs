@@ -131,6 +131,31 @@ async fn what_cannot_be_evaluated_is_refused_before_or_told_apart_from_what_fail
 }
 
 #[tokio::test]
+async fn rows_of_an_iceberg_table_are_counted_by_its_metadata() {
+    let team = Team::new("iceberg-rows").await;
+    let metadata = json!({
+        "format-version": 2, "current-snapshot-id": 5,
+        "snapshots": [{ "snapshot-id": 5, "summary": { "operation": "append", "total-records": "842" } }],
+    });
+    team.aws.put("orders/metadata/00001.metadata.json", &metadata.to_string()).await;
+    let place = format!("s3://{}/orders/metadata/00001.metadata.json", team.aws.bucket);
+    team.aws.create_table("orders", &[("table_type", "ICEBERG"), ("metadata_location", &place)]).await;
+    let _controller = Controller::start(&team).await;
+    team.create("orders", json!({ "managementPolicy": "ObserveOnly" })).await;
+    team.create_ready("plain", json!({})).await;
+    for table in ["orders", "plain"] {
+        let spec = json!({ "engine": "CatalogOnly", "rules": "Rules = [ RowCount between 841 and 843 ]" });
+        team.create_check(table, table, spec).await;
+    }
+    let (check, _) = team.check_says("orders", "QualityPassed", "RulesPassed").await;
+    assert_eq!(check.status.expect("a status").results[0].metric.as_deref(), Some("842"));
+    let (_, message) = team.check_says("plain", "QualityPassed", "RulesNotEvaluated").await;
+    assert!(message.contains("only an Iceberg table") && message.contains("Athena"), "{message}");
+    let calls = team.admin.calls(0).await;
+    assert!(calls.iter().all(|call| call.operation != "StartQueryExecution"), "nothing is queried");
+}
+
+#[tokio::test]
 async fn a_person_evaluates_rules_once_from_the_terminal() {
     let team = Team::new("check-once").await;
     let _controller = Controller::start(&team).await;

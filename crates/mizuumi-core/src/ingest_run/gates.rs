@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::publication::{self, sha256};
 use crate::quality_check::facts::{SeenFiles, SeenScope};
 use crate::quality_check::gate;
+use crate::quality_check::iceberg::UNCOUNTED;
 use crate::quality_check::query::{self, Progress, StopQuery};
 use crate::quality_check::{
     Answer, Asking, CatalogFacts, FoundQuery, GateRules, Known, QueryLook, Rules, SeenQuery, Statement,
@@ -136,8 +137,12 @@ pub(super) fn judged(
     let files = SeenFiles { place, files: output.files.clone() };
     // All that is said of one look is said as of that look.
     let now = world.looked.unwrap_or(now);
-    let facts =
-        CatalogFacts { columns: table.columns.clone(), files: Known::Is(files), ..CatalogFacts::default() };
+    let facts = CatalogFacts {
+        columns: table.columns.clone(),
+        files: Known::Is(files),
+        rows: Known::Not(UNCOUNTED.to_owned()),
+        ..CatalogFacts::default()
+    };
     let judge = |gate: &GateRules| {
         let facts = CatalogFacts { references: gate.references.clone(), ..facts.clone() };
         let answer = answers.get(&gate.uid).cloned().unwrap_or_default();

@@ -47,6 +47,9 @@ pub fn analyzed(rules: &Rules, facts: &CatalogFacts, answer: &Answer) -> Vec<Ana
     let one = |(name, rule): (String, Result<crate::dqdl::Rule, String>)| {
         let metric = rule.and_then(|rule| match rule.type_ {
             RuleType::ColumnCount => facts.columns.get().map(|columns| columns.len().to_string()),
+            RuleType::RowCount if rules.engine == Engine::CatalogOnly => {
+                facts.rows.get().map(ToString::to_string)
+            }
             _ if Engine::needs_rows(&rule) => rows::metric(&rule, answer),
             other => Err(format!("the catalog does not tell {}", other.name())),
         });

@@ -263,6 +263,7 @@ impl DesiredCheck {
             references: self.around.references.clone(),
             files: self.rules.need_files().then(|| self.files.clone()),
             rows: self.rules.need_rows().then(|| self.files.clone()),
+            counts: self.rules.need_count(),
             query: self.query_look(),
             generation: self.generation,
             of: if self.on_update { table.digest.clone() } else { String::new() },

@@ -59,7 +59,7 @@ pub fn evaluate(
     earlier: &Earlier,
     now: Timestamp,
 ) -> Vec<Evaluated> {
-    let by = By { facts, rows, earlier, now };
+    let by = By { engine: rules.engine, facts, rows, earlier, now };
     let one = |NumberedRule { number, text, expression, severity }: &NumberedRule| {
         let outcome = of_expression(expression, by);
         Evaluated {
@@ -79,6 +79,7 @@ pub fn evaluate(
 /// What rules are evaluated by.
 #[derive(Clone, Copy)]
 struct By<'a> {
+    engine: Engine,
     facts: &'a CatalogFacts,
     rows: &'a Answer,
     earlier: &'a Earlier,
@@ -132,8 +133,9 @@ fn metric_of(rule: &Rule) -> String {
 }
 
 fn of_rule(rule: &Rule, by: By<'_>) -> Measured {
-    let By { facts, rows, earlier, now } = by;
+    let By { engine, facts, rows, earlier, now } = by;
     let evaluated = match rule.type_ {
+        RuleType::RowCount if engine == Engine::CatalogOnly => row_count(rule, facts, earlier),
         _ if Engine::needs_rows(rule) => super::rows::evaluate(rule, rows, earlier),
         RuleType::ColumnExists => column_exists(rule, facts),
         RuleType::ColumnCount => column_count(rule, facts, earlier),
@@ -177,6 +179,12 @@ fn column_names(rule: &Rule, facts: &CatalogFacts) -> Result<Measured, String> {
 fn column_count(rule: &Rule, facts: &CatalogFacts, earlier: &Earlier) -> Result<Measured, String> {
     let count = f64::from(u32::try_from(facts.columns.get()?.len()).unwrap_or(u32::MAX));
     compared_by(rule, count, earlier)
+}
+
+/// Of more rows than 2^53 the last digits do not count.
+#[expect(clippy::cast_precision_loss, reason = "numbers of rules are floats, as DQDL has them")]
+fn row_count(rule: &Rule, facts: &CatalogFacts, earlier: &Earlier) -> Result<Measured, String> {
+    compared_by(rule, *facts.rows.get()? as f64, earlier)
 }
 
 /// Columns are the same if they have one name and one type, in whatever order.

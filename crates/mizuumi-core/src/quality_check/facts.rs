@@ -15,6 +15,8 @@ pub struct CatalogFacts {
     pub files: Known<SeenFiles>,
     /// Which rows.
     pub scope: Known<SeenScope>,
+    /// How many rows there are, as far as that is known without reading them.
+    pub rows: Known<u64>,
 }
 
 /// Something, or why it is not known.

@@ -159,7 +159,15 @@ impl Rules {
     #[must_use]
     pub fn need_rows(&self) -> bool {
         let by_analyzer = self.analyzers.iter().any(|of| Engine::needs_rows(&of.as_rule()));
-        by_analyzer || self.leaves().any(Engine::needs_rows)
+        self.engine == Engine::Athena && (by_analyzer || self.leaves().any(Engine::needs_rows))
+    }
+
+    /// Whether the rows have to be counted without being read.
+    #[must_use]
+    pub fn need_count(&self) -> bool {
+        let by_analyzer = self.analyzers.iter().any(|of| of.type_ == RuleType::RowCount);
+        self.engine == Engine::CatalogOnly
+            && (by_analyzer || self.leaves().any(|rule| rule.type_ == RuleType::RowCount))
     }
 
     /// The names of the tables that rules compare with.

@@ -18,6 +18,8 @@ pub struct CheckLook {
     pub files: Option<FilesLook>,
     /// Which rows, if the rules are about rows.
     pub rows: Option<FilesLook>,
+    /// Whether they are to be counted without being read.
+    pub counts: bool,
     /// The query that was written down, if there is one.
     pub query: Option<QueryLook>,
     /// The generation of the rules.
