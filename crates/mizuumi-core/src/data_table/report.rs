@@ -272,7 +272,7 @@ fn converging(
         Some(Mode::Plan) => Readiness::told(
             ConditionStatus::False,
             Reason::PlanPending,
-            format!("would {message}; set `spec.managementPolicy: Full` to do it"),
+            format!("planned: {message}; set `spec.managementPolicy: Full` to do it"),
         ),
         Some(Mode::ObserveOnly) if reason == Reason::Creating => {
             Readiness::told(ConditionStatus::False, Reason::NotFound, message)
