@@ -45,6 +45,7 @@ faults! {
     a_busy_apiserver_is_waited_for "F18";
     one_that_slept_does_no_harm "F20";
     one_that_slept_does_no_harm_to_clusters "F20c";
+    one_that_slept_begins_no_work_twice "F20r";
     two_controllers_do_what_one_does "F21";
     two_controllers_start_each_cluster_once "F21c";
     two_controllers_begin_each_work_once "F21r";
