@@ -53,6 +53,10 @@ pub(crate) async fn starts(settings: &Settings, report: &mut Report) -> Result<(
     let published = json!({
         "partitionKeys": [{ "name": "day", "type": "string" }],
         "partitions": { "mode": "Published" },
+        "freshness": {
+            "sources": [{ "type": "PartitionValue", "partitionValue": { "grain": "Day" } }],
+            "maxAge": { "error": "9000h" },
+        },
     });
     let tables: Vec<String> = std::iter::once(UPSTREAM.to_owned()).chain((0..TABLES).map(mart)).collect();
     join_all(tables.iter().map(|table| team.create_ready(table, published.clone()))).await;
@@ -68,9 +72,10 @@ pub(crate) async fn starts(settings: &Settings, report: &mut Report) -> Result<(
     ];
     let mut all = Vec::new();
     for day in 1..=SESSIONS {
-        let session: Timestamp = format!("2026-11-{day:02}T00:00:00Z").parse().context("a session")?;
+        // A day's partition makes the data complete up to its end.
+        let session: Timestamp = format!("2026-11-{:02}T00:00:00Z", day + 1).parse().context("a session")?;
         try_join_all((0..TABLES).map(|index| wait_for_upstream(&team, index, day, session))).await?;
-        team.bring(UPSTREAM, &format!("events-{day:02}"), day, 0, &[&format!("day={day:02}/")]).await;
+        team.bring(UPSTREAM, &format!("events-{day:02}"), day, 0, &[&format!("day=2026-11-{day:02}/")]).await;
         let seen = |moments: &Moments, name: &str| {
             moments.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
         };
