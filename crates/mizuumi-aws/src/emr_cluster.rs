@@ -216,14 +216,13 @@ impl ClusterPort {
     ) -> Result<SeenSteps, Failure> {
         if is_alive
             && ask.definition == Reading::Known
-            && let Some(known) = self.seen().steps.known(look)
+            && let Some(known) = self.seen().steps.known(look, ask.now)
         {
             return Ok(known);
         }
-        let at = Instant::now();
         let seen = emr::steps::seen(self.clients.of(profile)?, ask, look).await?;
         if is_alive {
-            self.seen().steps.listed(&look.cluster_id, at, seen.clone());
+            self.seen().steps.listed(&look.cluster_id, seen.clone());
         } else {
             self.seen().steps.forget(&look.cluster_id);
         }

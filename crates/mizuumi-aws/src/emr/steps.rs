@@ -1,7 +1,6 @@
 //! The steps of a cluster that runs have asked for, found by their names.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
 
 use aws_sdk_emr::types::{StepState, StepSummary};
 use jiff::{SignedDuration, Timestamp};
@@ -18,26 +17,20 @@ const EARLIER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is known of the steps of clusters, by the cluster's id. EMR lets steps be listed once in two seconds, whatever the clusters.
 #[derive(Debug, Default)]
-pub(crate) struct Listings(HashMap<String, Listing>);
-
-#[derive(Debug)]
-struct Listing {
-    at: Instant,
-    seen: SeenSteps,
-}
+pub(crate) struct Listings(HashMap<String, SeenSteps>);
 
 impl Listings {
     /// What the last listing showed, if that shows every step that is looked for, and is not too old to be asked again.
-    pub(crate) fn known(&self, look: &StepsLook) -> Option<SeenSteps> {
-        let listing = self.0.get(&look.cluster_id)?;
-        let holds = Duration::try_from(look.pause).unwrap_or_default();
-        let has_all = look.nonces.iter().all(|nonce| listing.seen.steps.contains_key(nonce));
-        (has_all && listing.at.elapsed() < holds).then(|| listing.seen.clone())
+    /// The plan says by the same clock when the next is due: by another one it would be woken for a listing that still holds.
+    pub(crate) fn known(&self, look: &StepsLook, now: Timestamp) -> Option<SeenSteps> {
+        let seen = self.0.get(&look.cluster_id)?;
+        let has_all = look.nonces.iter().all(|nonce| seen.steps.contains_key(nonce));
+        (has_all && now.duration_since(seen.listed) < look.pause).then(|| seen.clone())
     }
 
     /// Notes what a listing shows.
-    pub(crate) fn listed(&mut self, cluster: &str, at: Instant, seen: SeenSteps) {
-        self.0.insert(cluster.to_owned(), Listing { at, seen });
+    pub(crate) fn listed(&mut self, cluster: &str, seen: SeenSteps) {
+        self.0.insert(cluster.to_owned(), seen);
     }
 
     /// Notes steps that EMR has said it has: they wait.
@@ -47,11 +40,10 @@ impl Listings {
         now: Timestamp,
         steps: impl Iterator<Item = (String, String)>,
     ) {
-        let nothing =
-            || Listing { at: Instant::now(), seen: SeenSteps { listed: now, steps: BTreeMap::new() } };
-        let listing = self.0.entry(cluster.to_owned()).or_insert_with(nothing);
+        let nothing = || SeenSteps { listed: now, steps: BTreeMap::new() };
+        let seen = self.0.entry(cluster.to_owned()).or_insert_with(nothing);
         let waits = |id| SeenStep { id, state: RunStepState::Pending, message: None };
-        listing.seen.steps.extend(steps.map(|(nonce, id)| (nonce, waits(id))));
+        seen.steps.extend(steps.map(|(nonce, id)| (nonce, waits(id))));
     }
 
     /// Nobody asks for the cluster any more.
@@ -129,24 +121,39 @@ mod tests {
     fn a_listing_is_taken_again_when_it_is_old_or_does_not_show_all() {
         let soon = SignedDuration::from_secs(30);
         let mut listings = Listings::default();
-        assert_eq!(listings.known(&look(&["a"], soon)), None, "nothing was listed");
+        assert_eq!(listings.known(&look(&["a"], soon), Timestamp::UNIX_EPOCH), None, "nothing was listed");
         listings.added("j-1", Timestamp::UNIX_EPOCH, added("a"));
-        let known = listings.known(&look(&["a"], soon)).expect("EMR has said that it has it");
+        let known =
+            listings.known(&look(&["a"], soon), Timestamp::UNIX_EPOCH).expect("EMR has said that it has it");
         assert_eq!(known.steps["a"].state, RunStepState::Pending);
-        assert_eq!(listings.known(&look(&["a", "b"], soon)), None, "nobody has seen b");
-        assert_eq!(listings.known(&look(&["a"], SignedDuration::ZERO)), None, "it is old");
+        assert_eq!(
+            listings.known(&look(&["a", "b"], soon), Timestamp::UNIX_EPOCH),
+            None,
+            "nobody has seen b"
+        );
+        assert_eq!(
+            listings.known(&look(&["a"], SignedDuration::ZERO), Timestamp::UNIX_EPOCH),
+            None,
+            "it is old"
+        );
 
         let running = SeenStep { id: "s-b".to_owned(), state: RunStepState::Running, message: None };
         let seen = SeenSteps {
             listed: Timestamp::UNIX_EPOCH,
             steps: BTreeMap::from([("b".to_owned(), running.clone())]),
         };
-        listings.listed("j-1", Instant::now(), seen);
-        assert_eq!(listings.known(&look(&["a"], soon)), None, "the listing does not show it any more");
+        listings.listed("j-1", seen);
+        assert_eq!(
+            listings.known(&look(&["a"], soon), Timestamp::UNIX_EPOCH),
+            None,
+            "the listing does not show it any more"
+        );
         listings.added("j-1", Timestamp::UNIX_EPOCH, added("c"));
-        let known = listings.known(&look(&["b", "c"], soon)).expect("one was listed, one was added");
+        let known = listings
+            .known(&look(&["b", "c"], soon), Timestamp::UNIX_EPOCH)
+            .expect("one was listed, one was added");
         assert_eq!(known.steps["b"], running);
         listings.forget("j-1");
-        assert_eq!(listings.known(&look(&["b"], soon)), None);
+        assert_eq!(listings.known(&look(&["b"], soon), Timestamp::UNIX_EPOCH), None);
     }
 }
