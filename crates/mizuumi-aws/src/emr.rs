@@ -8,13 +8,12 @@ pub(crate) mod write;
 
 use aws_sdk_emr::types::{
     Cluster as EmrCluster, ClusterState as EmrState, ClusterStatus, ClusterSummary, ComputeLimits, Instance,
-    InstanceCollectionType, InstanceState, InstanceStateChangeReasonCode, MarketType, StepState, StepSummary,
-    Tag,
+    InstanceCollectionType, InstanceState, InstanceStateChangeReasonCode, MarketType, StepSummary, Tag,
 };
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use mizuumi_api::condition::cut;
-use mizuumi_api::emr_cluster::{FailedStep, LostInstance, Market, StepsStatus};
+use mizuumi_api::emr_cluster::{FailedStep, LostInstance, Market};
 use mizuumi_core::emr_cluster::request::Scaling;
 use mizuumi_core::emr_cluster::world::Nodes;
 use mizuumi_core::emr_cluster::{Cluster, ClusterState, ErrorDetail};
@@ -22,6 +21,7 @@ use mizuumi_core::{Failure, Lane};
 
 use crate::clients::ProfileClients;
 use crate::gateway::{Sent, api};
+use steps::StepsList;
 
 /// States of clusters that cost money, or will.
 const ALIVE: [EmrState; 5] = [
@@ -31,9 +31,6 @@ const ALIVE: [EmrState; 5] = [
     EmrState::Waiting,
     EmrState::Terminating,
 ];
-/// Pages of steps that are looked at; EMR has 50 on one, the newest first.
-const PAGES_OF_STEPS: usize = 6;
-
 /// A cluster as a list has it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Listed {
@@ -45,7 +42,15 @@ pub(crate) struct Listed {
     created: Option<Timestamp>,
     ready: Option<Timestamp>,
     ended: Option<Timestamp>,
-    normalized_instance_hours: Option<i64>,
+    /// It grows without anything else being new.
+    pub(crate) normalized_instance_hours: Option<i64>,
+}
+
+impl Listed {
+    /// Whether nothing of the cluster has changed that only a description would tell.
+    pub(crate) fn tells_the_same(&self, other: &Self) -> bool {
+        Self { normalized_instance_hours: other.normalized_instance_hours, ..self.clone() } == *other
+    }
 }
 
 /// Every cluster that is alive; or every one made since then, alive or not.
@@ -124,12 +129,12 @@ fn tags_of(cluster: &EmrCluster) -> impl Iterator<Item = (String, String)> {
     cluster.tags().iter().filter_map(tag)
 }
 
-/// A cluster with all that is told of it; none if EMR does not know it any more.
+/// A cluster with all that is told of it, and its steps if it could have any; none if EMR does not know it any more.
 pub(crate) async fn describe(
     clients: &ProfileClients,
     lane: Lane,
     id: &str,
-) -> Result<Option<Cluster>, Failure> {
+) -> Result<Option<(Cluster, Option<StepsList>)>, Failure> {
     let Some(cluster) = find(clients, lane, id, &Sent::default()).await? else { return Ok(None) };
     let summary = ClusterSummary::builder()
         .set_id(cluster.id.clone())
@@ -150,9 +155,10 @@ pub(crate) async fn describe(
     } else {
         (Vec::new(), None, None)
     };
-    let steps = if works || !listed.state.is_alive() { Some(steps(clients, lane, id).await?) } else { None };
-    let lost = if steps.is_some() { lost(clients, lane, id, &groups).await? } else { Vec::new() };
-    Ok(Some(Cluster {
+    let has_steps = works || !listed.state.is_alive();
+    let steps = if has_steps { Some(steps::newest(clients, lane, id).await?) } else { None };
+    let lost = if has_steps { lost(clients, lane, id, &groups).await? } else { Vec::new() };
+    let cluster = Cluster {
         id: listed.id,
         name: listed.name,
         state: listed.state,
@@ -170,10 +176,11 @@ pub(crate) async fn describe(
         groups,
         managed_scaling,
         idle_seconds,
-        steps,
+        steps: steps.as_ref().map(|steps| steps.counts.clone()),
         applications: cluster.applications().iter().filter_map(|one| one.name().map(str::to_owned)).collect(),
         lost,
-    }))
+    };
+    Ok(Some((cluster, steps)))
 }
 
 /// The tags of a cluster that is alive; what has ended needs no proof any more.
@@ -225,39 +232,6 @@ async fn idle_seconds(clients: &ProfileClients, lane: Lane, id: &str) -> Result<
     let api = api!("elasticmapreduce", "GetAutoTerminationPolicy", Read);
     let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
     Ok(answer.and_then(|answer| answer.auto_termination_policy).and_then(|policy| policy.idle_timeout))
-}
-
-async fn steps(clients: &ProfileClients, lane: Lane, id: &str) -> Result<StepsStatus, Failure> {
-    let list = clients.emr.list_steps().cluster_id(id);
-    let api = api!("elasticmapreduce", "ListSteps", Read);
-    let mut told = StepsStatus::default();
-    let mut marker = None;
-    for _ in 0..PAGES_OF_STEPS {
-        let page = list.clone().set_marker(marker);
-        let Some(answer) = clients.gateway.read(api, lane, || page.clone().send()).await? else { break };
-        answer.steps().iter().for_each(|step| count(&mut told, step));
-        marker = answer.marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
-        if marker.is_none() {
-            break;
-        }
-    }
-    Ok(told)
-}
-
-fn count(told: &mut StepsStatus, step: &StepSummary) {
-    let status = step.status();
-    match status.and_then(|status| status.state()) {
-        Some(StepState::Completed) => told.completed += 1,
-        Some(StepState::Running) => told.running += 1,
-        Some(StepState::Failed | StepState::Cancelled | StepState::Interrupted) => {
-            told.failed += 1;
-            if status.and_then(|status| status.state()) == Some(&StepState::Failed) {
-                // The newest come first, so the last one seen is the first that failed.
-                told.failure = Some(failed(step));
-            }
-        }
-        _ => told.pending += 1,
-    }
 }
 
 fn failed(step: &StepSummary) -> FailedStep {

@@ -16,6 +16,7 @@ use mizuumi_core::emr_cluster::{
 use mizuumi_core::{Ask, DataReading, Errand, Failure, Lane, Port, Reading};
 
 use crate::clients::Clients;
+use crate::emr::steps::StepsList;
 use crate::emr::{self, Listed};
 use crate::networks::Networks;
 
@@ -174,9 +175,8 @@ impl ClusterPort {
                 }
                 let (definition, data) = (Reading::Known, DataReading::Known);
                 let ask = Ask { definition, data, lane: Lane::Drift, now };
-                let Some(cluster) = self.describe(profile, &listed.id, Some(listed), ask).await? else {
-                    continue;
-                };
+                let described = self.describe(profile, &listed.id, Some(listed), AUDIT, Began::now(ask));
+                let Some(cluster) = described.await? else { continue };
                 let Some(owner) = cluster.tags.get(OWNER) else { continue };
                 let mut parts = owner.split('/');
                 if parts.next() != Some(id) {
@@ -212,48 +212,93 @@ impl ClusterPort {
         profile: &str,
         look: &StepsLook,
         is_alive: bool,
-        ask: Ask,
+        began: Began,
     ) -> Result<SeenSteps, Failure> {
-        if is_alive
-            && ask.definition == Reading::Known
-            && let Some(known) = self.seen().steps.known(look, ask.now)
-        {
+        if is_alive && let Some(known) = self.seen().steps.known(look, began.ask) {
             return Ok(known);
         }
-        let seen = emr::steps::seen(self.clients.of(profile)?, ask, look).await?;
+        let list = emr::steps::sought(self.clients.of(profile)?, began.ask.lane, look).await?;
+        let (sent, seen) = (list.sent, began.seen(list));
         if is_alive {
-            self.seen().steps.listed(&look.cluster_id, seen.clone());
+            self.seen().steps.listed(&look.cluster_id, sent, seen.clone());
         } else {
             self.seen().steps.forget(&look.cluster_id);
         }
         Ok(seen)
     }
 
-    /// A description that is no older than is asked for, and that fits what the list says.
+    /// A description that is no older than is asked for, and that fits what the list says; one of a cluster whose nodes come or go
+    /// holds for `resizing`. The listing of steps that comes with it
+    /// serves those who look for steps as well.
     async fn describe(
         &self,
         profile: &str,
         id: &str,
         listed: Option<&Listed>,
-        ask: Ask,
+        resizing: Duration,
+        began: Began,
     ) -> Result<Option<Cluster>, Failure> {
         let known = self.seen().described.get(id).cloned();
-        if let Some(known) = known {
+        if let Some(mut known) = known {
             let has_ended = known.cluster.as_ref().is_none_or(|cluster| !cluster.state.is_alive());
-            let is_new = match ask.definition {
-                Reading::Known => known.listed.as_ref() == listed && known.at.elapsed() < AUDIT,
+            let is_new = match began.ask.definition {
+                Reading::Known => {
+                    let is_resizing = known.cluster.as_ref().is_some_and(Cluster::is_resizing);
+                    let holds = if is_resizing { resizing.min(AUDIT) } else { AUDIT };
+                    is_like(known.listed.as_ref(), listed) && known.at.elapsed() < holds
+                }
                 Reading::Since(since) => known.at >= since,
             };
             // What has ended does not change any more.
             if is_new || (has_ended && listed.is_none()) {
+                if let (Some(cluster), Some(listed)) = (&mut known.cluster, listed) {
+                    cluster.normalized_instance_hours = listed.normalized_instance_hours;
+                }
                 return Ok(known.cluster);
             }
         }
         let at = Instant::now();
-        let cluster = emr::describe(self.clients.of(profile)?, ask.lane, id).await?;
+        let described = emr::describe(self.clients.of(profile)?, began.ask.lane, id).await?;
+        let (cluster, steps) = described.unzip();
+        let mut seen = self.seen();
+        if let (Some(Cluster { state, .. }), Some(Some(list))) = (&cluster, steps)
+            && state.is_alive()
+        {
+            seen.steps.listed(id, list.sent, began.seen(list));
+        }
         let described = Described { at, listed: listed.cloned(), cluster: cluster.clone() };
-        self.seen().described.insert(id.to_owned(), described);
+        seen.described.insert(id.to_owned(), described);
         Ok(cluster)
+    }
+}
+
+/// A look that has begun.
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    ask: Ask,
+    /// When that was asked, by the clock that does not jump.
+    at: Instant,
+}
+
+impl Began {
+    fn now(ask: Ask) -> Self {
+        Self { ask, at: Instant::now() }
+    }
+
+    /// What a listing shows, by the clock of whoever asks: it is as old as its call, which may have waited for its turn.
+    fn seen(&self, list: StepsList) -> SeenSteps {
+        let waited = list.sent.saturating_duration_since(self.at);
+        let listed =
+            SignedDuration::try_from(waited).ok().and_then(|waited| self.ask.now.checked_add(waited).ok());
+        SeenSteps { listed: listed.unwrap_or(self.ask.now), steps: list.steps }
+    }
+}
+
+/// Whether what the list says of a cluster now is what it said before.
+fn is_like(before: Option<&Listed>, now: Option<&Listed>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => before.tells_the_same(now),
+        (before, now) => before.is_none() && now.is_none(),
     }
 }
 
@@ -268,6 +313,7 @@ fn is_of_stem(name: &str, stem: &str) -> bool {
 
 impl Port<Kind> for ClusterPort {
     async fn observe(&self, key: &ClusterKey, look: &ClusterLook, ask: Ask) -> Result<ClusterWorld, Failure> {
+        let began = Began::now(ask);
         let list = self.list(&look.profile, ask.lane, ask.definition, ask.now).await?;
         let listed = of_stem(&list, &look.stem);
         let mut ids: BTreeMap<String, Option<Listed>> =
@@ -292,8 +338,9 @@ impl Port<Kind> for ClusterPort {
             }
         }
         let mut clusters = Vec::new();
+        let resizing = Duration::try_from(look.resizing).unwrap_or(AUDIT);
         for (id, listed) in ids {
-            clusters.extend(self.describe(&look.profile, &id, listed.as_ref(), ask).await?);
+            clusters.extend(self.describe(&look.profile, &id, listed.as_ref(), resizing, began).await?);
         }
         let starts = !clusters.iter().any(|cluster: &Cluster| cluster.state.is_alive());
         let subnets = if look.subnets.is_empty() || !starts {
@@ -305,7 +352,7 @@ impl Port<Kind> for ClusterPort {
         for steps in &look.run_steps {
             // Only a listing that began after the end of a cluster shows what became of its steps.
             let is_alive = clusters.iter().any(|one| one.id == steps.cluster_id && one.state.is_alive());
-            let seen = self.steps(&look.profile, steps, is_alive, ask).await?;
+            let seen = self.steps(&look.profile, steps, is_alive, began).await?;
             run_steps.insert(steps.cluster_id.clone(), seen);
         }
         let (profile, stem) = (look.profile.clone(), look.stem.clone());
@@ -336,10 +383,8 @@ impl Port<Kind> for ClusterPort {
             return added.map(drop);
         }
         let outcome = Box::pin(emr::write::change(clients, errand, step)).await;
-        // Whatever came of it, only a new look tells.
-        if matches!(step, ClusterStep::CancelSteps { .. }) {
-            self.seen().steps.forget(&cluster.id);
-        } else {
+        // Whatever came of it, only a new look tells. That of a pass goes on after what the pass has done.
+        if !matches!(step, ClusterStep::CancelSteps { .. }) {
             self.seen().described.remove(&cluster.id);
         }
         outcome

@@ -151,6 +151,8 @@ async fn the_step_of_a_run_that_is_given_up_or_deleted_is_cancelled() {
     .await;
     let all = steps(&team).await;
     assert!(all.len() == 2 && all.iter().all(|(_, state)| state == "CANCELLED"), "{all:?}");
+    let asked = team.admin.count("CancelSteps", 0).await;
+    assert!(asked <= 2, "EMR was asked {asked} times to cancel two steps");
 }
 
 #[tokio::test]

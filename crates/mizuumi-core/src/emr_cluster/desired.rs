@@ -35,6 +35,8 @@ const HASH: usize = 8;
 const IDLE: (i64, i64) = (60, 7 * 24 * 3600);
 /// After so long without work a cluster ends if nothing says otherwise.
 const IDLE_DEFAULT: i64 = 3600;
+/// Nodes are looked at every so many polls while some come or go.
+const POLLS_OF_NODES: i32 = 4;
 
 /// What is known of a resource's clusters beside its spec, and by which they are found in EMR.
 #[derive(Clone, Debug)]
@@ -194,7 +196,14 @@ impl Called {
             cluster_id: self.cluster_id.clone(),
             subnets: Vec::new(),
             run_steps: run_steps::look(self),
+            resizing: self.between_looks_at_nodes(),
         }
+    }
+
+    /// Between two looks at a cluster that gets or loses nodes. It may never get them, and a description takes a good part of what
+    /// EMR allows.
+    pub(super) fn between_looks_at_nodes(&self) -> SignedDuration {
+        self.poll.checked_mul(POLLS_OF_NODES).unwrap_or(SignedDuration::MAX)
     }
 }
 

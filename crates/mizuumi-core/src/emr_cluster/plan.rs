@@ -233,7 +233,7 @@ fn running(
     let mut steps = changes(desired, made, cluster);
     let changes = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     if run_steps::takes_steps(cluster.state) {
-        steps.extend(run_steps::plan(called, cluster, &target(called, cluster), now));
+        steps.extend(run_steps::plan(called, world, cluster, &target(called, cluster), now));
     }
     let verdict = if !changes.is_empty() {
         Verdict::Converging(Reason::Updating, changes)
@@ -244,6 +244,10 @@ fn running(
             format!("group '{group}' of cluster {id} is {state}; its settings are changed after that");
         Verdict::Converging(Reason::Updating, message)
     } else {
+        if cluster.is_resizing() {
+            let look_again = now.checked_add(called.between_looks_at_nodes()).unwrap_or(Timestamp::MAX);
+            wake_at = wake_at.into_iter().chain([look_again]).min();
+        }
         // The steps of runs change nothing about the cluster.
         Verdict::InSync
     };

@@ -22,6 +22,8 @@ const MOST: usize = 64;
 const MOST_ACTIVE: i64 = 250;
 /// Longest words of EMR about a step.
 const LONGEST_MESSAGE: usize = 300;
+/// Steps that are being cancelled are looked at so often: somebody waits for their end, and it comes soon.
+const BETWEEN_LOOKS_AT_ENDS: SignedDuration = SignedDuration::from_secs(5);
 
 /// A step that a run asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +88,8 @@ pub struct SeenStep {
     pub id: String,
     /// Its state.
     pub state: RunStepState,
+    /// Whether EMR is ending it already.
+    pub is_cancelling: bool,
     /// Why it failed, in EMR's words.
     pub message: Option<String>,
 }
@@ -132,14 +136,34 @@ pub fn look_again(called: &Called, world: &ClusterWorld, now: Timestamp) -> Opti
     look(called).into_iter().map(listed).map(due).min()
 }
 
-/// Between two looks at steps; one of which it is not known whether EMR has it is sought sooner.
+/// Between two looks at steps; one of which it is not known whether EMR has it is sought sooner, and so is the end of one that is
+/// not wanted any more.
 fn pause(called: &Called) -> SignedDuration {
     let is_sought = called.runs.iter().any(|known| known.state == RunStepState::Open);
-    if is_sought { between_looks(called).min(called.poll) } else { called.poll }
+    let sought = is_sought.then(|| between_looks(called));
+    let ends = unwanted(called).next().map(|_| BETWEEN_LOOKS_AT_ENDS);
+    sought.into_iter().chain(ends).fold(called.poll, Ord::min)
+}
+
+/// Steps that EMR has, and that nobody wants any more.
+fn unwanted(called: &Called) -> impl Iterator<Item = &RunStepStatus> {
+    let asked = called.asked.as_deref();
+    called.runs.iter().filter(move |known| {
+        let is_wanted =
+            |asked: &[AskedStep]| asked.iter().any(|one| one.nonce == known.nonce && !one.is_stopping);
+        matches!(known.state, RunStepState::Pending | RunStepState::Running)
+            && asked.is_some_and(|asked| !is_wanted(asked))
+    })
 }
 
 /// What to do about the steps of a cluster that takes some.
-pub(super) fn plan(called: &Called, cluster: &Cluster, target: &Target, now: Timestamp) -> Vec<ClusterStep> {
+pub(super) fn plan(
+    called: &Called,
+    world: &ClusterWorld,
+    cluster: &Cluster,
+    target: &Target,
+    now: Timestamp,
+) -> Vec<ClusterStep> {
     let Some(asked) = &called.asked else { return Vec::new() };
     let active = cluster.steps.as_ref().map_or(0, |steps| steps.pending + steps.running);
     let room = usize::try_from(MOST_ACTIVE - active).unwrap_or_default();
@@ -168,16 +192,12 @@ pub(super) fn plan(called: &Called, cluster: &Cluster, target: &Target, now: Tim
             .collect(),
         calls: new.into_iter().map(|asked| asked.call.clone()).collect(),
     });
-    let is_unwanted = |known: &&RunStepStatus| {
-        let asked = asked.iter().find(|asked| asked.nonce == known.nonce);
-        asked.is_none_or(|asked| asked.is_stopping)
+    let seen = world.run_steps.get(&cluster.id);
+    let is_ending = |known: &&RunStepStatus| {
+        let step = seen.and_then(|seen| seen.steps.get(&known.nonce));
+        step.is_some_and(|step| step.is_cancelling || step.state.is_over())
     };
-    let stops = called
-        .runs
-        .iter()
-        .filter(|known| known.cluster_id == cluster.id)
-        .filter(|known| matches!(known.state, RunStepState::Pending | RunStepState::Running))
-        .filter(is_unwanted);
+    let stops = unwanted(called).filter(|known| known.cluster_id == cluster.id && !is_ending(known));
     let ids: Vec<String> = stops.filter_map(|known| known.step_id.clone()).collect();
     let cancel = (!ids.is_empty()).then(|| ClusterStep::CancelSteps { cluster: target.clone(), ids });
     cancel.into_iter().chain(add).collect()

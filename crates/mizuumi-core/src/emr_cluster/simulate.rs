@@ -53,7 +53,7 @@ pub fn simulate(world: &ClusterWorld, step: &ClusterStep) -> ClusterWorld {
         ClusterStep::AddSteps { calls, records, .. } => {
             let steps = calls.iter().enumerate().map(|(index, call)| {
                 let id = format!("s-{}-{index}", call.name);
-                let step = SeenStep { id, state: RunStepState::Pending, message: None };
+                let step = SeenStep { id, state: RunStepState::Pending, is_cancelling: false, message: None };
                 (nonce_of(&call.name).to_owned(), step)
             });
             let listed = records.first().map(|record| record.asked_at).unwrap_or_default();

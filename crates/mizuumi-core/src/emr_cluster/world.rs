@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::emr_cluster::{AutoScaling, Configuration, GroupStatus, LostInstance, StepsStatus};
 
 use super::network::Subnet;
@@ -32,6 +32,8 @@ pub struct ClusterLook {
     pub subnets: Vec<String>,
     /// Steps that runs have asked for and that may be under way.
     pub run_steps: Vec<StepsLook>,
+    /// The description of a cluster that gets or loses nodes holds for so long: lists tell nothing of that.
+    pub resizing: SignedDuration,
 }
 
 /// The clusters of a resource as they were seen.
@@ -186,6 +188,12 @@ impl Cluster {
     #[must_use]
     pub fn nonce(&self) -> &str {
         self.name.rsplit('-').next().unwrap_or_default()
+    }
+
+    /// Whether a group has not as many nodes as EMR wants.
+    #[must_use]
+    pub fn is_resizing(&self) -> bool {
+        self.groups.iter().any(|nodes| nodes.told.running != nodes.told.requested)
     }
 
     /// Whether no step waits or runs.
