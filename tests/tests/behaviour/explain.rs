@@ -44,7 +44,7 @@ async fn waiting_run(team: &Team, name: &str) {
 async fn a_late_table_is_explained_down_to_the_table_that_stands_in_the_way() {
     let team = Team::new("explain-chain").await;
     team.aws.create_table("flights", &[]).await;
-    let _controller = Controller::start(&team).await;
+    let mut controller = Controller::start(&team).await;
     team.create("delays", published()).await;
     let reported = json!({ "mizuumi.dev/reported-data-time": hours_ago(5).to_string() });
     team.annotate("delays", reported).await;
@@ -58,6 +58,8 @@ async fn a_late_table_is_explained_down_to_the_table_that_stands_in_the_way() {
     team.reason("flights", "NotAdopted").await;
     team.run_reason("delays-r0", "WaitingForUpstream").await;
 
+    // What is written from here on was not the controller.
+    controller.kill();
     let writes = team.admin.writes().await.len();
     let told = mizuumi(&team, &["explain", "dtbl/delays"]).await;
     assert_eq!(told.code, 0, "{told:?}");
