@@ -55,7 +55,7 @@ pub(crate) struct Api {
 
 impl Api {
     fn failure(self, class: Class, message: &str) -> Failure {
-        Failure { operation: self.name, class, message: message.to_owned() }
+        Failure::new(self.name, class, message.to_owned())
     }
 }
 
