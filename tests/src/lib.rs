@@ -36,6 +36,7 @@ mod source;
 mod story;
 mod tasks;
 mod team;
+mod terminal;
 mod wait;
 
 pub use admin::{Admin, Call, Write};
@@ -58,4 +59,5 @@ pub use source::{Source, image_of};
 pub use story::{Death, Ended, Reference, Story, portrait};
 pub use tasks::{IMAGE, with_tasks};
 pub use team::Team;
+pub use terminal::Screen;
 pub use wait::{DEADLINE, now};

@@ -56,4 +56,5 @@ mod run_tasks;
 mod settings;
 mod sources;
 mod superseded;
+mod terminal;
 mod view;
