@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn failures_leave_room_for_what_was_done() {
         let (waiting, notes) = mpsc::channel(WAITING);
-        let events = Events { waiting, metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()) };
+        let events = Events { waiting, metrics: Metrics::new(&mut crate::metrics::registry()) };
         let about = ObjectReference::default();
         let failure = Failure::new("glue:GetTables", Class::Unavailable, "away");
         for _ in 0..WAITING {
