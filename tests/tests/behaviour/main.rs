@@ -57,4 +57,5 @@ mod settings;
 mod sources;
 mod superseded;
 mod terminal;
+mod traces;
 mod view;
