@@ -128,6 +128,11 @@ class States(unittest.TestCase):
 
         return until(f"{kind}/{name}: {wanted}", look, seconds)
 
+    def act(self, kind, name, action):
+        """What an action of Argo CD does to one resource."""
+        (done,) = json.loads(must("verdicts", "act", CUSTOMIZATIONS, action, given=json.dumps(self.get(kind, name))))
+        return done
+
     def judged(self, state, found, wanted):
         """Compares what is made of an object with what has to be, and keeps it."""
         said = json.loads(must("verdicts", "objects", CUSTOMIZATIONS, FLUX, given=json.dumps(found)))
@@ -235,6 +240,18 @@ class States(unittest.TestCase):
         self.when("IngestRun", "delays-r1", Ready="Running")
         self.change("IngestRun", "delays-r1", {"cancel": True})
         self.judged("failed", self.when("IngestRun", "delays-r1", Stalled="RunCancelled"), FAILED)
+        # What Argo CD's actions do, the API server takes, and the controller carries out.
+        made = self.act("IngestJob", "delays", "run-now")
+        self.assertEqual(made["k8sOperation"], "create")
+        run = self.api.must("POST", self.path("IngestRun"), made["unstructuredObj"])
+        name = run["metadata"]["name"]
+        self.assertEqual(run["metadata"]["ownerReferences"][0]["uid"], self.get("IngestJob", "delays")["metadata"]["uid"])
+        self.when("IngestRun", name, Ready="Running")
+        until("the job has its run", lambda: self.assertIn(name, self.get("IngestJob", "delays")["status"].get("active", [])))
+        stopped = self.act("IngestRun", name, "cancel")
+        self.assertEqual(stopped["k8sOperation"], "patch")
+        self.api.merge(self.path("IngestRun", name), {"spec": stopped["unstructuredObj"]["spec"]})
+        self.when("IngestRun", name, Stalled="RunCancelled")
 
     def checks(self):
         self.create("QualityCheck", "columns", {"table": "orders", "rules": 'Rules = [ ColumnExists "id" ]'})

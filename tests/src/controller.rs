@@ -156,6 +156,12 @@ impl Controller {
         assert!(told.is_ok_and(|status| status.success()), "the controller cannot be told");
     }
 
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.command.log).expect("its log")
+    }
+
     /// Its exit code.
     ///
     /// # Errors

@@ -57,6 +57,14 @@ pub mod annotation {
     pub const REPORTED_LOADED_AT: &str = "mizuumi.dev/reported-loaded-at";
     /// Until when a cluster of `lifecycle: WhenNeeded` is needed, RFC 3339.
     pub const NEEDED_UNTIL: &str = "mizuumi.dev/needed-until";
+    /// On an Event: the operation that failed, such as `glue:CreateTable`.
+    pub const OPERATION: &str = "mizuumi.dev/operation";
+    /// On an Event: the error code of AWS.
+    pub const ERROR_CODE: &str = "mizuumi.dev/error-code";
+    /// On an Event: by what AWS knows the call that failed last.
+    pub const REQUEST_ID: &str = "mizuumi.dev/request-id";
+    /// On an Event: when it is tried again, RFC 3339.
+    pub const NEXT_TRY: &str = "mizuumi.dev/next-try";
 }
 
 /// Labels that the controllers set.

@@ -57,10 +57,8 @@ impl Artifacts {
         let mut body = answer.body;
         let mut digest = Sha256::new();
         while let Some(bytes) = body.next().await {
-            digest.update(bytes.map_err(|error| Failure {
-                operation: api.name,
-                class: Class::Unavailable,
-                message: format!("the answer broke off: {error}"),
+            digest.update(bytes.map_err(|error| {
+                Failure::new(api.name, Class::Unavailable, format!("the answer broke off: {error}"))
             })?);
         }
         let text = hexadecimal(&digest.finalize());

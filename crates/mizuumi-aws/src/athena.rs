@@ -40,7 +40,7 @@ pub(crate) async fn stop(clients: &ProfileClients, errand: Errand<'_>, id: &str)
 }
 
 fn strange(operation: &'static str, message: impl fmt::Display) -> Failure {
-    Failure { operation, class: Class::Unavailable, message: message.to_string() }
+    Failure::new(operation, Class::Unavailable, message.to_string())
 }
 
 /// How many bytes a query of a workgroup may scan, where its settings cannot be set aside.

@@ -121,11 +121,7 @@ impl Catalog {
                 Source::List(mut pages) => drop(pages.changed().await),
                 Source::Read(answer) => {
                     return answer.await.unwrap_or_else(|_| {
-                        Err(Failure {
-                            operation: "glue:GetTable",
-                            class: Class::Unavailable,
-                            message: "the read was given up".to_owned(),
-                        })
+                        Err(Failure::new("glue:GetTable", Class::Unavailable, "the read was given up"))
                     });
                 }
             }

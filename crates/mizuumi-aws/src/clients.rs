@@ -108,10 +108,8 @@ impl Clients {
     /// # Errors
     /// `Denied` if the installation has no such profile.
     pub fn of(&self, profile: &str) -> Result<&ProfileClients, Failure> {
-        self.profiles.get(profile).ok_or_else(|| Failure {
-            operation: "profile",
-            class: Class::Denied,
-            message: format!("this installation has no profile '{profile}'"),
+        self.profiles.get(profile).ok_or_else(|| {
+            Failure::new("profile", Class::Denied, format!("this installation has no profile '{profile}'"))
         })
     }
 

@@ -30,11 +30,10 @@ impl TablePort {
     /// The definition that a table's partitions are made like.
     async fn definition(&self, key: &TableKey, lane: Lane) -> Result<TableDefinition, Failure> {
         let sight = self.catalog.table(key, Reading::Known, lane).await?;
-        sight.table.map(|table| table.definition).ok_or_else(|| Failure {
-            operation: "glue:GetTable",
-            class: Class::Conflict,
-            message: format!("table '{key}' is gone"),
-        })
+        sight
+            .table
+            .map(|table| table.definition)
+            .ok_or_else(|| Failure::new("glue:GetTable", Class::Conflict, format!("table '{key}' is gone")))
     }
 
     async fn write(

@@ -116,10 +116,8 @@ async fn all<T: Send>(
         let Some(answer) = clients.gateway.read(api, lane, || clients.ec2.call(&page)).await? else {
             return Ok(found);
         };
-        let document = Document::parse(&answer).map_err(|error| Failure {
-            operation: api.name,
-            class: Class::Unavailable,
-            message: format!("the answer cannot be read: {error}"),
+        let document = Document::parse(&answer).map_err(|error| {
+            Failure::new(api.name, Class::Unavailable, format!("the answer cannot be read: {error}"))
         })?;
         let root = document.root_element();
         found.extend(items(root, list).filter_map(&of));

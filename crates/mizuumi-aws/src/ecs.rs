@@ -11,10 +11,8 @@ use crate::gateway::{Api, api};
 
 /// Reads an answer.
 fn parsed(api: Api, answer: &str) -> Result<Value, Failure> {
-    serde_json::from_str(answer).map_err(|error| Failure {
-        operation: api.name,
-        class: Class::Unavailable,
-        message: format!("the answer cannot be read: {error}"),
+    serde_json::from_str(answer).map_err(|error| {
+        Failure::new(api.name, Class::Unavailable, format!("the answer cannot be read: {error}"))
     })
 }
 
@@ -178,11 +176,7 @@ async fn registered(
     let api = api!("ecs", "RegisterTaskDefinition", Write);
     let made = write(clients, errand, api, &wanted).await?.unwrap_or_default();
     let arn = made["taskDefinition"]["taskDefinitionArn"].as_str().map(str::to_owned);
-    arn.ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Unknown,
-        message: "the answer names no definition".to_owned(),
-    })
+    arn.ok_or_else(|| Failure::new(api.name, Class::Unknown, "the answer names no definition"))
 }
 
 fn register(definition: &Definition) -> Value {

@@ -1,6 +1,7 @@
 //! Every error of AWS in one of six classes: one table, so that one behaviour follows from each.
 
 use std::error::Error;
+use std::iter;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
@@ -8,6 +9,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
 use mizuumi_core::{Class, Failure};
 
 /// Whether the call could have changed anything.
@@ -104,7 +106,7 @@ where
             (_, Some(error)) => (Class::Denied, chain(error)),
             (_, None) => (effect.unanswered(), chain(error)),
         };
-        return Failure { operation, class, message };
+        return Failure { request_id: request_id(error), ..Failure::new(operation, class, message) };
     };
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     let code = service.code().unwrap_or_default();
@@ -116,7 +118,22 @@ where
         _ => Class::Invalid,
     });
     let message = said(service).unwrap_or_else(|| format!("HTTP status {status}"));
-    Failure { operation, class, message }
+    let code = service.code().map(str::to_owned);
+    Failure { code, request_id: request_id(error), ..Failure::new(operation, class, message) }
+}
+
+/// By what AWS knows a call; of one that was not sent for want of a role, the call to STS.
+fn request_id<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    let of_role = || iter::successors(error.source(), |cause| (*cause).source()).find_map(request_id_of_sts);
+    error.request_id().map(str::to_owned).or_else(of_role)
+}
+
+/// By what STS knows the call that got no role.
+fn request_id_of_sts(error: &(dyn Error + 'static)) -> Option<String> {
+    let of_role = error.downcast_ref::<AssumeRoleError>().and_then(RequestId::request_id);
+    let found = of_role
+        .or_else(|| error.downcast_ref::<AssumeRoleWithWebIdentityError>().and_then(RequestId::request_id));
+    found.map(str::to_owned)
 }
 
 /// What a service says in an error, if it says anything.
@@ -237,5 +254,7 @@ mod tests {
             "an error occurred while loading credentials: AccessDenied: User: a is not authorized to perform: \
              sts:AssumeRole on resource: b"
         );
+        let error: SdkError<AssumeRoleError, HttpResponse> = SdkError::construction_failure(error);
+        assert_eq!(request_id(&error).as_deref(), Some("00000000-0000-4000-8000-00000000003b"));
     }
 }

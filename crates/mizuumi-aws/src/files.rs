@@ -215,11 +215,8 @@ async fn part(
     };
     let get = clients.s3.get_object().bucket(&file.bucket).key(&file.key).range(range).if_match(&file.e_tag);
     let answer = clients.gateway.read(api, lane, || get.clone().send()).await?;
-    let answer = answer.ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Unavailable,
-        message: format!("{} is gone", file.uri()),
-    })?;
+    let answer = answer
+        .ok_or_else(|| Failure::new(api.name, Class::Unavailable, format!("{} is gone", file.uri())))?;
     s3::objects::whole(api.name, answer.body).await
 }
 

@@ -15,10 +15,12 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use mizuumi_core::{Class, Errand, Failure, Lane, Still};
 use rand::RngExt;
 use tokio::time::{self, Instant};
+use tracing::Instrument as _;
 
 use crate::error::{Effect, failure, is_absent};
 use crate::metrics::Metrics;
 use crate::pace::{AFTER_THROTTLING, Pace, Place};
+use crate::spans;
 
 /// How often a read is tried that fails for reasons that pass.
 const READS: u32 = 3;
@@ -55,7 +57,7 @@ pub(crate) struct Api {
 
 impl Api {
     fn failure(self, class: Class, message: &str) -> Failure {
-        Failure { operation: self.name, class, message: message.to_owned() }
+        Failure::new(self.name, class, message.to_owned())
     }
 }
 
@@ -198,7 +200,8 @@ impl Gateway {
             }
             let began = Instant::now();
             // On the heap: what the SDK keeps of a call is large, and there are many passes.
-            let mut call = Box::pin(send());
+            let span = spans::call(api, &place.account, &place.region);
+            let mut call = Box::pin(send().instrument(span.clone()));
             let answer = if let Ok(answer) = time::timeout(SLOW, &mut call).await {
                 answer
             } else {
@@ -219,6 +222,7 @@ impl Gateway {
                 }
                 Err(error) => failure(api.name, api.effect, &error),
             };
+            spans::failed(&span, &failure);
             self.metrics.answered(&place, failure.class.name(), took);
             let pause = match (failure.class, api.effect) {
                 (Class::Throttled, _) => {

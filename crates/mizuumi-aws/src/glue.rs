@@ -250,11 +250,8 @@ async fn create(
     let create = clients.glue.create_table().database_name(database).table_input(input);
     let api = api!("glue", "CreateTable", Write);
     let made = clients.gateway.write(api, errand, || create.clone().send()).await?;
-    made.map(drop).ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Conflict,
-        message: format!("the database '{database}' is gone"),
-    })
+    made.map(drop)
+        .ok_or_else(|| Failure::new(api.name, Class::Conflict, format!("the database '{database}' is gone")))
 }
 
 /// Replaces a table's definition, if it still has that version.
@@ -427,11 +424,11 @@ async fn are_as_seen(
         let (values, now) = convert::observed_partition(&partition);
         let seen = watched.iter().find(|entry| entry.values == values).and_then(|entry| entry.seen.as_ref());
         if seen != Some(&now.place()) {
-            return Err(Failure {
+            return Err(Failure::new(
                 operation,
-                class: Class::Conflict,
-                message: format!("partition [{}] points elsewhere by now", values.join(", ")),
-            });
+                Class::Conflict,
+                format!("partition [{}] points elsewhere by now", values.join(", ")),
+            ));
         }
     }
     Ok(Some(sent.at()))
@@ -457,11 +454,11 @@ async fn batch_get_partition(
     let answer = answer.ok_or_else(|| gone(api.name, database, table))?;
     if !answer.unprocessed_keys().is_empty() {
         // To write some and go on would be to forget the others: a release ends with the table's mark.
-        return Err(Failure {
-            operation: api.name,
-            class: Class::Unavailable,
-            message: format!("{} keys were not answered", answer.unprocessed_keys().len()),
-        });
+        return Err(Failure::new(
+            api.name,
+            Class::Unavailable,
+            format!("{} keys were not answered", answer.unprocessed_keys().len()),
+        ));
     }
     Ok(answer.partitions.unwrap_or_default())
 }
@@ -513,7 +510,7 @@ async fn remove(
 
 /// What was there a moment ago and is not any more was taken by somebody else.
 fn gone(operation: &'static str, database: &str, table: &str) -> Failure {
-    Failure { operation, class: Class::Conflict, message: format!("'{database}.{table}' is gone") }
+    Failure::new(operation, Class::Conflict, format!("'{database}.{table}' is gone"))
 }
 
 fn value_lists<'a>(
@@ -553,13 +550,9 @@ fn refused_part(
 ) -> Failure {
     let code = detail.and_then(|d| d.error_code()).unwrap_or("no code");
     let said = detail.and_then(|d| d.error_message()).unwrap_or("no message");
-    Failure {
-        operation,
-        class: classify(code).unwrap_or(Class::Unknown),
-        message: format!("{what}: {code}: {said}"),
-    }
+    Failure::new(operation, classify(code).unwrap_or(Class::Unknown), format!("{what}: {code}: {said}"))
 }
 
 fn unbuilt(operation: &'static str, error: &dyn std::error::Error) -> Failure {
-    Failure { operation, class: Class::Invalid, message: error.to_string() }
+    Failure::new(operation, Class::Invalid, error.to_string())
 }

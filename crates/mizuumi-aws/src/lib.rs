@@ -33,6 +33,7 @@ mod query;
 pub mod s3;
 mod service;
 mod shadows;
+mod spans;
 mod superseded;
 
 pub use clients::Clients;
@@ -41,3 +42,4 @@ pub use emr_cluster::ClusterPort;
 pub use ingest_run::RunPort;
 pub use metrics::Metrics;
 pub use quality_check::CheckPort;
+pub use spans::SPANS;

@@ -26,26 +26,26 @@ pub struct Metrics {
     tables: Family<Database, Gauge>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
     service: &'static str,
     operation: &'static str,
     outcome: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
     service: &'static str,
     operation: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Waiting {
     service: &'static str,
     lane: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Bucket {
     account: Text,
     region: Text,
@@ -53,19 +53,19 @@ struct Bucket {
     operation: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Database {
     profile: String,
     database: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Sweep {
     outcome: &'static str,
 }
 
 /// A text that many labels share.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Text(Arc<str>);
 
 impl EncodeLabelValue for Text {
@@ -93,7 +93,7 @@ impl Metrics {
         };
         registry.register(
             "aws_requests",
-            "Calls to AWS by outcome; each attempt counts",
+            "Calls to AWS, each attempt, by outcome: `ok`, `absent` or the reason of the failure",
             metrics.requests.clone(),
         );
         registry.register_with_unit(
@@ -115,10 +115,14 @@ impl Metrics {
         );
         registry.register(
             "sweep_last_success_timestamp_seconds",
-            "When the last complete sweep over a database began",
+            "When the last complete sweep over a database began, in seconds since 1970; its age is time() less this",
             metrics.swept.clone(),
         );
-        registry.register("sweeps", "Sweeps over a database", metrics.sweeps.clone());
+        registry.register(
+            "sweeps",
+            "Sweeps over a database by outcome: `complete` or `failed`",
+            metrics.sweeps.clone(),
+        );
         registry.register(
             "catalog_tables",
             "Tables of a database that are kept track of",
@@ -131,6 +135,18 @@ impl Metrics {
     #[must_use]
     pub fn unread() -> Self {
         Self::new(&mut Registry::default())
+    }
+
+    /// One series of each, with empty labels: a family without any is not encoded.
+    pub fn show(&self) {
+        let Self { requests, durations, waits, rates, swept, sweeps, tables } = self;
+        drop(requests.get_or_create(&Request::default()));
+        drop(durations.get_or_create(&Operation::default()));
+        drop(waits.get_or_create(&Waiting::default()));
+        drop(rates.get_or_create(&Bucket::default()));
+        drop(swept.get_or_create(&Database::default()));
+        drop(sweeps.get_or_create(&Sweep::default()));
+        drop(tables.get_or_create(&Database::default()));
     }
 
     pub(crate) fn waited(&self, service: &'static str, lane: mizuumi_core::Lane, wait: Duration) {

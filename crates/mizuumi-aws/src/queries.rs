@@ -128,15 +128,15 @@ impl<K: Clone + Eq + Hash> Queries<K> {
             return Ok(());
         }
         if athena::cutoff(clients, lane, &step.workgroup).await?.is_none() {
-            return Err(Failure {
-                operation: "athena:GetWorkGroup",
-                class: Class::Denied,
-                message: format!(
+            return Err(Failure::new(
+                "athena:GetWorkGroup",
+                Class::Denied,
+                format!(
                     "workgroup '{}' does not limit the bytes that a query may scan, and nothing was started: set its \
                      BytesScannedCutoffPerQuery, or `athena.allowUnlimitedScans` of profile '{}'",
                     step.workgroup, step.profile
                 ),
-            });
+            ));
         }
         limited().insert(group, Instant::now());
         Ok(())

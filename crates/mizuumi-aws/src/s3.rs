@@ -24,10 +24,8 @@ use crate::gateway::api;
 const LARGEST_RESULT: i64 = 64 * 1024 * 1024;
 
 fn bucket_and_prefix(location: &str) -> Result<(String, String), Failure> {
-    s3_uri::bucket_and_prefix(location).ok_or_else(|| Failure {
-        operation: "s3:ListObjectsV2",
-        class: Class::Invalid,
-        message: format!("'{location}' is no S3 location"),
+    s3_uri::bucket_and_prefix(location).ok_or_else(|| {
+        Failure::new("s3:ListObjectsV2", Class::Invalid, format!("'{location}' is no S3 location"))
     })
 }
 
@@ -47,11 +45,7 @@ async fn pages(
     for _ in 0..most {
         let page = list.clone().set_continuation_token(token);
         let answer = clients.gateway.read(api, lane, || page.clone().send()).await?;
-        let answer = answer.ok_or_else(|| Failure {
-            operation: api.name,
-            class: Class::Unavailable,
-            message: "S3 has no answer".to_owned(),
-        })?;
+        let answer = answer.ok_or_else(|| Failure::new(api.name, Class::Unavailable, "S3 has no answer"))?;
         each(&answer);
         token = answer.next_continuation_token().map(str::to_owned);
         if token.is_none() {

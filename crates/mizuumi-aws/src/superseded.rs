@@ -110,8 +110,7 @@ pub(crate) async fn delete(
     root: &str,
     runs: &[(String, Timestamp)],
 ) -> Result<(), Failure> {
-    let conflict =
-        |message: String| Failure { operation: "s3:DeleteObjects", class: Class::Conflict, message };
+    let conflict = |message: String| Failure::new("s3:DeleteObjects", Class::Conflict, message);
     let table = glue::get_table(clients, errand.lane, &key.database, &key.table).await?;
     let table = table.filter(|table| table.definition.owner_mark() == Some(owner));
     let Some(table) = table else { return Err(conflict(format!("table '{key}' is not ours any more"))) };

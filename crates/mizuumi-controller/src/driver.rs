@@ -423,11 +423,7 @@ where
         }
         tokio::select! {
             world = world => world,
-            () = self.lapses() => Err(Failure {
-                operation: "look",
-                class: Class::Conflict,
-                message: "the resource has changed meanwhile".to_owned(),
-            }),
+            () = self.lapses() => Err(Failure::new("look", Class::Conflict, "the resource has changed meanwhile")),
         }
     }
 
@@ -448,7 +444,7 @@ where
     /// Writes down what is about to be done, over the very version of the resource that it was decided by, and does it if
     /// nothing has changed since.
     async fn record_and_execute(&self, step: &K::Step) -> Result<(), Failure> {
-        let not_sent = |class, message: String| Failure { operation: "record", class, message };
+        let not_sent = |class, message: String| Failure::new("record", class, message);
         let version = self.version().clone();
         let Some(status) = K::record(self.object, step) else { return Ok(()) };
         let asked = Instant::now();
@@ -539,7 +535,10 @@ where
             self.version().clone_from(&after.meta().resource_version);
             self.context.metrics.wrote_status(K::NAME);
             if !matches!(evidence, Evidence::Held(_)) {
-                self.warn_if_worse(before, &status);
+                // A failure has an Event of its own, which tells of each try.
+                if evidence.failure().is_none() {
+                    self.warn_if_worse(before, &status);
+                }
                 self.tell_quality(before, &status);
             }
         }
@@ -589,12 +588,13 @@ where
             Evidence::Observed { plan, .. } => matches!(plan.verdict, Verdict::Blocked(..)).then_some(false),
             Evidence::FirstSight => Some(true),
         };
+        let is_throttled = evidence.failure().is_some_and(|failure| failure.class == Class::Throttled);
         match failed {
             Some(true) => {
                 // A look that failed is no more urgent than the look was; a change that AWS would not take yet no less.
                 let lane = match self.ticket.lane {
                     Lane::Data => Lane::Data,
-                    Lane::Change if is_throttled(evidence) => Lane::Change,
+                    Lane::Change if is_throttled => Lane::Change,
                     _ => Lane::Progress,
                 };
                 reasons.push((backoff.after_failure(self.ticket.name.clone()), lane));
@@ -615,7 +615,19 @@ where
             }));
         }
         reasons.extend(K::next_flip(self.object, status, now).map(|moment| (until(moment), Lane::Drift)));
-        reasons.into_iter().min()
+        let next = reasons.into_iter().min();
+        if let Some(failure) = evidence.failure() {
+            self.tell_failure(failure, next.and_then(|(wait, _)| now.checked_add(wait).ok()));
+        }
+        next
+    }
+
+    /// Each try that failed: by what AWS knows the call, and when it is tried again. Not in the status, which would change at every
+    /// try and wake whoever watches it.
+    fn tell_failure(&self, failure: &Failure, next_try: Option<Timestamp>) {
+        let request_id = failure.request_id.as_deref();
+        info!(object = %self.ticket.name, external = %self.key, %failure, request_id, "failed");
+        self.context.events.failed(&self.about, failure, next_try);
     }
 
     async fn let_go(&self) -> Result<Next, Error> {
@@ -623,14 +635,6 @@ where
         // All else goes when the watch says that the object is gone: others may still hold it.
         Ok(None)
     }
-}
-
-fn is_throttled<W, S>(evidence: &Evidence<W, S>) -> bool {
-    matches!(
-        evidence,
-        Evidence::NotObserved(Failure { class: Class::Throttled, .. })
-            | Evidence::Observed { failure: Some(Failure { class: Class::Throttled, .. }), .. }
-    )
 }
 
 impl<K, P> Still for Pass<'_, K, P>

@@ -129,7 +129,7 @@ impl Error {
             Some(503) => Class::Unavailable,
             _ => Class::Unknown,
         };
-        Failure { operation, class, message: chain(self) }
+        Failure::new(operation, class, chain(self))
     }
 
     /// The code by which the API server says no.

@@ -306,11 +306,11 @@ impl Port<Jobs> for IngestJobPort {
             return Ok(());
         }
         if !errand.still.holds().await {
-            return Err(Failure {
-                operation: "kubernetes:ChangeRun",
-                class: Class::Conflict,
-                message: "the job has changed meanwhile, and nothing was sent".to_owned(),
-            });
+            return Err(Failure::new(
+                "kubernetes:ChangeRun",
+                Class::Conflict,
+                "the job has changed meanwhile, and nothing was sent",
+            ));
         }
         match step {
             JobStep::CreateRun { run, .. } => self.create(key, run).await,

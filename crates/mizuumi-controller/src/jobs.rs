@@ -138,13 +138,9 @@ impl Port<Runs> for WorkPort {
 
     async fn execute(&self, key: &RunKey, step: &RunStep, errand: Errand<'_>) -> Result<(), Failure> {
         match step {
-            RunStep::CreateJob { .. } | RunStep::CreateCluster { .. } if !errand.still.holds().await => {
-                Err(Failure {
-                    operation: CREATE,
-                    class: Class::Conflict,
-                    message: "the run has changed meanwhile; nothing was created".to_owned(),
-                })
-            }
+            RunStep::CreateJob { .. } | RunStep::CreateCluster { .. } if !errand.still.holds().await => Err(
+                Failure::new(CREATE, Class::Conflict, "the run has changed meanwhile; nothing was created"),
+            ),
             RunStep::CreateJob { job, trace, .. } => {
                 self.aws.leave(trace, errand).await?;
                 self.create(job).await

@@ -43,4 +43,5 @@ pub use asking::{Changed, Followed};
 pub use clock::now;
 pub use error::Error;
 pub use lease::LeaseName;
+pub use metrics::metrics_reference;
 pub use run::run;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mizuumi_core::Lane;
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -34,12 +34,12 @@ pub(crate) struct Metrics {
     leader: Gauge,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
     kind: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Check {
     namespace: String,
     check: String,
@@ -48,23 +48,44 @@ struct Check {
 /// Of so many checks the score is told: each is a series of its own.
 const MOST_CHECKS: usize = 1_000;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Said {
     kind: &'static str,
     condition: &'static str,
     status: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Pass {
     kind: &'static str,
     result: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Waiting {
     kind: &'static str,
     lane: &'static str,
+}
+
+/// What the names of all metrics begin with.
+const PREFIX: &str = "mizuumi";
+
+/// The registry of a controller.
+pub(crate) fn registry() -> Registry {
+    Registry::with_prefix(PREFIX)
+}
+
+/// All metrics of a controller as OpenMetrics, with one series of each whose labels are empty: what the reference is made from.
+///
+/// # Errors
+/// Never: a text takes all that is written.
+pub fn metrics_reference() -> Result<String, std::fmt::Error> {
+    let mut registry = registry();
+    mizuumi_aws::Metrics::new(&mut registry).show();
+    Metrics::new(&mut registry).show();
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
 }
 
 /// From a millisecond to a quarter of an hour.
@@ -90,7 +111,11 @@ impl Metrics {
             started: Gauge::default(),
             leader: Gauge::default(),
         };
-        registry.register("reconcile", "Passes over a resource by result", metrics.passes.clone());
+        registry.register(
+            "reconcile",
+            "Passes over a resource by result: `ok`, or `error` of Kubernetes",
+            metrics.passes.clone(),
+        );
         registry.register_with_unit(
             "reconcile_duration",
             "How long a pass took, from the queue to the status",
@@ -123,12 +148,12 @@ impl Metrics {
         );
         registry.register(
             "quality_score",
-            "How many of a hundred of a check's rules passed when they were evaluated last",
+            "How many of a hundred of a check's rules passed when they were evaluated last; of a thousand checks at most",
             metrics.quality.clone(),
         );
         registry.register(
             "conditions",
-            "Resources by what one of their conditions says",
+            "Resources by what one of their conditions says: `Fresh` `False` are late, `Stalled` `True` wait for somebody",
             metrics.conditions.clone(),
         );
         registry.register(
@@ -142,6 +167,36 @@ impl Metrics {
             metrics.leader.clone(),
         );
         metrics
+    }
+
+    /// One series of each, with empty labels: a family without any is not encoded.
+    fn show(&self) {
+        let Self {
+            passes,
+            durations,
+            waits,
+            depths,
+            resources,
+            status_writes,
+            held,
+            quality,
+            conditions,
+            checks: _,
+            // These have no labels, and are always told.
+            events_dropped: _,
+            orphans: _,
+            started: _,
+            leader: _,
+        } = self;
+        drop(passes.get_or_create(&Pass::default()));
+        drop(durations.get_or_create(&Kind::default()));
+        drop(waits.get_or_create(&Waiting::default()));
+        drop(depths.get_or_create(&Waiting::default()));
+        drop(resources.get_or_create(&Kind::default()));
+        drop(status_writes.get_or_create(&Kind::default()));
+        drop(held.get_or_create(&Kind::default()));
+        drop(quality.get_or_create(&Check::default()));
+        drop(conditions.get_or_create(&Said::default()));
     }
 
     pub(crate) fn started(&self, seconds: i64) {
@@ -225,8 +280,6 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::text;
-
     use super::*;
 
     #[test]

@@ -12,6 +12,7 @@ use mizuumi_api::GROUP;
 
 use crate::definitions::holds;
 use crate::error::{Error, asked};
+use crate::lease::LeaseName;
 use crate::lookup::Lookup;
 
 /// So many reviews at once.
@@ -66,6 +67,26 @@ const ACCESS: &[Access] = &[
     in_cluster(GROUP, &["emrclusterclasses"], &["get", "list", "watch"]),
 ];
 
+/// What the controller does with each definition of its resources, by its name.
+const DEFINITION: (&str, &str, &[&str]) =
+    ("apiextensions.k8s.io", "customresourcedefinitions", &["get", "list", "watch"]);
+
+const LEASES: (&str, &str) = ("coordination.k8s.io", "leases");
+/// What it does with its Lease, by its name. What is made has no name yet when it is asked whether it may be.
+const LEASE: &[&str] = &["get", "update"];
+
+/// A right, and where it has to be.
+#[derive(Clone, Debug)]
+struct Right {
+    group: &'static str,
+    resource: &'static str,
+    verb: &'static str,
+    /// None for the whole cluster.
+    namespace: Option<String>,
+    /// Of which resource; none for all of them.
+    name: Option<String>,
+}
+
 /// Something that whoever asks may not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
@@ -100,49 +121,39 @@ impl Lookup {
         Ok(all)
     }
 
-    /// What whoever asks may not do of all that a controller does in these namespaces; none of them: in all.
+    /// What whoever asks may not do of all that a controller does in these namespaces, none of them: in all; and with its Lease, if
+    /// it has one.
     ///
     /// # Errors
     /// If the API server cannot be asked.
-    pub async fn denied(&self, namespaces: &[String]) -> Result<Vec<Denied>, Error> {
-        let scopes: Vec<Option<String>> =
-            if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-        let mut asked = Vec::new();
-        for access in ACCESS {
-            let scopes = if access.is_namespaced { scopes.as_slice() } else { &[None] };
-            for resource in access.resources {
-                for verb in access.verbs {
-                    asked.extend(scopes.iter().map(|scope| (access.group, *resource, *verb, scope.clone())));
-                }
-            }
-        }
-        let reviews = asked.into_iter().map(|(group, resource, verb, namespace)| async move {
-            let is_allowed = self.may(group, resource, verb, namespace.as_deref()).await?;
-            let of = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
-            Ok((!is_allowed).then(|| Denied { what: format!("{verb} {of}"), namespace }))
+    pub async fn denied(
+        &self,
+        namespaces: &[String],
+        lease: Option<&LeaseName>,
+    ) -> Result<Vec<Denied>, Error> {
+        let definitions = mizuumi_api::crd::all().map_err(Error::StartOwnDefinitions)?;
+        let definitions: Vec<String> = definitions.iter().map(ResourceExt::name_any).collect();
+        let reviews = rights(namespaces, &definitions, lease).into_iter().map(|right| async move {
+            let is_allowed = self.may(&right).await?;
+            Ok((!is_allowed).then(|| right.denied()))
         });
         let answers: Vec<Result<Option<Denied>, Error>> =
             stream::iter(reviews).buffered(REVIEWS).collect().await;
         answers.into_iter().filter_map(Result::transpose).collect()
     }
 
-    async fn may(
-        &self,
-        group: &str,
-        resource: &str,
-        verb: &str,
-        namespace: Option<&str>,
-    ) -> Result<bool, Error> {
-        let (resource, subresource) = match resource.split_once('/') {
+    async fn may(&self, right: &Right) -> Result<bool, Error> {
+        let (resource, subresource) = match right.resource.split_once('/') {
             Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
-            None => (resource, None),
+            None => (right.resource, None),
         };
         let attributes = ResourceAttributes {
-            group: Some(group.to_owned()),
+            group: Some(right.group.to_owned()),
             resource: Some(resource.to_owned()),
             subresource,
-            verb: Some(verb.to_owned()),
-            namespace: namespace.map(str::to_owned),
+            verb: Some(right.verb.to_owned()),
+            namespace: right.namespace.clone(),
+            name: right.name.clone(),
             ..ResourceAttributes::default()
         };
         let spec = SelfSubjectAccessReviewSpec {
@@ -156,6 +167,52 @@ impl Lookup {
     }
 }
 
+impl Right {
+    fn denied(self) -> Denied {
+        let Self { group, resource, verb, namespace, name } = self;
+        let of = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
+        let name = name.map(|name| format!(" '{name}'")).unwrap_or_default();
+        Denied { what: format!("{verb} {of}{name}"), namespace }
+    }
+}
+
+/// All rights that a controller of these namespaces needs; without namespaces, of all.
+fn rights(namespaces: &[String], definitions: &[String], lease: Option<&LeaseName>) -> Vec<Right> {
+    let everywhere = [None];
+    let scopes: Vec<Option<String>> = if namespaces.is_empty() {
+        everywhere.to_vec()
+    } else {
+        namespaces.iter().cloned().map(Some).collect()
+    };
+    let mut rights = Vec::new();
+    for Access { group, resources, verbs, is_namespaced } in ACCESS {
+        let scopes = if *is_namespaced { scopes.as_slice() } else { &everywhere };
+        for (resource, verb) in resources.iter().flat_map(|it| verbs.iter().map(move |verb| (it, verb))) {
+            let right = |namespace| Right { group, resource, verb, namespace, name: None };
+            rights.extend(scopes.iter().cloned().map(right));
+        }
+    }
+    let (group, resource, verbs) = DEFINITION;
+    for definition in definitions {
+        let name = Some(definition.clone());
+        rights.extend(verbs.iter().map(|verb| Right {
+            group,
+            resource,
+            verb,
+            namespace: None,
+            name: name.clone(),
+        }));
+    }
+    let (group, resource) = LEASES;
+    if let Some(LeaseName { namespace, name }) = lease {
+        let namespace = Some(namespace.clone());
+        let right = |verb, name| Right { group, resource, verb, namespace: namespace.clone(), name };
+        rights.extend(LEASE.iter().map(|verb| right(verb, Some(name.clone()))));
+        rights.push(right("create", None));
+    }
+    rights
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -165,11 +222,10 @@ mod tests {
     /// Group, resource and verb of each access.
     type Rights = BTreeSet<(String, String, String)>;
 
-    /// What the chart's rules grant in namespaces: lists in brackets, one after the other.
-    fn granted() -> Rights {
-        let text = include_str!("../../../charts/mizuumi/templates/_helpers.tpl");
-        let (_, rest) = text.split_once("define \"mizuumi.rules\" -}}").expect("the rules are there");
-        let (rules, _) = rest.split_once("{{- end }}").expect("they end");
+    /// What rules of a chart grant, between two lines of it: lists in brackets, one after the other.
+    fn granted(text: &str, from: &str, to: &str) -> Rights {
+        let (_, rest) = text.split_once(from).expect("the rules are there");
+        let (rules, _) = rest.split_once(to).expect("they end");
         let list = |line: &str| -> Vec<String> {
             let inner = line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).expect("a list").0;
             inner.split(',').map(|word| word.trim().trim_matches('"').to_owned()).collect()
@@ -192,16 +248,45 @@ mod tests {
         rights
     }
 
+    fn asked(which: impl Fn(&Right) -> bool) -> Rights {
+        let lease = LeaseName { namespace: "mizuumi".to_owned(), name: "mizuumi".to_owned() };
+        let rights = rights(&["team-a".to_owned()], &["datatables.mizuumi.dev".to_owned()], Some(&lease));
+        let of = |right: Right| (right.group.to_owned(), right.resource.to_owned(), right.verb.to_owned());
+        rights.into_iter().filter(which).map(of).collect()
+    }
+
     #[test]
-    fn what_is_asked_for_is_what_the_chart_grants() {
-        let mut asked = Rights::new();
-        for access in ACCESS.iter().filter(|access| access.is_namespaced) {
-            for resource in access.resources {
-                let right =
-                    |verb: &&str| (access.group.to_owned(), (*resource).to_owned(), (*verb).to_owned());
-                asked.extend(access.verbs.iter().map(right));
-            }
-        }
-        assert_eq!(asked, granted());
+    fn what_is_asked_for_is_what_the_charts_grant() {
+        let is_in = |right: &Right, namespace| right.namespace.as_deref() == namespace;
+        let helpers = include_str!("../../../charts/mizuumi/templates/_helpers.tpl");
+        let team = granted(helpers, "define \"mizuumi.rules\" -}}", "{{- end }}");
+        assert_eq!(asked(|right| is_in(right, Some("team-a"))), team);
+        let rbac = include_str!("../../../charts/mizuumi/templates/rbac.yaml");
+        let lease = granted(rbac, "# Its own Lease, and no other.", "kind: RoleBinding");
+        assert_eq!(asked(|right| is_in(right, Some("mizuumi"))), lease);
+        let roles = include_str!("../../../charts/mizuumi-crds/templates/roles.yaml");
+        let reader = granted(roles, "name: mizuumi-reader", "---");
+        assert_eq!(asked(|right| is_in(right, None)), reader);
+    }
+
+    #[test]
+    fn what_is_denied_is_told_with_its_name() {
+        let lease = LeaseName { namespace: "mizuumi".to_owned(), name: "team-a".to_owned() };
+        let told: Vec<String> = rights(&[], &["datatables.mizuumi.dev".to_owned()], Some(&lease))
+            .into_iter()
+            .filter(|right| right.name.is_some() || right.verb == "create" && right.resource == "leases")
+            .map(|right| right.denied().what)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "get customresourcedefinitions.apiextensions.k8s.io 'datatables.mizuumi.dev'",
+                "list customresourcedefinitions.apiextensions.k8s.io 'datatables.mizuumi.dev'",
+                "watch customresourcedefinitions.apiextensions.k8s.io 'datatables.mizuumi.dev'",
+                "get leases.coordination.k8s.io 'team-a'",
+                "update leases.coordination.k8s.io 'team-a'",
+                "create leases.coordination.k8s.io",
+            ]
+        );
     }
 }

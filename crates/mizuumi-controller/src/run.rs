@@ -27,7 +27,7 @@ use crate::events::Events;
 use crate::jobs;
 use crate::kinds::Kinds;
 use crate::lease::{Candidate, LeaseName};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::telemetry::{self, Telemetry};
 use crate::watch::{self, Scope};
 use crate::{cluster_sweep, sweep, upstreams};
@@ -52,7 +52,7 @@ pub async fn run(
     // Before anything is started: a signal that comes early must still stop it in order.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::StartSignals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::StartSignals)?;
-    let mut registry = Registry::with_prefix("mizuumi");
+    let mut registry = metrics::registry();
     let metrics = Metrics::new(&mut registry);
     metrics.started(clock::now().as_second());
     let aws_metrics = mizuumi_aws::Metrics::new(&mut registry);

@@ -16,6 +16,7 @@ use mizuumi_core::lineage::{self, Asked, Lineage};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, asked};
+use crate::events;
 use crate::lookup::Lookup;
 use crate::workers::chain;
 
@@ -31,7 +32,14 @@ impl Lookup {
     /// If the resource itself cannot be read. What else cannot be is told in the explanation.
     pub async fn explain(&self, id: &ResourceId) -> Result<Option<Explanation>, Error> {
         let seen = self.first(id).await?;
-        Ok(self.answer(seen, |seen| explain::explain(id, seen)).await)
+        let mut explanation = self.answer(seen, |seen| explain::explain(id, seen)).await;
+        if let Some(explanation) = &mut explanation {
+            for failing in explanation.node.failing() {
+                let told = events::last_failure(&self.client, &failing).await;
+                explanation.node.tell_failure(&failing, &told.map_err(|error| chain(&error)));
+            }
+        }
+        Ok(explanation)
     }
 
     /// Describes a resource and those that it has to do with; none if there is no such resource.

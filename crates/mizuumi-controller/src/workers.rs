@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use mizuumi_aws::SPANS;
 use mizuumi_core::{Kind, Lane, Port};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span, warn};
 
 use crate::driver::{self, Context, Driven};
-use crate::queue::Queue;
+use crate::queue::{Queue, Ticket};
 
 /// Works until the queue is closed and the passes under way have ended.
 pub(crate) async fn work<K, P>(context: Arc<Context<K, P>>, queue: Arc<Queue>, concurrency: usize)
@@ -25,7 +27,8 @@ where
         let (context, queue) = (context.clone(), queue.clone());
         tokio::spawn(async move {
             let began = Instant::now();
-            let (result, next) = match driver::reconcile(&context, &ticket).await {
+            let span = pass(K::NAME, &ticket);
+            let (result, next) = match driver::reconcile(&context, &ticket).instrument(span.clone()).await {
                 Ok(next) => ("ok", next),
                 // Kubernetes was not there, or somebody else wrote in between.
                 Err(error) => {
@@ -34,6 +37,7 @@ where
                     ("error", Some((wait, Lane::Progress)))
                 }
             };
+            span.record("mizuumi.result", result);
             context.metrics.passed(K::NAME, ticket.lane, result, ticket.waited, began.elapsed());
             queue.done(&ticket, next);
             drop(place);
@@ -41,6 +45,22 @@ where
     }
     // All places free: nothing is under way any more.
     places.acquire_many(u32::try_from(concurrency).unwrap_or(u32::MAX)).await.ok();
+}
+
+/// The span of a pass, the root of its trace.
+fn pass(kind: &'static str, ticket: &Ticket) -> Span {
+    info_span!(
+        target: SPANS,
+        parent: None,
+        "reconcile",
+        otel.name = %format_args!("reconcile {kind}"),
+        k8s.namespace.name = &*ticket.name.namespace,
+        mizuumi.kind = kind,
+        mizuumi.name = &*ticket.name.name,
+        mizuumi.lane = ticket.lane.name(),
+        mizuumi.waited_seconds = ticket.waited.as_secs_f64(),
+        mizuumi.result = Empty,
+    )
 }
 
 /// An error and its causes, on one line.

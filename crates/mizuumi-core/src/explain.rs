@@ -4,6 +4,7 @@
 //! an explanation says what it still needs, and is made anew once that is there.
 
 pub mod chain;
+pub mod failing;
 pub mod seen;
 pub mod standing;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 use mizuumi_api::{Reason, ResourceId};
 use serde::Serialize;
 
+pub use failing::{Failing, LastFailure};
 pub use seen::{Need, Object, Seen};
 pub use standing::{State, Told};
 
@@ -29,6 +31,12 @@ pub struct Node {
     /// Its conditions, the weightiest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Told>,
+    /// Whether it fails, and Events may tell more.
+    #[serde(skip)]
+    pub failing: Option<Failing>,
+    /// The try that failed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<LastFailure>,
     /// What else there is to know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<String>,
@@ -79,6 +87,31 @@ pub fn explain(id: &ResourceId, seen: &Seen) -> Result<Option<Explanation>, BTre
 }
 
 impl Node {
+    /// What fails, here and below, each once.
+    #[must_use]
+    pub fn failing(&self) -> Vec<Failing> {
+        let mut all: Vec<Failing> = self.failing.iter().cloned().collect();
+        for below in self.waits_for.iter().flat_map(Self::failing) {
+            if !all.contains(&below) {
+                all.push(below);
+            }
+        }
+        all
+    }
+
+    /// Takes in what Events tell of something that fails.
+    pub fn tell_failure(&mut self, of: &Failing, told: &Result<Option<LastFailure>, String>) {
+        if self.failing.as_ref() == Some(of) {
+            match told {
+                Ok(failure) => self.last_failure.clone_from(failure),
+                Err(why) => {
+                    self.facts.push(format!("Events, which tell of the last try, cannot be read: {why}"));
+                }
+            }
+        }
+        self.waits_for.iter_mut().for_each(|node| node.tell_failure(of, told));
+    }
+
     /// The condition that says most of what is amiss.
     #[must_use]
     pub fn worst(&self) -> Option<&Told> {

@@ -25,6 +25,10 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Denied, Self::Invalid, Self::Conflict, Self::Throttled, Self::Unavailable, Self::Unknown];
+
     /// The word for labels and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -58,8 +62,20 @@ pub struct Failure {
     pub operation: &'static str,
     /// What to do next.
     pub class: Class,
-    /// What AWS, or the network, said.
+    /// What AWS, or the network, said. The same at every try, so that a status that tells it is not written at every try.
     pub message: String,
+    /// The error code of AWS, such as `AccessDeniedException`; none if AWS did not answer, or the call was never sent.
+    pub code: Option<String>,
+    /// By what AWS knows the call, for its support and for CloudTrail; another at every try.
+    pub request_id: Option<String>,
+}
+
+impl Failure {
+    /// A failure of which AWS says nothing more.
+    #[must_use]
+    pub fn new(operation: &'static str, class: Class, message: impl Into<String>) -> Self {
+        Self { operation, class, message: message.into(), code: None, request_id: None }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -116,6 +116,18 @@ pub enum Evidence<W, S> {
     },
 }
 
+impl<W, S> Evidence<W, S> {
+    /// The failure for which nothing more is known, or was done.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::NotObserved(failure) => Some(failure),
+            Self::Observed { failure, .. } => failure.as_ref(),
+            Self::FirstSight | Self::Invalid(_) | Self::Held(_) => None,
+        }
+    }
+}
+
 /// How new what is known of an object's definition has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {

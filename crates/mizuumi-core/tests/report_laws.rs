@@ -50,11 +50,7 @@ fn failure() -> impl Strategy<Value = Failure> {
         Class::Unknown,
     ];
     let message = prop_oneof![Just("no".to_owned()), "\\PC{0,20}", Just("\"\u{1}\\é".repeat(2_000))];
-    (select(classes), message).prop_map(|(class, message)| Failure {
-        operation: "glue:UpdateTable",
-        class,
-        message,
-    })
+    (select(classes), message).prop_map(|(class, message)| Failure::new("glue:UpdateTable", class, message))
 }
 
 /// What a reconciliation of that resource may come to know.

@@ -160,8 +160,7 @@ impl Stand {
             }
             let attempt = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
             let number = attempt.map(|attempt| attempt.number);
-            let unknown =
-                || Some(Failure { operation: "ecs:RunTask", class: Class::Unknown, message: String::new() });
+            let unknown = || Some(Failure::new("ecs:RunTask", Class::Unknown, String::new()));
             match step {
                 RunStep::RunTask { task, .. } => {
                     self.traces.started.extend(number);

@@ -15,6 +15,7 @@ use mizuumi_api::installation::DEFAULT_PROFILE;
 use mizuumi_api::quality_check::{CheckEngine, RuleOutcome, RuleSeverity};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{CheckPort, Clients, Metrics};
+use mizuumi_controller::LeaseName;
 use mizuumi_core::data_table::{TableKey, Tables};
 use mizuumi_core::dqdl::Engine;
 use mizuumi_core::quality_check::analyses::{Analyzed, analyzed};
@@ -45,7 +46,7 @@ const NOT_EVALUATED: u8 = 3;
   mizuumi check --pre                                      whether a controller would find all that it needs
 
 With --pre: whether Kubernetes answers, the definitions are there and current, whoever runs this may do what a controller does
-in its namespaces, whose AWS credentials there are, and whether they may read what the configuration names. In a
+in its namespaces, with the definitions and with its Lease (--lease), whose AWS credentials there are, and whether they may read what the configuration names. In a
 controller's pod that is the controller's own account.
 
 Nothing is written but samples, if they are asked for. Rules that compare with earlier evaluations have none here.
@@ -65,6 +66,9 @@ pub(crate) struct CheckArgs {
     /// Try what a controller would find, instead of evaluating rules.
     #[arg(long, conflicts_with_all = ["table", "filename", "all", "partition", "samples"])]
     pre: bool,
+    /// With --pre: the Lease that the controller is given.
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "pre")]
+    pub(crate) lease: Option<LeaseName>,
     /// The installation's configuration.
     #[arg(long, env = "MIZUUMI_CONFIG", value_name = "FILE")]
     pub(crate) config: PathBuf,

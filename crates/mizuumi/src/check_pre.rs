@@ -92,7 +92,7 @@ async fn kubernetes<W: Write>(
     } else {
         format!("namespaces {}", namespaces.join(", "))
     };
-    let denied = lookup.denied(namespaces).await.map_err(chain).and_then(|denied| {
+    let denied = lookup.denied(namespaces, args.lease.as_ref()).await.map_err(chain).and_then(|denied| {
         let what = denied.iter().map(|denied| match &denied.namespace {
             Some(namespace) => format!("{} in {namespace}", denied.what),
             None => denied.what.clone(),

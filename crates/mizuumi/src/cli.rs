@@ -8,7 +8,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mizuumi_api::Installation;
-use tracing_subscriber::EnvFilter;
+use mizuumi_aws::SPANS;
+use opentelemetry::trace::TracerProvider as _;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::ask::{self, ReconcileArgs, SuspendArgs};
 use crate::check::{self, CheckArgs};
@@ -28,6 +34,7 @@ use crate::run::{RerunArgs, RunArgs};
 use crate::settings::{self, SettingsArgs};
 use crate::status::{self, StatusArgs};
 use crate::terminal::{Colour, Terminal};
+use crate::traces::Traces;
 use crate::wait::{self, WaitArgs};
 use crate::{crds, plan, run};
 
@@ -226,8 +233,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Controller(args) => {
             let installation = configuration(&args.config)?;
-            log(args.log_json, "info,kube_runtime=warn");
-            runtime()?.block_on(mizuumi_controller::run(installation, args.metrics_listen.0, args.lease))?;
+            let runtime = runtime()?;
+            let _within = runtime.enter();
+            let traces = Traces::new()?;
+            log_and_trace(args.log_json, "info,kube_runtime=warn", &traces);
+            runtime.block_on(mizuumi_controller::run(installation, args.metrics_listen.0, args.lease))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds(args) => crds::run(args.out.as_deref()),
@@ -330,11 +340,26 @@ fn configuration(path: &Path) -> anyhow::Result<Installation> {
 }
 
 fn log(json: bool, filter: &str) {
+    log_and_trace(json, filter, &Traces(None));
+}
+
+fn log_and_trace(json: bool, filter: &str, traces: &Traces) {
     let filter = EnvFilter::try_from_env("MIZUUMI_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    // Spans are not for the log. What is a constant can be read.
+    let filter = match format!("{SPANS}=off").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
     // A log that cannot be written is no reason to stop; complaining of it where it cannot be written would be.
-    let builder = builder.log_internal_errors(false);
-    if json { builder.json().init() } else { builder.init() }
+    let log = log.log_internal_errors(false);
+    let log = if json { log.json().boxed() } else { log.boxed() };
+    let traces = traces.0.as_ref().map(|provider| {
+        let spans = Targets::new().with_target(SPANS, LevelFilter::INFO);
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("mizuumi"));
+        layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_filter(spans)
+    });
+    tracing_subscriber::registry().with(traces).with(log.with_filter(filter)).init();
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use mizuumi_api::condition::ConditionStatus;
-use mizuumi_core::explain::{Explanation, Node, State};
+use mizuumi_core::explain::{Explanation, LastFailure, Node, State};
 
 use crate::kubernetes::{KubernetesArgs, Named, named};
-use crate::terminal::{Output, Terminal, Tone, age, print_data};
+use crate::terminal::{Output, Terminal, Tone, age, length, print_data};
 
 /// What `explain` is given.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ use crate::terminal::{Output, Terminal, Tone, age, print_data};
   mizuumi explain emrc/adhoc -o json          the same for programs
 
 Kinds: dtbl (DataTable), ijob (IngestJob), irun (IngestRun), emrc (EmrCluster), emrcc (EmrClusterClass), qchk
-(QualityCheck). It only reads, and only from Kubernetes: what AWS said is in the status.
+(QualityCheck). It only reads, and only from Kubernetes: what AWS said is in the status and in Events.
 
 Exit codes:
   0  explained, whatever there was to say
@@ -84,6 +84,12 @@ fn print(out: &mut impl Write, told: &Explanation, terminal: Terminal, now: Time
             said.push(&condition.message);
         }
     }
+    if let Some(failure) = &node.last_failure {
+        writeln!(out, "\n{}", terminal.paint(Tone::Strong, "The last try"))?;
+        for line in last_try(failure, now) {
+            lines(out, &terminal.wrap("  ", &line))?;
+        }
+    }
     if !node.facts.is_empty() {
         writeln!(out)?;
     }
@@ -92,7 +98,7 @@ fn print(out: &mut impl Write, told: &Explanation, terminal: Terminal, now: Time
     }
     if !node.waits_for.is_empty() {
         writeln!(out, "\n{}", terminal.paint(Tone::Strong, "What it has to do with"))?;
-        below(out, &node.waits_for, "  ", terminal)?;
+        below(out, &node.waits_for, "  ", terminal, now)?;
     }
     if !advice.is_empty() {
         writeln!(out, "\n{}", terminal.paint(Tone::Strong, "What to do"))?;
@@ -105,13 +111,36 @@ fn print(out: &mut impl Write, told: &Explanation, terminal: Terminal, now: Time
     Ok(())
 }
 
+/// The try that failed last: of what AWS said the code, as the condition has the whole of it.
+fn last_try(failure: &LastFailure, now: Timestamp) -> Vec<String> {
+    let LastFailure { operation, code, request_id, at, tries, next_try, .. } = failure;
+    let code = code.as_deref().map(|code| format!(": {code}")).unwrap_or_default();
+    let times = if *tries > 1 { format!("; tried {tries} times in a row") } else { String::new() };
+    let mut told = vec![format!("{operation} failed {} ago{code}{times}", age(*at, now))];
+    told.extend(request_id.as_deref().map(|id| format!("request id {id}")));
+    told.extend(next_try.map(|next| {
+        if next >= now {
+            format!("next try in {}", length(next.duration_since(now)))
+        } else {
+            format!("the next try was due {} ago; is a controller running?", age(next, now))
+        }
+    }));
+    told
+}
+
 fn in_words(state: State, terminal: Terminal) -> String {
     let (tone, word) = word(state);
     terminal.paint(tone, word)
 }
 
 /// The chain as a tree.
-fn below(out: &mut impl Write, nodes: &[Node], indent: &str, terminal: Terminal) -> io::Result<()> {
+fn below(
+    out: &mut impl Write,
+    nodes: &[Node],
+    indent: &str,
+    terminal: Terminal,
+    now: Timestamp,
+) -> io::Result<()> {
     for (place, node) in nodes.iter().enumerate() {
         let is_last = place + 1 == nodes.len();
         let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
@@ -137,10 +166,13 @@ fn below(out: &mut impl Write, nodes: &[Node], indent: &str, terminal: Terminal)
                 said.push(line);
             }
         }
+        for told in node.last_failure.iter().flat_map(|failure| last_try(failure, now)) {
+            lines(out, &terminal.wrap(&inner, &told))?;
+        }
         for fact in &node.facts {
             lines(out, &terminal.wrap(&inner, fact))?;
         }
-        below(out, &node.waits_for, &inner, terminal)?;
+        below(out, &node.waits_for, &inner, terminal, now)?;
     }
     Ok(())
 }

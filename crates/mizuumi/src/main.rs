@@ -30,6 +30,7 @@ mod run;
 mod settings;
 mod status;
 mod terminal;
+mod traces;
 mod wait;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::ensure;
 use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, TableInput};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
@@ -12,6 +13,8 @@ use mizuumi_tests::{Controller, Planned, Team, now};
 use rand::RngExt as _;
 use serde_json::json;
 
+/// What the endpoint's request ids begin with.
+const REQUEST: &str = "00000000-0000-4000-8000-";
 const FOLDER: &str = "../docs/src/captures";
 
 /// A team whose names are as long as those that the book shows in their place, so that lines break where they do there.
@@ -71,14 +74,29 @@ impl Shown {
             !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
         };
         let line = |line: &str| {
-            let words: Vec<&str> = line.split(' ').map(|word| if age(word) { "5s" } else { word }).collect();
-            words.join(" ")
+            let mut before = "";
+            let word = |word| {
+                let shown = match word {
+                    _ if age(word) => "5s",
+                    _ if word.starts_with(REQUEST) => "7d7c5b46-0a4e-4a5b-9bd4-6f5f0c8f6f3a",
+                    _ if before == "tried" && word.bytes().all(|byte| byte.is_ascii_digit()) => "3",
+                    _ => word,
+                };
+                before = word;
+                shown
+            };
+            line.split(' ').map(word).collect::<Vec<_>>().join(" ")
         };
         plain.lines().map(line).collect::<Vec<_>>().join("\n")
     }
 
     async fn capture(&self, name: &str, shown: &str, arguments: &[&str], input: &str) -> Planned {
         let told = self.team.run(arguments, input).await;
+        self.keep(name, shown, &told);
+        told
+    }
+
+    fn keep(&self, name: &str, shown: &str, told: &Planned) {
         let text = format!("$ {shown}\n{}\n", self.plain(told.out.trim_end()));
         let path = Path::new(FOLDER).join(format!("{name}.txt"));
         if std::env::var_os("UPDATE").is_some() {
@@ -87,7 +105,6 @@ impl Shown {
         }
         let there = fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(text, there, "{} is not what is printed; write it anew with UPDATE=1", path.display());
-        told
     }
 }
 
@@ -194,4 +211,16 @@ async fn the_book_shows_what_the_commands_print() {
     let import = ["import", "glue", &weather, "-o", "-", "--config", &config];
     let told = shown.capture("import", "mizuumi import glue nyc_2013.weather -o -", &import, "").await;
     assert_eq!(told.code, 0, "{told:?}");
+
+    team.admin.fault(json!({ "action": "denied", "operation": "CreateTable" })).await;
+    let _controller = Controller::start(team).await;
+    team.create("planes", json!({})).await;
+    let told = team
+        .eventually("planes", "tries that failed", async || {
+            let told = team.run(&["explain", "dtbl/planes", "-n", namespace], "").await;
+            ensure!(told.out.contains("times in a row") && told.out.contains("next try in"), "{}", told.out);
+            Ok(told)
+        })
+        .await;
+    shown.keep("explain-failure", "mizuumi explain dtbl/planes", &told);
 }

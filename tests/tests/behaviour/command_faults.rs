@@ -4,6 +4,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::Api;
+use kube::api::PostParams;
+use kube::config::Kubeconfig;
 use mizuumi_tests::{Team, binary};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
@@ -153,6 +157,59 @@ async fn a_check_before_the_start_tells_what_is_there_and_what_is_not() {
     assert_eq!(both.code, 2, "{both:?}");
     assert!(both.err.contains("cannot be used with"), "{}", both.err);
     assert_eq!(team.admin.writes().await.len(), 0);
+}
+
+/// A kubeconfig of the stand, for an account that may do what the rules of the charts allow but for the Lease and the definitions.
+async fn without_lease_and_definitions(team: &Team) -> String {
+    let namespace = &team.namespace;
+    let rules = json!([
+        { "apiGroups": ["mizuumi.dev", "batch", "", "events.k8s.io"], "resources": ["*"], "verbs": ["*"] },
+        { "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"], "resourceNames": ["mizuumi"] },
+    ]);
+    let name = json!({ "name": namespace });
+    let role: ClusterRole =
+        serde_json::from_value(json!({ "metadata": name, "rules": rules })).expect("a role");
+    let binding: ClusterRoleBinding = serde_json::from_value(json!({
+        "metadata": name,
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": namespace },
+        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": namespace }],
+    }))
+    .expect("a binding");
+    Api::all(team.client.clone()).create(&PostParams::default(), &role).await.expect("the role is made");
+    Api::all(team.client.clone()).create(&PostParams::default(), &binding).await.expect("it is bound");
+    let mut kubeconfig = Kubeconfig::read_from(team.stand.kubeconfig()).expect("the stand's kubeconfig");
+    for user in &mut kubeconfig.auth_infos {
+        if let Some(user) = &mut user.auth_info {
+            user.impersonate = Some(namespace.clone());
+        }
+    }
+    let path = team.folder().join("impersonated.yaml");
+    std::fs::write(&path, serde_json::to_string(&kubeconfig).expect("JSON")).expect("it is written");
+    path.to_string_lossy().into_owned()
+}
+
+#[tokio::test]
+async fn a_check_before_the_start_asks_for_the_lease_and_the_definitions_too() {
+    let team = Team::new("pre-rights").await;
+    let kubeconfig = without_lease_and_definitions(&team).await;
+    let config = team.configuration("pre-rights");
+    let check = ["check", "--pre", "--config", &config, "--kubeconfig", &kubeconfig];
+    let lease = format!("{}/mizuumi", team.namespace);
+    let told = team.run(&[&check[..], &["--lease", &lease]].concat(), "").await;
+    assert_eq!(told.code, 2, "{told:?}");
+    let words = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "may not get customresourcedefinitions.apiextensions.k8s.io 'datatables.mizuumi.dev',",
+        "watch customresourcedefinitions.apiextensions.k8s.io 'qualitychecks.mizuumi.dev'",
+        &format!("update leases.coordination.k8s.io 'mizuumi' in {}", team.namespace),
+        &format!("create leases.coordination.k8s.io in {}", team.namespace),
+    ] {
+        assert!(words.contains(part), "no {part:?} in\n{}", told.out);
+    }
+    assert!(!words.contains("get leases"), "it may: {}", told.out);
+    assert!(!words.contains("datatables.mizuumi.dev in"), "all else it may: {}", told.out);
+    let without = team.run(&check, "").await;
+    assert!(!without.out.contains("leases"), "no Lease, no right to one: {}", without.out);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `mizuumi explain`, `status` and `freshness` say why something is not as it should be, across kinds, and write nothing.
 
+use anyhow::ensure;
 use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -103,6 +104,63 @@ async fn a_late_table_is_explained_down_to_the_table_that_stands_in_the_way() {
     assert_eq!(row[..4], [&format!("{}/delays", team.namespace), "Stale", "4h", "-"], "{}", late.out);
     assert_eq!(row[5], "5h", "the age is that of the data:\n{}", late.out);
     assert_eq!(team.admin.writes().await.len(), writes, "it only reads");
+}
+
+#[tokio::test]
+async fn a_failure_is_explained_by_the_last_request_and_the_next_try() {
+    let team = Team::new("explain-failure").await;
+    team.admin.fault(json!({ "action": "denied", "operation": "CreateTable" })).await;
+    let controller = Controller::start(&team).await;
+    team.create("orders", json!({})).await;
+    team.reason("orders", "Denied").await;
+    let explained = async || {
+        let told = mizuumi(&team, &["explain", "dtbl/orders", "-o", "json"]).await;
+        serde_json::from_str::<Value>(&told.out).expect("JSON")
+    };
+    let first = team
+        .eventually("orders", "the first try told", async || {
+            let last = explained().await["lastFailure"].clone();
+            ensure!(last.is_object(), "there is no failure in it");
+            Ok(last)
+        })
+        .await;
+    assert_eq!(first["operation"], "glue:CreateTable");
+    assert_eq!(first["code"], "AccessDeniedException");
+    let message = first["message"].as_str().expect("a message");
+    assert!(message.contains("allow it to the role of this profile"), "{message}");
+    let status = serde_json::to_value(team.get("orders").await.status).expect("JSON");
+    let second = team
+        .eventually("orders", "another try told", async || {
+            let last = explained().await["lastFailure"].clone();
+            ensure!(last["requestId"] != first["requestId"], "it is still the first: {last}");
+            Ok(last)
+        })
+        .await;
+    let id = second["requestId"].as_str().expect("a request id");
+    let (_, seq) = id.rsplit_once('-').expect("a UUID");
+    let seq = u64::from_str_radix(seq, 16).expect("the number of a call");
+    let calls = team.admin.calls(seq - 1).await;
+    let call = calls.iter().find(|call| call.seq == seq).expect("the call is in the log");
+    assert_eq!((call.operation.as_str(), call.fault.as_deref()), ("CreateTable", Some("denied")));
+    let time =
+        |last: &Value, key: &str| last[key].as_str().expect("a time").parse::<Timestamp>().expect("one");
+    assert!(time(&second, "nextTry") > time(&second, "at"), "{second}");
+    assert!(second["tries"].as_i64() > Some(1), "{second}");
+    let after = serde_json::to_value(team.get("orders").await.status).expect("JSON");
+    assert_eq!(after, status, "the status is the same at every try");
+
+    drop(controller);
+    let told = mizuumi(&team, &["explain", "dtbl/orders"]).await;
+    let words = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "glue:CreateTable failed",
+        "AccessDeniedException",
+        "request id 00000000-0000-4000-8000-",
+        "next try",
+    ] {
+        assert!(words.contains(part), "no {part:?} in\n{}", told.out);
+    }
+    assert!(told.out.lines().all(|line| line.chars().count() <= 80), "{}", told.out);
 }
 
 #[tokio::test]

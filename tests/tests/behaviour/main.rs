@@ -56,4 +56,7 @@ mod run_tasks;
 mod settings;
 mod sources;
 mod superseded;
+mod tenancy;
+mod terminal;
+mod traces;
 mod view;

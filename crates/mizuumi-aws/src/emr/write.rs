@@ -25,11 +25,9 @@ pub(crate) async fn run_job_flow(
     let api = api!("elasticmapreduce", "RunJobFlow", Write);
     let run = make::run_job_flow(clients.emr.run_job_flow(), name, marks, request);
     let answer = clients.gateway.write(api, errand, || run.clone().send()).await?;
-    answer.and_then(|answer| answer.job_flow_id).ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Unknown,
-        message: "the answer names no cluster".to_owned(),
-    })
+    answer
+        .and_then(|answer| answer.job_flow_id)
+        .ok_or_else(|| Failure::new(api.name, Class::Unknown, "the answer names no cluster"))
 }
 
 /// Adds steps to a cluster; answers their ids, in the same order.
@@ -139,10 +137,12 @@ pub(crate) async fn change(
 
 /// A write that was not sent, since the cluster is gone or another's, is a conflict: it is looked at again.
 fn sent<T>(api: Api, answer: Result<Option<T>, Failure>) -> Result<T, Failure> {
-    answer?.ok_or_else(|| Failure {
-        operation: api.name,
-        class: Class::Conflict,
-        message: "the cluster has ended, or its tags name another owner by now; nothing was sent".to_owned(),
+    answer?.ok_or_else(|| {
+        Failure::new(
+            api.name,
+            Class::Conflict,
+            "the cluster has ended, or its tags name another owner by now; nothing was sent",
+        )
     })
 }
 

@@ -324,7 +324,7 @@ fn date_time(time: Timestamp) -> DateTime {
 }
 
 fn unbuilt(error: &dyn std::error::Error) -> Failure {
-    Failure { operation: "glue:TableInput", class: Class::Invalid, message: error.to_string() }
+    Failure::new("glue:TableInput", Class::Invalid, error.to_string())
 }
 
 #[cfg(test)]

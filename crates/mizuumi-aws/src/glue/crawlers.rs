@@ -319,5 +319,5 @@ async fn is_ours(
 
 fn gone(operation: &'static str, name: &str) -> Failure {
     let message = format!("crawler '{name}' is not what it was a moment ago");
-    Failure { operation, class: Class::Conflict, message }
+    Failure::new(operation, Class::Conflict, message)
 }

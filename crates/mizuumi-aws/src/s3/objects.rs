@@ -56,10 +56,8 @@ async fn names_of(
 
 /// An object's bytes, once all of them are there.
 pub(crate) async fn whole(operation: &'static str, body: ByteStream) -> Result<Vec<u8>, Failure> {
-    let body = body.collect().await.map_err(|error| Failure {
-        operation,
-        class: Class::Unavailable,
-        message: format!("the answer broke off: {error}"),
+    let body = body.collect().await.map_err(|error| {
+        Failure::new(operation, Class::Unavailable, format!("the answer broke off: {error}"))
     })?;
     Ok(body.to_vec())
 }
@@ -115,15 +113,11 @@ pub(crate) async fn delete(
         let answer = clients.gateway.write(api, errand, || delete.clone().send()).await?;
         let Some(error) = answer.as_ref().and_then(|answer| answer.errors().first()) else { continue };
         let code = error.code().unwrap_or("no code");
-        return Err(Failure {
-            operation: api.name,
-            class: classify(code).unwrap_or(Class::Unknown),
-            message: format!(
-                "{}: {code}: {}",
-                error.key().unwrap_or_default(),
-                error.message().unwrap_or_default()
-            ),
-        });
+        return Err(Failure::new(
+            api.name,
+            classify(code).unwrap_or(Class::Unknown),
+            format!("{}: {code}: {}", error.key().unwrap_or_default(), error.message().unwrap_or_default()),
+        ));
     }
     Ok(())
 }
@@ -141,6 +135,6 @@ pub(crate) fn no_bucket(operation: &'static str, location: &str) -> Failure {
     failure(operation, format!("the bucket of {location} is gone"))
 }
 
-const fn failure(operation: &'static str, message: String) -> Failure {
-    Failure { operation, class: Class::Invalid, message }
+fn failure(operation: &'static str, message: String) -> Failure {
+    Failure::new(operation, Class::Invalid, message)
 }

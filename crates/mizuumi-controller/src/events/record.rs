@@ -3,7 +3,7 @@
 //! kube's own recorder keeps every Event whole for six minutes and looks through all of them for each new one: with 10,000
 //! resources that is most of the memory and of the time of a first sync. Here a few bytes are kept, of the latest only.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) struct Note {
     pub(super) type_: &'static str,
     pub(super) reason: String,
     pub(super) text: String,
+    /// Annotations: what is another each time that the same is said. None takes off what was said before.
+    pub(super) details: BTreeMap<&'static str, Option<String>>,
 }
 
 /// Writes Events to the API server.
@@ -74,7 +76,10 @@ impl Recorder {
         let now = clock::now();
         let again = self.told(|told| told.again(hash, Instant::now()));
         if let Some((event, count)) = again {
-            let series = json!({ "series": { "count": count, "lastObservedTime": MicroTime(now) } });
+            let series = json!({
+                "metadata": { "annotations": note.details },
+                "series": { "count": count, "lastObservedTime": MicroTime(now) },
+            });
             return events.patch(&event, &PatchParams::default(), &Patch::Merge(series)).await.map(drop);
         }
         let event = note.event(&self.instance, hash, now);
@@ -121,6 +126,8 @@ impl Note {
     fn event(&self, instance: &str, hash: u64, now: Timestamp) -> Event {
         let name = self.about.name.as_deref().unwrap_or(mizuumi_api::FIELD_MANAGER);
         let end = self.text.floor_char_boundary(LONGEST);
+        let details =
+            self.details.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?)));
         Event {
             action: Some("Reconciling".to_owned()),
             event_time: Some(MicroTime(now)),
@@ -128,6 +135,7 @@ impl Note {
                 // By the second and by what it says: the same within a second is a series.
                 name: Some(format!("{name}.{:08x}{:08x}", now.as_second(), hash >> 32)),
                 namespace: self.about.namespace.clone(),
+                annotations: Some(details.collect()),
                 ..ObjectMeta::default()
             },
             note: Some(self.text[..end].to_owned()),

@@ -8,6 +8,7 @@ use mizuumi_api::ingest_run::{GateVerdict, RunEngine, RunPhase, Upstream};
 use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind};
 
 use super::Node;
+use super::failing::Failing;
 use super::seen::{Need, Object, Seen};
 use super::standing::{self, State};
 use crate::data_table::Tables;
@@ -68,7 +69,9 @@ impl<'a> Chain<'a> {
             below
         };
         let conditions = standing::by_weight(object.conditions());
-        Node { name: id.to_string(), relation, state, conditions, facts, waits_for }
+        let failing = Failing::of(object);
+        let name = id.to_string();
+        Node { name, relation, state, conditions, failing, last_failure: None, facts, waits_for }
     }
 
     fn below(&mut self, object: &Object, state: State) -> Vec<Node> {
@@ -273,7 +276,16 @@ fn names(namespace: Option<&String>, name: Option<&String>) -> (String, String) 
 }
 
 fn node(name: String, relation: String, state: State) -> Node {
-    Node { name, relation, state, conditions: Vec::new(), facts: Vec::new(), waits_for: Vec::new() }
+    Node {
+        name,
+        relation,
+        state,
+        conditions: Vec::new(),
+        failing: None,
+        last_failure: None,
+        facts: Vec::new(),
+        waits_for: Vec::new(),
+    }
 }
 
 fn unread(name: String, relation: String, why: &str) -> Node {

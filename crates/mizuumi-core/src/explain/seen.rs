@@ -106,6 +106,12 @@ impl Object {
         each!(self, found => found.metadata.deletion_timestamp.is_some())
     }
 
+    /// What tells it from another one of its name.
+    #[must_use]
+    pub fn uid(&self) -> Option<&str> {
+        each!(self, found => found.metadata.uid.as_deref())
+    }
+
     /// When it was made.
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {

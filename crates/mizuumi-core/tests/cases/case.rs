@@ -177,7 +177,7 @@ impl Case {
             "Throttled" => Class::Throttled,
             other => panic!("no case needs the class '{other}' yet"),
         };
-        Some(Failure { operation: "glue:GetTable", class, message: told.message.clone() })
+        Some(Failure::new("glue:GetTable", class, told.message.clone()))
     }
 
     /// What is wanted, by the resource and by those that have to do with it.

@@ -69,11 +69,7 @@ impl Team {
         refused: Option<&'static str>,
         now: Timestamp,
     ) -> EmrClusterStatus {
-        let failure = refused.map(|operation| Failure {
-            operation,
-            class: Class::Throttled,
-            message: "slow down".to_owned(),
-        });
+        let failure = refused.map(|operation| Failure::new(operation, Class::Throttled, "slow down"));
         let evidence = Evidence::Observed { world, plan, done: Vec::new(), failure, endless: false };
         let mut status = Clusters::report(object, Some(goal), &evidence, now);
         // Conditions say when they began, and nothing is decided by them.

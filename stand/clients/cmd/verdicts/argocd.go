@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -71,15 +72,19 @@ func run(object *unstructured.Unstructured, script string) (any, error) {
 	return result, err
 }
 
-// The two functions of os that Argo CD leaves to scripts, as far as ours use them: a date in UTC by "!%Y-%m-%dT%XZ".
+// The formats of os.date that ours use, in UTC, as Go says them.
+var dates = map[string]string{"!%Y-%m-%dT%XZ": "2006-01-02T15:04:05Z", "!%Y%m%dt%H%M%Sz": "20060102t150405z"}
+
+// The two functions of os that Argo CD leaves to scripts, as far as ours use them.
 func safeOs(state *lua.LState) int {
 	functions := map[string]lua.LGFunction{
 		"time": func(state *lua.LState) int { state.Push(lua.LNumber(now().Unix())); return 1 },
 		"date": func(state *lua.LState) int {
-			if state.CheckString(1) != "!%Y-%m-%dT%XZ" {
+			format, known := dates[state.CheckString(1)]
+			if !known {
 				state.RaiseError("this format of os.date is not known here")
 			}
-			state.Push(lua.LString(now().UTC().Format("2006-01-02T15:04:05Z")))
+			state.Push(lua.LString(now().UTC().Format(format)))
 			return 1
 		},
 	}
@@ -227,21 +232,84 @@ func actionsOf(customizations, folder string, check func(string, any, any)) erro
 		if err != nil {
 			return err
 		}
-		text, err := script(customizations, object, "actions", test.Action, "action.lua")
-		if err != nil {
-			return err
-		}
-		done, err := run(object, text)
+		done, err := impacted(customizations, object, test.Action)
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", test.Action, test.InputPath, err)
 		}
-		wanted, err := readObject(filepath.Join(folder, test.ExpectedOutputPath))
+		wanted, err := wantedOf(filepath.Join(folder, test.ExpectedOutputPath))
 		if err != nil {
 			return err
 		}
-		check(filepath.Join(folder, test.Action, test.InputPath), done, wanted.Object)
+		check(filepath.Join(folder, test.Action, test.InputPath), done, wanted)
 	}
 	return nil
+}
+
+// What an action does to a resource, as Argo CD's tests write it.
+type impact struct {
+	Operation string         `json:"k8sOperation"`
+	Object    map[string]any `json:"unstructuredObj"`
+}
+
+// What an action does: a script answers the object as it is to be, or a list of operations.
+func impacted(customizations string, object *unstructured.Unstructured, action string) ([]impact, error) {
+	text, err := script(customizations, object, "actions", action, "action.lua")
+	if err != nil {
+		return nil, err
+	}
+	answer, err := run(object, text)
+	if err != nil {
+		return nil, err
+	}
+	operations, isList := answer.([]any)
+	if !isList {
+		whole, isObject := answer.(map[string]any)
+		if !isObject {
+			return nil, fmt.Errorf("%s answers neither an object nor operations", action)
+		}
+		return []impact{{"patch", whole}}, nil
+	}
+	var all []impact
+	for _, one := range operations {
+		said, _ := one.(map[string]any)
+		operation, _ := said["operation"].(string)
+		resource, _ := said["resource"].(map[string]any)
+		if (operation != "create" && operation != "patch") || resource == nil {
+			return nil, fmt.Errorf("%s: an operation is 'create' or 'patch' of a resource", action)
+		}
+		all = append(all, impact{operation, resource})
+	}
+	return all, nil
+}
+
+// An object as it is to be, or a list of what is done to which.
+func wantedOf(path string) ([]impact, error) {
+	var list []impact
+	if read(path, &list) == nil {
+		return list, nil
+	}
+	object, err := readObject(path)
+	if err != nil {
+		return nil, err
+	}
+	return []impact{{"patch", object.Object}}, nil
+}
+
+// Prints what an action does to the object on standard input.
+func act(customizations, action string) error {
+	object := &unstructured.Unstructured{}
+	text, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	if err := object.UnmarshalJSON(text); err != nil {
+		return fmt.Errorf("standard input is not a Kubernetes object: %w", err)
+	}
+	done, err := impacted(customizations, object, action)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(done)
 }
 
 // The actions that Argo CD offers for an object, by name.

@@ -2,6 +2,7 @@
 // expressions, and the kstatus library, by which Helm 4 and kubectl-based tools wait.
 //
 //	verdicts objects CUSTOMIZATIONS FLUX   objects as JSON from standard input; a line of JSON for each
+//	verdicts act CUSTOMIZATIONS ACTION     what an action of Argo CD does to the object on standard input, as JSON
 //	verdicts upstream CUSTOMIZATIONS       Argo CD's own tests of a folder laid out like its resource_customizations
 package main
 
@@ -30,10 +31,12 @@ func main() {
 	switch {
 	case len(os.Args) == 4 && os.Args[1] == "objects":
 		err = objects(os.Args[2], os.Args[3])
+	case len(os.Args) == 4 && os.Args[1] == "act":
+		err = act(os.Args[2], os.Args[3])
 	case len(os.Args) == 3 && os.Args[1] == "upstream":
 		err = upstream(os.Args[2])
 	default:
-		fmt.Fprintln(os.Stderr, "usage: verdicts objects CUSTOMIZATIONS FLUX | verdicts upstream CUSTOMIZATIONS")
+		fmt.Fprintln(os.Stderr, "usage: verdicts objects CUSTOMIZATIONS FLUX | verdicts act CUSTOMIZATIONS ACTION | verdicts upstream CUSTOMIZATIONS")
 		os.Exit(2)
 	}
 	if err != nil {

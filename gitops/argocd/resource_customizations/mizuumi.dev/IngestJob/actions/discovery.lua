@@ -1,5 +1,6 @@
 local actions = {}
 actions["reconcile"] = { ["iconClass"] = "fa fa-fw fa-sync" }
+actions["run-now"] = { ["displayName"] = "Run now", ["iconClass"] = "fa fa-fw fa-forward" }
 if obj.spec.suspend == true then
   actions["resume"] = { ["iconClass"] = "fa fa-fw fa-play" }
 else
