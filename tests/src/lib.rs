@@ -19,6 +19,7 @@ mod checks;
 mod cluster_judge;
 mod cluster_story;
 mod clusters;
+mod connections;
 mod controller;
 pub mod faults;
 pub mod idle;

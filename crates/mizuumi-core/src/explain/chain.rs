@@ -82,7 +82,7 @@ impl<'a> Chain<'a> {
             Object::Run(run) => self.below_run(run),
             Object::Cluster(cluster) => self.below_cluster(cluster),
             Object::Check(check) => self.below_check(check),
-            Object::Class(_) => Vec::new(),
+            Object::Class(_) | Object::Source(_) => Vec::new(),
         }
     }
 
@@ -102,7 +102,7 @@ impl<'a> Chain<'a> {
         nodes
     }
 
-    /// Its runs under way, or the last one if it failed; its table, if no run can be published into it.
+    /// Its runs under way, or the last one if it failed; its table, if no run can be published into it; its source, if it is in the way.
     fn below_job(&mut self, job: &IngestJob) -> Vec<Node> {
         let (namespace, _) = names(job.metadata.namespace.as_ref(), job.metadata.name.as_ref());
         let Some(status) = &job.status else { return Vec::new() };
@@ -114,6 +114,10 @@ impl<'a> Chain<'a> {
             nodes.extend(self.named(ResourceKind::IngestRun, &namespace, run, "makes the run"));
         }
         nodes.extend(self.named_if_bad(ResourceKind::DataTable, &namespace, &job.spec.run.table, "writes"));
+        if let Some(source) = &job.spec.run.source {
+            let (kind, name) = (ResourceKind::SourceConnection, &source.connection);
+            nodes.extend(self.named_if_bad(kind, &namespace, name, "reads from"));
+        }
         nodes
     }
 
@@ -262,8 +266,9 @@ impl<'a> Chain<'a> {
     fn named_if_bad(&mut self, kind: ResourceKind, namespace: &str, name: &str, relation: &str) -> Vec<Node> {
         let found = self.named(kind, namespace, name, relation);
         // That data is late or not to be trusted keeps nothing from being written.
-        let is_in_the_way =
-            |node: &Node| matches!(node.state, State::Stuck | State::Missing | State::Unknown);
+        let is_in_the_way = |node: &Node| {
+            matches!(node.state, State::Stuck | State::Missing | State::Unknown | State::Unreached)
+        };
         found.into_iter().filter(is_in_the_way).collect()
     }
 }
@@ -315,6 +320,16 @@ fn facts(object: &Object) -> Vec<String> {
         Object::Check(check) => {
             let at = check.status.as_ref().and_then(|status| status.evaluation.as_ref()).map(|it| it.at);
             facts.extend(at.map(|at| format!("its rules were evaluated last at {at}")));
+        }
+        Object::Source(source) => {
+            let status = source.status.as_ref();
+            let last = status.and_then(|status| status.last_attempt.as_ref());
+            facts.extend(
+                last.map(|last| {
+                    format!("it was tried last by run '{}', which ended at {}", last.run, last.at)
+                }),
+            );
+            facts.extend(status.map(|status| format!("it is named by {} jobs", status.jobs)));
         }
         Object::Class(_) => {}
     }

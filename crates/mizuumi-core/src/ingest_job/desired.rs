@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::ingest_job::{ConcurrencyPolicy, IngestJob, RunTemplate};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunSpec};
-use mizuumi_api::{Installation, ShortDuration};
+use mizuumi_api::{Installation, Reason, ShortDuration, label};
 
 use super::schedule;
 use crate::cron::Cron;
@@ -25,7 +25,7 @@ pub struct DesiredJob {
     pub job: String,
     /// Its uid.
     pub uid: String,
-    /// What each run is made from.
+    /// What each run is made from, with what its connection says.
     pub made_from: Box<IngestJob>,
     /// When sessions come; none: by hand.
     pub schedule: Option<Cron>,
@@ -43,6 +43,8 @@ pub struct DesiredJob {
     pub keep_failed: usize,
     /// The table that its runs are for, as far as it is known.
     pub target: Target,
+    /// Why no run can be made as its connection is, or is not.
+    pub without_connection: Option<(Reason, String)>,
     /// Why its runs would never begin: jobs wait for each other.
     pub cycle: Option<String>,
 }
@@ -107,6 +109,7 @@ impl DesiredJob {
             keep_succeeded: keep(spec.successful_runs_history_limit),
             keep_failed: keep(spec.failed_runs_history_limit),
             target: Target::Unknown,
+            without_connection: None,
             cycle: None,
         })
     }
@@ -138,13 +141,14 @@ pub fn fits(name: &str) -> bool {
     name.len() <= LONGEST_NAME
 }
 
-/// A run of a job.
+/// A run of a job, which is [`filled`](crate::source_connection::filled) if it names a connection.
 #[must_use]
 pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let RunTemplate {
         table,
         engine,
+        source,
         kubernetes_job,
         emr_step,
         ecs_task,
@@ -177,6 +181,9 @@ pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
     };
     let mut run = IngestRun::new(&name_of(name, session, revision), spec);
     job.own(&mut run);
+    if let Some(source) = source {
+        run.metadata.labels.get_or_insert_default().insert(label::SOURCE.to_owned(), source.connection);
+    }
     run
 }
 
