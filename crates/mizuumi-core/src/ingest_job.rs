@@ -25,7 +25,7 @@ use crate::ingest_run::Target;
 use crate::kind::{DataDue, Evidence, Kind};
 use crate::plan::{Goal, Plan};
 use crate::problem::Problem;
-use crate::source_connection::fill::{self, SeenConnection};
+use crate::source_connection::SeenConnection;
 
 /// The kind.
 #[derive(Debug)]
@@ -93,10 +93,7 @@ impl Kind for Jobs {
             let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
             desired.cycle = around.cycle.map(|cycle| cycle::in_words(namespace, &desired.job, &cycle));
             desired.target = around.target;
-            match fill::filled(&desired.made_from, &around.connection) {
-                Ok(filled) => (*desired.made_from, desired.without_connection) = (filled, None),
-                Err(why) => desired.without_connection = Some(why),
-            }
+            desired.connect(&around.connection);
         }
     }
 

@@ -105,7 +105,7 @@ async fn a_job_makes_its_runs_with_what_its_connection_says_and_its_secret_is_no
     team.create_connection("flights-db", database()).await;
     let hourly = Hourly::new();
     team.create_missed("hourly", &hourly, 1, reading("flights-db", json!({}))).await;
-    let _controller = Controller::with(&team, |installation| with_account(installation, &team)).await;
+    let controller = Controller::with(&team, |installation| with_account(installation, &team)).await;
     let run = run_name("hourly", hourly.sessions(1)[0]);
     let run = team.run_phase(&run, RunPhase::Succeeded).await;
     assert_eq!(image(&run), IMAGE);
@@ -127,13 +127,23 @@ async fn a_job_makes_its_runs_with_what_its_connection_says_and_its_secret_is_no
     let last = status.last_attempt.as_ref().expect("an attempt");
     assert_eq!((last.run.as_str(), last.number, last.exit_code), (name, 1, 0));
 
+    // A controller that begins anew has nothing to write: nothing is told before all is known.
+    drop(controller);
+    let _controller = Controller::with(&team, |installation| with_account(installation, &team)).await;
+    team.sweeps(3).await;
+    let again = team.connections().get("flights-db").await.expect("the connection");
+    assert_eq!(again.metadata.resource_version, connection.metadata.resource_version);
+
     // S11: nothing that anybody may look at has it.
     let job = team.jobs().get("hourly").await.expect("the job");
+    let definition = json!({ "taskDefinition": team.tasks().await[0]["taskDefinitionArn"] });
     let shown = [
         serde_json::to_string(&run),
         serde_json::to_string(&job),
         serde_json::to_string(&connection),
         serde_json::to_string(&team.tasks().await),
+        serde_json::to_string(&team.ecs("DescribeTaskDefinition", definition).await),
+        std::fs::read_to_string(team.folder().join("controller.log")).map_err(serde_json::Error::io),
     ];
     let events: Vec<String> = team.events(name).await.into_iter().map(|(_, note)| note).collect();
     for text in shown.into_iter().map(|text| text.expect("JSON")).chain(events) {

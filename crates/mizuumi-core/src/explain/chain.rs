@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use mizuumi_api::data_table::PartitionMode;
 use mizuumi_api::ingest_run::{GateVerdict, RunEngine, RunPhase, Upstream};
-use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind};
+use mizuumi_api::{
+    DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind, SourceConnection,
+};
 
 use super::Node;
 use super::seen::{Need, Object, Seen};
@@ -321,19 +323,21 @@ fn facts(object: &Object) -> Vec<String> {
             let at = check.status.as_ref().and_then(|status| status.evaluation.as_ref()).map(|it| it.at);
             facts.extend(at.map(|at| format!("its rules were evaluated last at {at}")));
         }
-        Object::Source(source) => {
-            let status = source.status.as_ref();
-            let last = status.and_then(|status| status.last_attempt.as_ref());
-            facts.extend(
-                last.map(|last| {
-                    format!("it was tried last by run '{}', which ended at {}", last.run, last.at)
-                }),
-            );
-            facts.extend(status.map(|status| format!("it is named by {} jobs", status.jobs)));
-        }
+        Object::Source(source) => source_facts(source, &mut facts),
         Object::Class(_) => {}
     }
     facts
+}
+
+fn source_facts(source: &SourceConnection, facts: &mut Vec<String>) {
+    let Some(status) = &source.status else { return };
+    facts.push(match status.jobs {
+        1 => "1 job names it".to_owned(),
+        jobs => format!("{jobs} jobs name it"),
+    });
+    if let Some(last) = &status.last_attempt {
+        facts.push(format!("run '{}' tried it last, up to {}", last.run, last.at));
+    }
 }
 
 fn table_facts(table: &DataTable, facts: &mut Vec<String>) {

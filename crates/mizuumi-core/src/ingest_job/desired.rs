@@ -10,6 +10,7 @@ use crate::cron::Cron;
 use crate::ingest_run::{Runs, Target};
 use crate::kind::Kind;
 use crate::problem::Problem;
+use crate::source_connection::{SeenConnection, filled};
 
 /// So long a session may wait to begin, where the spec does not say.
 const DEADLINE: SignedDuration = SignedDuration::from_hours(24);
@@ -112,6 +113,14 @@ impl DesiredJob {
             without_connection: None,
             cycle: None,
         })
+    }
+
+    /// Has its runs made with what its connection says, if it names one.
+    pub fn connect(&mut self, connection: &SeenConnection) {
+        match filled(&self.made_from, connection) {
+            Ok(filled) => (*self.made_from, self.without_connection) = (filled, None),
+            Err(why) => self.without_connection = Some(why),
+        }
     }
 
     /// The run of a session.

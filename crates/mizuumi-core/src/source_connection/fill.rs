@@ -146,8 +146,11 @@ fn fill_task(
 ) -> Result<(), Vec<Problem>> {
     let environment = task.environment.get_or_insert_default();
     let secrets = task.secrets.get_or_insert_default();
-    environment.iter().for_each(|variable| drop(said.remove(&variable.name)));
-    secrets.iter().for_each(|secret| drop(said.remove(&secret.name)));
+    let own =
+        environment.iter().map(|variable| &variable.name).chain(secrets.iter().map(|secret| &secret.name));
+    for name in own {
+        said.remove(name);
+    }
     environment.extend(said.into_iter().map(|(name, value)| TaskVariable { name, value }));
     let says_its_own = secrets.iter().any(|secret| secret.name == SECRET)
         || environment.iter().any(|variable| variable.name == SECRET_FILE);
@@ -171,7 +174,9 @@ fn fill_job(
     secret: Option<&SourceSecret>,
 ) -> Result<(), Vec<Problem>> {
     let env = job.env.get_or_insert_default();
-    env.iter().for_each(|variable| drop(said.remove(&variable.name)));
+    for variable in env.iter() {
+        said.remove(&variable.name);
+    }
     let variable =
         |(name, value): (String, String)| Variable { name, value: Some(value), secret_key_ref: None };
     env.extend(said.into_iter().map(variable));

@@ -103,6 +103,6 @@ fn reachable(last: Option<&SourceAttempt>) -> (ConditionStatus, Reason, String) 
             let message = format!("run '{run}' was refused by the source at {at}{why}");
             (ConditionStatus::False, reason, message)
         }
-        _ => (ConditionStatus::True, reason, format!("run '{run}' has read the source, at {at}")),
+        _ => (ConditionStatus::True, reason, format!("run '{run}' reached the source at {at}{why}")),
     }
 }
