@@ -82,10 +82,10 @@ applied=("${tables[@]/#/--filename=}")
 say "1. The custom resources and the controller"
 mizuumi crds | kubectl apply --server-side -f - > /dev/null
 stop_controller
-if [ -n "$(kubectl get dtbl,ijob,irun,emrc --output=name)" ]; then
+if [ -n "$(kubectl get dtbl,ijob,irun,emrc,srcc --output=name)" ]; then
   # What an earlier demo left: let it go without a controller, then forget that AWS ever had it.
-  kubectl annotate dtbl,ijob,irun,emrc --all mizuumi.dev/abandon=true --overwrite > /dev/null
-  kubectl delete dtbl,ijob,irun,emrc --all --wait=false > /dev/null
+  kubectl annotate dtbl,ijob,irun,emrc,srcc --all mizuumi.dev/abandon=true --overwrite > /dev/null
+  kubectl delete dtbl,ijob,irun,emrc,srcc --all --wait=false > /dev/null
   kubectl delete events --all > /dev/null
 fi
 # An AWS that has forgotten everything, where steps of EMR run as processes with the stand's Python.
@@ -97,7 +97,7 @@ if [ "${1:-}" = spark ]; then
 fi
 env "${steps[@]}" mizuumi-stand restart localaws > /dev/null
 start_controller "$examples"
-kubectl wait --for=delete dtbl,ijob,irun,emrc --all --timeout=30s > /dev/null
+kubectl wait --for=delete dtbl,ijob,irun,emrc,srcc --all --timeout=30s > /dev/null
 echo "  controller running (configuration $examples/mizuumi.yaml, log $log)"
 
 say "2. Data arrives in S3: real flights, ten months of them; two months are late"

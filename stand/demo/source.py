@@ -34,8 +34,8 @@ def tell(path: str, content: object) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
-def prepare(source: Source) -> str:
-    """The cluster, the image and the secret; answers the job, which is told where the database is."""
+def prepare(source: Source) -> tuple[str, str]:
+    """The cluster, the image and the secret; answers the connection, which is told where the database is, and the job."""
     tell("ecs", {"speed": 60})
     program = ["env", f"PYTHONPATH={ROOT / 'images'}", sys.executable, "-m", "mizuumi_source", "mysql"]
     tell("ecs/images", [{"image": "registry.example/sources/mysql*", "command": program}])
@@ -43,26 +43,27 @@ def prepare(source: Source) -> str:
     boto3.client("logs").create_log_group(logGroupName="/mizuumi/ingest")
     secret = json.dumps({"username": source.server.user, "password": source.server.password})
     boto3.client("secretsmanager").create_secret(Name="team-a/flights-db", SecretString=secret)
-    host = "{name: MIZUUMI_SOURCE_HOST, value: "
-    here = f'{host}127.0.0.1}}\n        - {{name: MIZUUMI_SOURCE_PORT, value: "{source.server.port}"}}\n        - {{name: MIZUUMI_SOURCE_TLS, value: "off"}}'
-    job = (EXAMPLES / "20-hourly.yaml").read_text().replace(f"{host}flights.db.example}}", here)
+    here = f'host: 127.0.0.1\n    port: "{source.server.port}"\n    tls: "off"'
+    connection = (EXAMPLES / "15-database.yaml").read_text().replace("host: flights.db.example", here)
+    job = (EXAMPLES / "20-hourly.yaml").read_text()
     # All columns, so that each can be compared.
-    return "\n".join(line for line in job.split("\n") if "MIZUUMI_SOURCE_COLUMNS" not in line)
+    return connection, "\n".join(line for line in job.split("\n") if "columns: " not in line)
 
 
 def main() -> None:
     source = Source()
-    job = prepare(source)
+    connection, job = prepare(source)
     show("kubectl", "apply", "--filename", str((EXAMPLES / "10-flights.yaml").relative_to(ROOT)))
+    show("kubectl", "apply", "--filename", "-", given=connection)
     show("kubectl", "apply", "--filename", "-", given=job)
-    show("kubectl", "wait", "--for=condition=Ready", "dtbl/flights-raw", "ijob/flights-hourly", "--timeout=60s")
+    show("kubectl", "wait", "--for=condition=Ready", "dtbl/flights-raw", "srcc/flights-db", "ijob/flights-hourly", "--timeout=60s")
     now = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0)
     for hours in (2, 1, 0):
         session = now - hours * HOUR
         rows = source.hour((session - HOUR).isoformat())
         print(f"  {rows} flights of an hour have come into the database", flush=True)
         show("mizuumi", "run", "flights-hourly", "--at", session.isoformat(), "--wait", "--timeout", "3m")
-    show("kubectl", "get", "dtbl", "flights-raw")
+    show("kubectl", "get", "dtbl/flights-raw", "srcc/flights-db")
     same = source.compare("nyc", "flights_raw")
     print(f"  rows in the source {same['source']}, in the lake {same['lake']}; missing {same['missing']}, too many {same['surplus']};", end=" ")
     print(f"miles in the source {same['distances'][0]}, in the lake {same['distances'][1]}", flush=True)

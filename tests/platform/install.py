@@ -26,7 +26,7 @@ CLOSED = {"kind", "result", "lane", "service", "operation", "outcome", "account"
 EACH = {"mizuumi_quality_score": {"namespace", "check"}}
 # Which Helm installs which team: one each, so that both have waited for a real roll-out.
 TEAMS = {"team-a": "helm3", "team-b": "helm4"}
-KINDS = ("datatables", "emrclusters", "ingestjobs", "ingestruns", "qualitychecks")
+KINDS = ("datatables", "emrclusters", "ingestjobs", "ingestruns", "qualitychecks", "sourceconnections")
 
 
 def own(team):
@@ -88,6 +88,7 @@ class Installations(unittest.TestCase):
             cls.helm(helm, "install", team, values(team, replicas=2 if team == "team-b" else 1))
             cls.create(team, table("orders", team.replace("-", "_"), f"s3://lake/{team}/orders/"))
             cls.create(team, manifest("QualityCheck", "orders", {"table": "orders", "rules": 'Rules = [ ColumnExists "id" ]'}))
+            cls.create(team, manifest("SourceConnection", "orders", {"type": "mysql", "image": "registry.example/mysql@sha256:" + 16 * "4f0c"}))
         published = {"partitionKeys": [{"name": "day", "type": "date"}], "partitions": {"mode": "Published"}}
         cls.create("team-b", table("delays", "team_b", "s3://lake/team-b/delays/", **published))
         # Of two pods the one that works dies, and does not say so; what the tests ask for is done all the same.
@@ -100,7 +101,7 @@ class Installations(unittest.TestCase):
     def tearDownClass(cls):
         cls.api.ask("DELETE", "/apis/mizuumi.dev/v1alpha1/emrclusterclasses/team-b")
         for team, helm in TEAMS.items():
-            for kind in ("ingestjobs", "ingestruns", "emrclusters", "qualitychecks", "datatables"):
+            for kind in ("ingestjobs", "ingestruns", "emrclusters", "qualitychecks", "sourceconnections", "datatables"):
                 cls.api.must("DELETE", f"/apis/mizuumi.dev/v1alpha1/namespaces/{team}/{kind}")
             until("all is let go", lambda team=team: cls.no_resources(team))
         # As long as the chart was there: a right that the chart forgets would show here.

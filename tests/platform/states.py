@@ -37,11 +37,16 @@ CONFIG = {
     "allow": {"databases": ["gitops"], "s3Prefixes": ["s3://gitops/"]},
     "intervals": {"sweepSeconds": 1, "dataSeconds": 1, "retrySeconds": 1, "retryMaxSeconds": 1, "blockedSeconds": 1},
     "clusters": {"pollSeconds": 1, "verifySeconds": 2},
-    "profiles": {"default": {"emr": {"serviceRole": "EMR_DefaultRole_V2", "instanceProfile": "EMR_EC2_DefaultRole", "subnets": ["subnet-0a1b2c3d"]}}},
+    "profiles": {
+        "default": {
+            "emr": {"serviceRole": "EMR_DefaultRole_V2", "instanceProfile": "EMR_EC2_DefaultRole", "subnets": ["subnet-0a1b2c3d"]},
+            "jobs": {"serviceAccount": "ingest", "images": ["registry.example/sources/*"]},
+        },
+    },
 }
 PLURALS = {
     "DataTable": "datatables", "EmrCluster": "emrclusters", "EmrClusterClass": "emrclusterclasses", "IngestJob": "ingestjobs",
-    "IngestRun": "ingestruns", "QualityCheck": "qualitychecks",
+    "IngestRun": "ingestruns", "QualityCheck": "qualitychecks", "SourceConnection": "sourceconnections",
 }
 COLUMNS = {"from": "Declared", "columns": [{"name": "id", "type": "bigint"}]}
 GROUPS = [
@@ -75,7 +80,7 @@ class States(unittest.TestCase):
         endpoint("faults", ACCOUNT, method="DELETE")
         if cls.controller:
             cls.stop()
-        for kind in ("IngestRun", "IngestJob", "QualityCheck", "EmrCluster", "DataTable"):
+        for kind in ("IngestRun", "IngestJob", "QualityCheck", "SourceConnection", "EmrCluster", "DataTable"):
             for found in cls.api.must("GET", cls.path(kind))["items"]:
                 path = cls.path(kind, found["metadata"]["name"])
                 cls.api.ask("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
@@ -154,6 +159,7 @@ class States(unittest.TestCase):
         self.clusters()
         self.jobs()
         self.checks()
+        self.sources()
         self.differences()
         # The controller is away: what is changed is not what the status speaks of.
         self.stop()
@@ -261,8 +267,25 @@ class States(unittest.TestCase):
         self.create("QualityCheck", "nowhere", {"table": "nowhere", "rules": 'Rules = [ ColumnExists "id" ]'})
         self.judged("refused", self.when("QualityCheck", "nowhere", Stalled="TableNotFound"), FAILED)
 
+    def sources(self):
+        image = "mysql@sha256:" + 16 * "4f0c"
+        self.create("SourceConnection", "orders", {"type": "mysql", "image": f"registry.example/sources/{image}"})
+        self.judged("usable", self.when("SourceConnection", "orders", Ready="Usable", Reachable="NeverTried"), DONE)
+        self.create("SourceConnection", "away", {"type": "mysql", "image": f"registry.example/sources/{image}"})
+        self.when("SourceConnection", "away", Ready="Usable")
+        # As a task of ECS leaves it that did not find its source.
+        failed = {"number": 1, "wasLost": False, "endedAt": "2026-11-01T00:10:00Z", "worker": "task", "exitCode": 69, "message": "ended with exit code 69"}
+        run = {"table": "delays", "sessionTime": "2026-11-02T00:00:00Z", "engine": "External", "external": {"outcome": "Failed"}}
+        self.create("IngestRun", "away-r0", run, labels={"mizuumi.dev/source": "away"})
+        self.when("IngestRun", "away-r0", Stalled="RunFailed")
+        self.api.must("PATCH", self.path("IngestRun", "away-r0") + "/status", {"status": {"failedAttempts": [failed]}}, "application/merge-patch+json")
+        # A source that is away fails no sync.
+        self.judged("unreachable", self.when("SourceConnection", "away", Ready="Usable", Reachable="SourceUnavailable"), DONE)
+        self.create("SourceConnection", "elsewhere", {"type": "mysql", "image": f"elsewhere.example/{image}"})
+        self.judged("refused", self.when("SourceConnection", "elsewhere", Stalled="NotAllowed"), FAILED)
+
     def test_argo_cds_own_tests_pass(self):
-        self.assertRegex(must("verdicts", "upstream", CUSTOMIZATIONS), "^6 kinds, [0-9]+ tests\n$")
+        self.assertRegex(must("verdicts", "upstream", CUSTOMIZATIONS), "^7 kinds, [0-9]+ tests\n$")
 
     def test_kinds_with_the_same_conditions_have_the_same_script(self):
         scripts = {file.read_text() for file in CUSTOMIZATIONS.glob("*/*/health.lua") if file.parent.name != "EmrClusterClass"}

@@ -20,6 +20,7 @@ mod cluster_judge;
 mod cluster_story;
 mod clusters;
 mod collector;
+mod connections;
 mod controller;
 pub mod faults;
 pub mod idle;

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`, `QualityPassed`.
+    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`, `QualityPassed`, `Reachable`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 64))]
     pub type_: String,
@@ -62,6 +62,8 @@ pub enum ConditionType {
     Succeeded,
     /// The rules of a check pass.
     QualityPassed,
+    /// A source was reached when a run tried last.
+    Reachable,
 }
 
 impl ConditionType {
@@ -76,6 +78,7 @@ impl ConditionType {
             Self::Compatible => "Compatible",
             Self::Succeeded => "Succeeded",
             Self::QualityPassed => "QualityPassed",
+            Self::Reachable => "Reachable",
         }
     }
 }

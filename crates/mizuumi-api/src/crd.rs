@@ -15,6 +15,7 @@ use crate::emr_cluster_class::EmrClusterClass;
 use crate::ingest_job::IngestJob;
 use crate::ingest_run::IngestRun;
 use crate::quality_check::QualityCheck;
+use crate::source_connection::SourceConnection;
 
 /// Every custom resource definition of Mizuumi.
 ///
@@ -28,6 +29,7 @@ pub fn all() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
         IngestJob::crd(),
         IngestRun::crd(),
         QualityCheck::crd(),
+        SourceConnection::crd(),
     ]
     .into_iter()
     .map(finished)

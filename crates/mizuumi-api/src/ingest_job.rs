@@ -15,6 +15,7 @@ use crate::ingest_run::{
     Artifact, EcsTask, EmrStep, IngestRun, KubernetesJob, RunEngine, RunOutput, RunPhase, Upstream,
 };
 use crate::label;
+use crate::source_connection::JobSource;
 
 /// Work that comes again and again: it makes an `IngestRun` for each session.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -125,12 +126,16 @@ pub enum ConcurrencyPolicy {
 #[x_kube(
     validation = Rule::new("self.engine != 'Rollback'")
         .message("a job cannot roll back; `mizuumi rollback` can").reason(Reason::FieldValueInvalid).field_path(".engine"),
-    validation = Rule::new("(self.engine == 'KubernetesJob') == has(self.kubernetesJob)")
-        .message("`kubernetesJob` must be set when `engine` is 'KubernetesJob', and only then").reason(Reason::FieldValueInvalid).field_path(".kubernetesJob"),
+    validation = Rule::new("self.engine == 'KubernetesJob' ? has(self.kubernetesJob) || has(self.source) : !has(self.kubernetesJob)")
+        .message("`kubernetesJob` or `source` must be set when `engine` is 'KubernetesJob', and `kubernetesJob` only then").reason(Reason::FieldValueInvalid).field_path(".kubernetesJob"),
     validation = Rule::new("(self.engine == 'EmrStep') == has(self.emrStep)")
         .message("`emrStep` must be set when `engine` is 'EmrStep', and only then").reason(Reason::FieldValueInvalid).field_path(".emrStep"),
     validation = Rule::new("(self.engine == 'EcsTask') == has(self.ecsTask)")
         .message("`ecsTask` must be set when `engine` is 'EcsTask', and only then").reason(Reason::FieldValueInvalid).field_path(".ecsTask"),
+    validation = Rule::new("!has(self.source) || self.engine in ['KubernetesJob', 'EcsTask']")
+        .message("`source` goes with an `engine` that runs images: 'KubernetesJob' or 'EcsTask'").reason(Reason::FieldValueInvalid).field_path(".source"),
+    validation = Rule::new("has(self.source) || ((!has(self.kubernetesJob) || has(self.kubernetesJob.image)) && (!has(self.ecsTask) || has(self.ecsTask.image)))")
+        .message("`image` of `kubernetesJob` or `ecsTask` must be set, unless `source` names a connection that says it").reason(Reason::FieldValueRequired),
     validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
         .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob', 'EmrStep' or 'EcsTask'").reason(Reason::FieldValueInvalid).field_path(".engine"),
     validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || !has(self.output)")
@@ -143,6 +148,10 @@ pub struct RunTemplate {
     pub table: String,
     /// Who does the work.
     pub engine: RunEngine,
+    /// With `KubernetesJob` or `EcsTask`: where the work reads from. What the connection says goes into the run's image, environment and
+    /// secrets, unless those say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<JobSource>,
     /// With `KubernetesJob`: the container that does the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes_job: Option<KubernetesJob>,

@@ -65,6 +65,8 @@ use crate::label;
         .message("`emrStep` must be set when `engine` is 'EmrStep', and only then").reason(Reason::FieldValueInvalid).field_path(".emrStep"),
     validation = Rule::new("(self.engine == 'EcsTask') == has(self.ecsTask)")
         .message("`ecsTask` must be set when `engine` is 'EcsTask', and only then").reason(Reason::FieldValueInvalid).field_path(".ecsTask"),
+    validation = Rule::new("(!has(self.kubernetesJob) || has(self.kubernetesJob.image)) && (!has(self.ecsTask) || has(self.ecsTask.image))")
+        .message("`image` of `kubernetesJob` or `ecsTask` must be set").reason(Reason::FieldValueRequired),
     validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || (!has(self.waitFor) && !has(self.artifacts) && !has(self.retries) && !has(self.timeout))")
         .message("`waitFor`, `artifacts`, `retries` and `timeout` go with an `engine` that does the work: 'KubernetesJob', 'EmrStep' or 'EcsTask'").reason(Reason::FieldValueInvalid).field_path(".engine"),
     validation = Rule::new("self.engine in ['KubernetesJob', 'EmrStep', 'EcsTask'] || !has(self.output)")

@@ -16,6 +16,7 @@ pub mod quality_check;
 pub mod reason;
 pub mod resource;
 pub mod rules;
+pub mod source_connection;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
@@ -29,6 +30,7 @@ pub use quality_check::{QualityCheck, QualityCheckSpec, QualityCheckStatus};
 pub use reason::Reason;
 pub use resource::{ResourceId, ResourceKind};
 pub use rules::Rules;
+pub use source_connection::{SourceConnection, SourceConnectionSpec, SourceConnectionStatus};
 
 /// API group of every resource.
 pub const GROUP: &str = "mizuumi.dev";
@@ -73,4 +75,6 @@ pub mod label {
     pub const JOB: &str = "mizuumi.dev/job";
     /// The `IngestRun` that a Job of Kubernetes does the work of.
     pub const RUN: &str = "mizuumi.dev/run";
+    /// The `SourceConnection` that a run was made with.
+    pub const SOURCE: &str = "mizuumi.dev/source";
 }

@@ -189,6 +189,21 @@ reasons! {
     Scheduled,
     /// The job has no schedule: its runs are made by hand, with `mizuumi run`.
     ByHand,
+    /// There is no such `SourceConnection` in the namespace of the job. Apply it, and the job makes runs again by itself.
+    ConnectionNotFound,
+    /// The job's `SourceConnection` is there, and no run can be made with it; the message says why. Change one of the two.
+    ConnectionUnusable,
+    /// The connection holds: jobs that name it make their runs with it.
+    Usable,
+    /// The source was there, and let the image in, when a run tried last.
+    SourceReached,
+    /// The source was not there, or cut the connection off, when a run tried last (exit code 69). Runs with `retries` try again by themselves.
+    SourceUnavailable,
+    /// The source refused the credentials, or they may not read what was asked for, when a run tried last (exit code 77). Mend the secret in its
+    /// store, and make the next run.
+    SourceDenied,
+    /// No run has tried to reach the source yet, or none has come so far.
+    NeverTried,
     /// The rules of the check can be evaluated by its engine, which the message names.
     Compiled,
     /// All rules passed that were evaluated last; of those that only warn, the message tells which did not.

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck};
+use mizuumi_api::{
+    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, SourceConnection,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -46,6 +48,7 @@ impl Case {
             Some("IngestJob") => refusals!(IngestJob),
             Some("IngestRun") => refusals!(IngestRun),
             Some("QualityCheck") => refusals!(QualityCheck),
+            Some("SourceConnection") => refusals!(SourceConnection),
             other => panic!("no kind of ours: {other:?}"),
         };
         result.err().into_iter().flat_map(|errors| errors.into_iter().map(|e| e.to_string())).collect()

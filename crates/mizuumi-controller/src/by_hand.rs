@@ -12,9 +12,10 @@ use kube::api::{ListParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::ingest_run::RunPhase;
-use mizuumi_api::{DataTable, IngestJob, IngestRun};
+use mizuumi_api::{DataTable, IngestJob, IngestRun, SourceConnection};
 use mizuumi_core::ingest_job::by_hand;
 use mizuumi_core::ingest_run::rollback::{self, Rollback, Which};
+use mizuumi_core::source_connection::{SeenConnection, filled};
 use serde_json::Value;
 
 use crate::clock;
@@ -26,6 +27,7 @@ pub struct Cluster {
     tables: Api<DataTable>,
     jobs: Api<IngestJob>,
     runs: Api<IngestRun>,
+    connections: Api<SourceConnection>,
     /// The namespace.
     pub namespace: String,
 }
@@ -53,7 +55,8 @@ impl Cluster {
         Ok(Self {
             tables: Api::namespaced(client.clone(), &namespace),
             jobs: Api::namespaced(client.clone(), &namespace),
-            runs: Api::namespaced(client, &namespace),
+            runs: Api::namespaced(client.clone(), &namespace),
+            connections: Api::namespaced(client, &namespace),
             namespace,
         })
     }
@@ -82,8 +85,12 @@ impl Cluster {
         let Some(found) = asked(self.jobs.get_opt(job), Error::ReadObject).await? else {
             return Ok(Err(format!("there is no IngestJob '{job}' in namespace '{}'", self.namespace)));
         };
+        let filled = match filled(&found, &self.connection_of(&found).await?) {
+            Ok(filled) => filled,
+            Err((_, why)) => return Ok(Err(why)),
+        };
         let runs = self.runs_of(&found.spec.run.table).await?;
-        Ok(by_hand::run(&found, &runs, at, set, clock::now()))
+        Ok(by_hand::run(&filled, &runs, at, set, clock::now()))
     }
 
     /// A run once more, as its next revision; in words if there can be none.
@@ -95,6 +102,13 @@ impl Cluster {
             return Ok(Err(format!("there is no IngestRun '{run}' in namespace '{}'", self.namespace)));
         };
         Ok(by_hand::rerun(&found, &self.runs_of(&found.spec.table).await?))
+    }
+
+    /// The connection that a job names, if it names one.
+    async fn connection_of(&self, job: &IngestJob) -> Result<SeenConnection, Error> {
+        let Some(source) = &job.spec.run.source else { return Ok(SeenConnection::Unknown) };
+        let found = asked(self.connections.get_opt(&source.connection), Error::ReadObject).await?;
+        Ok(found.as_ref().map_or(SeenConnection::Missing, SeenConnection::unchecked))
     }
 
     async fn runs_of(&self, table: &str) -> Result<Vec<IngestRun>, Error> {

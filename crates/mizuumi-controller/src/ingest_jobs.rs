@@ -20,6 +20,7 @@ use crate::name::Name;
 use crate::queue::Queue;
 use crate::relations::Relations;
 use crate::run_steps::RunSteps;
+use crate::source_connections::SourceConnections;
 use crate::store::{Held, Store};
 
 /// The jobs by their tables, and the runs by their jobs, as the watches have brought them.
@@ -28,6 +29,7 @@ pub(crate) struct IngestJobs {
     tables: Arc<Store<DataTable>>,
     queue: Arc<Queue>,
     run_steps: Arc<RunSteps>,
+    connections: Arc<SourceConnections>,
     state: Mutex<State>,
 }
 
@@ -122,12 +124,14 @@ impl IngestJobs {
         tables: Arc<Store<DataTable>>,
         queue: Arc<Queue>,
         run_steps: Arc<RunSteps>,
+        connections: Arc<SourceConnections>,
     ) -> Self {
-        Self { installation, tables, queue, run_steps, state: Mutex::default() }
+        Self { installation, tables, queue, run_steps, connections, state: Mutex::default() }
     }
 
     /// The watch has brought a run, or says that it is gone; wakes its job if that would see a difference.
     pub(crate) fn run_brought(&self, name: &Name, run: Option<&IngestRun>) {
+        self.connections.run_brought(name, run);
         let owned_by = run.and_then(OwnedBy::of);
         let job = owned_by.as_ref().map(|owner| beside(name, &owner.job));
         let mut state = self.state();
@@ -209,11 +213,13 @@ impl Relations<Jobs> for IngestJobs {
             None => Target::Missing,
         };
         let cycle = self.state().cycle(&Name::of(job));
-        std::future::ready(Ok(JobAround { target, cycle })).boxed()
+        let connection = self.connections.seen_by(job);
+        std::future::ready(Ok(JobAround { target, connection, cycle })).boxed()
     }
 
     fn brought(&self, name: &Name, job: Option<&IngestJob>) -> Vec<Name> {
         self.run_steps.job_brought(name, job);
+        self.connections.job_brought(name, job);
         let table = job.map(table_of);
         let mut state = self.state();
         let before = match &table {
@@ -230,7 +236,9 @@ impl Relations<Jobs> for IngestJobs {
         state.link(name, link).into_iter().collect()
     }
 
-    fn listed(&self, _namespace: Option<&Arc<str>>) {}
+    fn listed(&self, namespace: Option<&Arc<str>>) {
+        self.connections.jobs_listed(namespace);
+    }
 
     fn wake(&self, jobs: Vec<Name>) {
         self.wake_all(jobs.into_iter().collect());

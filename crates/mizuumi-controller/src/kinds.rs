@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use futures::future;
 use kube::Client;
 use mizuumi_api::data_table::{DataTable, DataTableStatus};
 use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
 use mizuumi_api::ingest_job::{IngestJob, IngestJobStatus};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus};
 use mizuumi_api::quality_check::{QualityCheck, QualityCheckStatus};
+use mizuumi_api::source_connection::{SourceConnection, SourceConnectionStatus};
 use mizuumi_api::{Installation, installation};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{CheckPort, Clients, ClusterPort, RunPort, TablePort};
@@ -18,6 +18,7 @@ use mizuumi_core::emr_cluster::Clusters;
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_run::Runs;
 use mizuumi_core::quality_check::Checks;
+use mizuumi_core::source_connection::Connections;
 
 use crate::backoff::Backoff;
 use crate::config_maps::ConfigMaps;
@@ -33,6 +34,7 @@ use crate::quality_checks::QualityChecks;
 use crate::queue::Queue;
 use crate::relations::{Publications, Relations};
 use crate::run_steps::RunSteps;
+use crate::source_connections::{ConnectionPort, SourceConnections};
 use crate::status::Written;
 use crate::store::Store;
 use crate::workers;
@@ -97,6 +99,18 @@ impl Driven for QualityCheck {
     }
 }
 
+impl Driven for SourceConnection {
+    type Told = SourceConnectionStatus;
+
+    fn observed_generation(status: &SourceConnectionStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &SourceConnectionStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
 /// Each kind with its queue.
 #[derive(Clone)]
 pub(crate) struct Kinds {
@@ -108,6 +122,8 @@ pub(crate) struct Kinds {
     pub(crate) job_queue: Arc<Queue>,
     pub(crate) checks: Arc<Context<Checks, CheckPort>>,
     pub(crate) check_queue: Arc<Queue>,
+    pub(crate) connections: Arc<Context<Connections, ConnectionPort>>,
+    pub(crate) connection_queue: Arc<Queue>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) config_maps: Arc<ConfigMaps>,
     pub(crate) clusters: Arc<Context<Clusters, ClusterPort>>,
@@ -145,11 +161,19 @@ impl Kinds {
             cluster_queue.clone(),
         ));
         let job_queue = Arc::new(Queue::new(concurrency));
+        let (connection_queue, connection_store) =
+            (Arc::new(Queue::new(concurrency)), Arc::new(Store::new()));
+        let connections = Arc::new(SourceConnections::new(
+            installation.clone(),
+            connection_store.clone(),
+            [connection_queue.clone(), job_queue.clone()],
+        ));
         let jobs = Arc::new(IngestJobs::new(
             installation.clone(),
             store.clone(),
             job_queue.clone(),
             run_steps.clone(),
+            connections.clone(),
         ));
         let job_port = IngestJobPort::new(client.clone(), jobs.clone());
         let check_queue = Arc::new(Queue::new(concurrency));
@@ -188,6 +212,8 @@ impl Kinds {
                 &unlimited,
             ),
             check_queue,
+            connections: shared.context(ConnectionPort, connection_store, connections, &unlimited),
+            connection_queue,
             config_maps,
             clusters: shared.context(
                 ClusterPort::new(clients.clone()),
@@ -202,21 +228,26 @@ impl Kinds {
 
     /// Works on all of them, so many passes of each at once, until their queues are closed.
     pub(crate) async fn work(self, concurrency: usize) {
-        future::join5(
+        tokio::join!(
             workers::work(self.tables, self.table_queue, concurrency),
             workers::work(self.runs, self.run_queue, concurrency),
             workers::work(self.jobs, self.job_queue, concurrency),
             workers::work(self.clusters, self.cluster_queue, concurrency),
             workers::work(self.checks, self.check_queue, concurrency),
-        )
-        .await;
+            workers::work(self.connections, self.connection_queue, concurrency),
+        );
     }
 
     /// Begins no more passes.
     pub(crate) fn close(&self) {
-        for queue in
-            [&self.table_queue, &self.run_queue, &self.job_queue, &self.cluster_queue, &self.check_queue]
-        {
+        for queue in [
+            &self.table_queue,
+            &self.run_queue,
+            &self.job_queue,
+            &self.cluster_queue,
+            &self.check_queue,
+            &self.connection_queue,
+        ] {
             queue.close();
         }
     }
@@ -228,6 +259,7 @@ impl Kinds {
         measure(&self.jobs, &self.job_queue);
         measure(&self.checks, &self.check_queue);
         measure(&self.clusters, &self.cluster_queue);
+        measure(&self.connections, &self.connection_queue);
     }
 }
 

@@ -29,6 +29,7 @@ mod queue;
 mod relations;
 mod run;
 mod run_steps;
+mod source_connections;
 mod status;
 mod store;
 mod survey;

@@ -43,13 +43,15 @@ const fn in_cluster(
     Access { group, resources, verbs, is_namespaced: false }
 }
 
-const KINDS: &[&str] = &["datatables", "emrclusters", "ingestjobs", "ingestruns", "qualitychecks"];
+const KINDS: &[&str] =
+    &["datatables", "emrclusters", "ingestjobs", "ingestruns", "qualitychecks", "sourceconnections"];
 const STATUSES: &[&str] = &[
     "datatables/status",
     "emrclusters/status",
     "ingestjobs/status",
     "ingestruns/status",
     "qualitychecks/status",
+    "sourceconnections/status",
 ];
 
 /// All that the controller does.

@@ -10,7 +10,9 @@ use futures::future;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::{Client, Resource};
-use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck};
+use mizuumi_api::{
+    DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck, SourceConnection,
+};
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_core::Lane;
@@ -71,7 +73,7 @@ pub async fn run(
     }
     let outdated = definitions::check(&client).await?;
     let streams = streams_lists(&client).await;
-    let lists = 5 * scopes.len();
+    let lists = 6 * scopes.len();
     // One that waits for the Lease is as ready as it can be.
     let unlisted = Arc::new(AtomicUsize::new(if lease.is_some() { 0 } else { lists }));
     let measured = listener.map(|listener| answer(listener, registry, &unlisted));
@@ -91,7 +93,8 @@ pub async fn run(
     // gates have not would pass them.
     let before_runs = Arc::new(AtomicUsize::new(3 * scopes.len()));
     let before_checks = Arc::new(AtomicUsize::new(scopes.len()));
-    let runs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
+    // Jobs rest on runs and connections.
+    let before_jobs = Arc::new(AtomicUsize::new(2 * scopes.len()));
     // It is set once, here.
     if let Some(measured) = measured {
         measured.set((kinds.clone(), clients)).ok();
@@ -101,9 +104,14 @@ pub async fn run(
         let unlisted = [unlisted.clone(), before_runs.clone(), before_checks.clone()];
         watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.to_vec())
     }));
-    let run_lists = [unlisted.clone(), runs_unlisted.clone()];
+    let run_lists = [unlisted.clone(), before_jobs.clone()];
     let seeing_to_runs = see_to_runs(&scopes, streams, &kinds, &before_runs, &run_lists, &catalog);
-    let seeing_to_jobs = see_to_jobs(&scopes, streams, &kinds, &unlisted, &runs_unlisted);
+    let seeing_to_jobs = see_to_jobs(&scopes, streams, &kinds, &unlisted, &before_jobs);
+    let watching_connections = future::join_all(scopes.iter().map(|scope| {
+        let (connections, queue) = (kinds.connections.clone(), kinds.connection_queue.clone());
+        let unlisted = vec![unlisted.clone(), before_jobs.clone()];
+        watch::watch(scope.clone(), streams, connections, queue, unlisted)
+    }));
     let check_lists = [unlisted.clone(), before_runs.clone()];
     let seeing_to_checks = see_to_checks(&scopes, streams, &kinds, &before_checks, &check_lists);
     let watching_config_maps =
@@ -126,6 +134,7 @@ pub async fn run(
         () = seeing_to_runs => {}
         () = seeing_to_jobs => {}
         () = seeing_to_checks => {}
+        _ = watching_connections => {}
         _ = watching_config_maps => {}
         () = seeing_to_clusters => {}
         () = sweeping => {}
@@ -220,10 +229,10 @@ async fn see_to_jobs(
     streams: bool,
     kinds: &Kinds,
     unlisted: &Arc<AtomicUsize>,
-    runs_unlisted: &AtomicUsize,
+    before_jobs: &AtomicUsize,
 ) {
-    // A job whose runs have not been listed yet would say that it has none.
-    while runs_unlisted.load(Ordering::Relaxed) > 0 {
+    // A job whose runs or connection have not been listed yet would say that there are none.
+    while before_jobs.load(Ordering::Relaxed) > 0 {
         tokio::time::sleep(LISTED).await;
     }
     future::join_all(scopes.iter().map(|scope| {
@@ -285,6 +294,7 @@ async fn can_list_all(scope: &Scope) -> Result<(), Error> {
     can_list::<IngestRun>(scope, "IngestRun").await?;
     can_list::<IngestJob>(scope, "IngestJob").await?;
     can_list::<QualityCheck>(scope, "QualityCheck").await?;
+    can_list::<SourceConnection>(scope, "SourceConnection").await?;
     can_list::<EmrCluster>(scope, "EmrCluster").await
 }
 

@@ -9,6 +9,7 @@ use kube::api::ListParams;
 use kube::{Api, Resource};
 use mizuumi_api::{
     DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
+    SourceConnection,
 };
 use mizuumi_core::describe::{self, Branch};
 use mizuumi_core::explain::{self, Explanation, Need, Object, Seen};
@@ -146,6 +147,10 @@ impl Lookup {
             ResourceKind::QualityCheck => {
                 let api: Api<QualityCheck> = self.api(namespace);
                 pages(&api, params, |it| take(Object::Check(Box::new(it)))).await
+            }
+            ResourceKind::SourceConnection => {
+                let api: Api<SourceConnection> = self.api(namespace);
+                pages(&api, params, |it| take(Object::Source(Box::new(it)))).await
             }
             ResourceKind::EmrClusterClass => {
                 let api = Api::<EmrClusterClass>::all(self.client.clone());

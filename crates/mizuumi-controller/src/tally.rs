@@ -3,7 +3,7 @@
 use mizuumi_api::Condition;
 use mizuumi_api::condition::{ConditionStatus, ConditionType};
 
-const TYPES: [ConditionType; 7] = [
+const TYPES: [ConditionType; 8] = [
     ConditionType::Ready,
     ConditionType::Reconciling,
     ConditionType::Stalled,
@@ -11,6 +11,7 @@ const TYPES: [ConditionType; 7] = [
     ConditionType::Compatible,
     ConditionType::Succeeded,
     ConditionType::QualityPassed,
+    ConditionType::Reachable,
 ];
 const STATUSES: [(ConditionStatus, &str); 3] = [
     (ConditionStatus::True, "True"),

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{
     DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
-    label,
+    SourceConnection, label,
 };
 use serde::Serialize;
 
 use crate::explain::chain::cluster_of;
 use crate::explain::standing::{self, State, Told};
 use crate::explain::{Need, Object, Seen};
+use crate::source_connection::tried::connection_of;
 
 /// So many runs of a table or a job are told, the latest session first.
 const RUNS: usize = 3;
@@ -85,6 +86,7 @@ impl<'a> Tree<'a> {
             Object::Cluster(cluster) => self.around_cluster(cluster),
             Object::Class(class) => self.around_class(class),
             Object::Check(check) => self.around_check(check),
+            Object::Source(source) => self.around_source(source),
         }
     }
 
@@ -107,6 +109,9 @@ impl<'a> Tree<'a> {
             let Object::Job(job) = object else { continue };
             let of_job = |run: &IngestRun| job_of(run) == job.metadata.name.as_deref();
             let mut below = latest("makes", runs, of_job);
+            if let Some(source) = &job.spec.run.source {
+                below.extend(self.reads_from(&namespace, &source.connection));
+            }
             below.extend(
                 self.works_on(&namespace, job.spec.run.emr_step.as_ref().and_then(|it| it.cluster.as_ref())),
             );
@@ -118,13 +123,16 @@ impl<'a> Tree<'a> {
         branches
     }
 
-    /// Its table, the tables that it reads, where its work is done, and its runs.
+    /// Its table, the tables and the source that it reads, where its work is done, and its runs.
     fn around_job(&mut self, job: &IngestJob) -> Vec<Branch> {
         let (namespace, _) = names(job.metadata.namespace.as_ref(), None);
         let run = &job.spec.run;
         let mut branches = self.named("writes", ResourceKind::DataTable, &namespace, &run.table);
         branches
             .extend(self.upstreams(run.wait_for.iter().flatten().map(|upstream| upstream.table.as_str())));
+        if let Some(source) = &run.source {
+            branches.extend(self.reads_from(&namespace, &source.connection));
+        }
         branches
             .extend(self.works_on(&namespace, run.emr_step.as_ref().and_then(|step| step.cluster.as_ref())));
         let of_table = Need::OfTable { kind: ResourceKind::IngestRun, namespace, table: run.table.clone() };
@@ -138,7 +146,7 @@ impl<'a> Tree<'a> {
         branches
     }
 
-    /// Its job, its table, the tables that it reads, who does its work, and the checks that it has to pass.
+    /// Its job, its table, the tables and the source that it reads, who does its work, and the checks that it has to pass.
     fn around_run(&mut self, run: &IngestRun) -> Vec<Branch> {
         let (namespace, _) = names(run.metadata.namespace.as_ref(), None);
         let mut branches = Vec::new();
@@ -147,6 +155,9 @@ impl<'a> Tree<'a> {
         }
         branches.extend(self.named("is for", ResourceKind::DataTable, &namespace, &run.spec.table));
         branches.extend(self.upstreams(run.spec.wait_for.iter().flatten().map(|it| it.table.as_str())));
+        if let Some(source) = connection_of(run) {
+            branches.extend(self.reads_from(&namespace, source));
+        }
         branches.extend(self.works_on(&namespace, cluster_of(run).as_ref()));
         for gate in run.status.iter().flat_map(|status| &status.gates) {
             branches.extend(self.named("has to pass", ResourceKind::QualityCheck, &namespace, &gate.name));
@@ -185,6 +196,31 @@ impl<'a> Tree<'a> {
     fn around_check(&mut self, check: &QualityCheck) -> Vec<Branch> {
         let (namespace, _) = names(check.metadata.namespace.as_ref(), None);
         self.named("is about", ResourceKind::DataTable, &namespace, &check.spec.table)
+    }
+
+    /// The jobs that name it, and the table of each.
+    fn around_source(&mut self, source: &SourceConnection) -> Vec<Branch> {
+        let (namespace, name) = names(source.metadata.namespace.as_ref(), source.metadata.name.as_ref());
+        let of = Need::AllOf { kind: ResourceKind::IngestJob, namespace: Some(namespace.clone()) };
+        let found = match self.look(of) {
+            Some(Ok(found)) => found,
+            Some(Err(why)) => return vec![unread("is read by", "its jobs".to_owned(), why)],
+            None => return Vec::new(),
+        };
+        let mut branches = Vec::new();
+        for object in found {
+            let Object::Job(job) = object else { continue };
+            if job.spec.run.source.as_ref().is_some_and(|source| source.connection == name) {
+                let table = &job.spec.run.table;
+                let below = self.named("writes", ResourceKind::DataTable, &namespace, table);
+                branches.push(Branch { below, ..leaf("is read by", object) });
+            }
+        }
+        branches
+    }
+
+    fn reads_from(&mut self, namespace: &str, connection: &str) -> Vec<Branch> {
+        self.named("reads from", ResourceKind::SourceConnection, namespace, connection)
     }
 
     /// The cluster that does work, and its class.

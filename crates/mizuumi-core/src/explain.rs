@@ -150,6 +150,9 @@ const fn next(node: &Node, reason: Reason) -> &'static str {
         (State::Stuck, _) => {
             "it goes on as soon as that has changed; to have it looked at now: mizuumi reconcile"
         }
+        (State::Unreached, _) => {
+            "the next run that is made with it tries again, and so does one under way that has retries left"
+        }
         (State::Late, _) => "it turns by itself as soon as the data is there",
         _ => "it goes on by itself",
     }

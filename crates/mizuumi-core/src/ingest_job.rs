@@ -25,6 +25,7 @@ use crate::ingest_run::Target;
 use crate::kind::{DataDue, Evidence, Kind};
 use crate::plan::{Goal, Plan};
 use crate::problem::Problem;
+use crate::source_connection::SeenConnection;
 
 /// The kind.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ impl fmt::Display for JobKey {
 pub struct JobAround {
     /// Its table.
     pub target: Target,
+    /// The connection that its runs read by, if it names one.
+    pub connection: SeenConnection,
     /// The cycle of jobs that keeps its runs from ever beginning, if there is one: namespaces and names.
     pub cycle: Option<Vec<(String, String)>>,
 }
@@ -90,6 +93,7 @@ impl Kind for Jobs {
             let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
             desired.cycle = around.cycle.map(|cycle| cycle::in_words(namespace, &desired.job, &cycle));
             desired.target = around.target;
+            desired.connect(&around.connection);
         }
     }
 

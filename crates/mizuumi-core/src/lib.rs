@@ -28,6 +28,7 @@ pub mod problem;
 pub mod publication;
 pub mod quality_check;
 pub mod s3_uri;
+pub mod source_connection;
 mod told;
 
 pub use failure::{Class, Failure};

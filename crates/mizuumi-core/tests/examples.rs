@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use mizuumi_api::ingest_run::RunEngine;
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation, QualityCheck, annotation,
+    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation, QualityCheck,
+    SourceConnection, annotation,
 };
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::crawler::SeenCrawler;
@@ -19,6 +20,7 @@ use mizuumi_core::emr_cluster::{ClusterStep, ClusterWorld, Clusters, Pieces};
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_run::{Covered, RunAround, RunStep, RunWorld, Runs, Target, Worker};
 use mizuumi_core::quality_check::Checks;
+use mizuumi_core::source_connection::{Connections, SeenConnection, filled};
 use mizuumi_core::{Goal, Kind, Verdict};
 use serde_json::Value;
 
@@ -63,6 +65,20 @@ fn avsc(table: &DataTable, texts: &[Value]) -> Option<SeenAvsc> {
     Some(SeenAvsc::Text(map["data"][&at.key].as_str().expect("its key").to_owned()))
 }
 
+/// The connection beside a job that names one.
+fn connection(job: &IngestJob, file: &Path) -> SeenConnection {
+    let Some(source) = &job.spec.run.source else { return SeenConnection::Unknown };
+    let mut beside = Vec::new();
+    manifests(file.parent().expect("a folder"), &mut beside);
+    let found = beside.iter().find_map(|file| {
+        let text = std::fs::read_to_string(file).expect("readable");
+        let found: SourceConnection = serde_saphyr::from_str(&text).ok()?;
+        (found.metadata.name.as_ref() == Some(&source.connection)).then_some(found)
+    });
+    let found = found.unwrap_or_else(|| panic!("{}: its connection is not beside it", file.display()));
+    SeenConnection::of(&found, &installation(file))
+}
+
 #[test]
 fn every_example_holds_and_plans_to_create_its_table() {
     let mut files = Vec::new();
@@ -95,12 +111,22 @@ fn every_example_holds_and_plans_to_create_its_table() {
             assert!(matches!(goal, Ok(Goal::Present(_))), "{}: {goal:?}", file.display());
             continue;
         }
+        if object["kind"] == "SourceConnection" {
+            let source: SourceConnection =
+                serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            source.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            let goal = Connections::goal(&source, &installation(&file));
+            assert!(matches!(goal, Ok(Goal::Present(_))), "{}: {goal:?}", file.display());
+            continue;
+        }
         if object["kind"] == "IngestJob" {
             let job: IngestJob =
                 serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             job.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             let goal = Jobs::goal(&job, &installation(&file));
             assert!(matches!(goal, Ok(Goal::Present(_))), "{}: {goal:?}", file.display());
+            let seen = connection(&job, &file);
+            filled(&job, &seen).unwrap_or_else(|e| panic!("{}: {e:?}", file.display()));
             continue;
         }
         let table: DataTable =

@@ -66,11 +66,12 @@ pub(crate) struct ReconcileArgs {
 
 /// Has a resource be left alone, or not any more.
 pub(crate) async fn suspend(args: &SuspendArgs, suspend: bool) -> anyhow::Result<ExitCode> {
-    if matches!(args.resource.kind, ResourceKind::IngestRun | ResourceKind::EmrClusterClass) {
+    let kinds = [ResourceKind::IngestRun, ResourceKind::EmrClusterClass, ResourceKind::SourceConnection];
+    if kinds.contains(&args.resource.kind) {
         let kind = args.resource.kind;
         let else_ =
             if kind == ResourceKind::IngestRun { "; a run is given up by spec.cancel: true" } else { "" };
-        bail!("an {kind} cannot be suspended{else_}");
+        bail!("{kind} {} cannot be suspended{else_}", args.resource.name);
     }
     let lookup = args.kubernetes.lookup().await?;
     let id = args.resource.in_namespace(&lookup.namespace);

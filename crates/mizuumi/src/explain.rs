@@ -19,7 +19,8 @@ use crate::terminal::{Output, Terminal, Tone, age, length, print_data};
   mizuumi explain emrc/adhoc -o json          the same for programs
 
 Kinds: dtbl (DataTable), ijob (IngestJob), irun (IngestRun), emrc (EmrCluster), emrcc (EmrClusterClass), qchk
-(QualityCheck). It only reads, and only from Kubernetes: what AWS said is in the status and in Events.
+(QualityCheck), srcc (SourceConnection). It only reads, and only from Kubernetes: what AWS said is in the status and in
+Events.
 
 Exit codes:
   0  explained, whatever there was to say
@@ -56,6 +57,7 @@ pub(crate) const fn word(state: State) -> (Tone, &'static str) {
         State::Stuck => (Tone::Bad, "stuck"),
         State::Missing => (Tone::Bad, "missing"),
         State::Failed => (Tone::Bad, "failed"),
+        State::Unreached => (Tone::Bad, "not reached"),
         State::Late => (Tone::Bad, "late"),
         State::Untrusted => (Tone::Bad, "not to be trusted"),
         State::Unknown => (Tone::Doubtful, "unknown"),

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use mizuumi_api::Installation;
-use mizuumi_api::{DataTable, IngestJob, QualityCheck, ResourceId, ResourceKind};
+use mizuumi_api::{DataTable, IngestJob, QualityCheck, ResourceId, ResourceKind, SourceConnection};
 use mizuumi_core::data_table::{TableWorld, Tables, lint};
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::quality_check::Checks;
+use mizuumi_core::source_connection::{Connections, SeenConnection, filled};
 use mizuumi_core::{Goal, Kind, Problem};
 use serde::Serialize;
 
@@ -85,6 +86,9 @@ pub(crate) fn run(
     for check in &found.checks {
         lint_check(check, &found, &installation, &mut told);
     }
+    for connection in &found.connections {
+        lint_connection(connection, &found, &installation, &mut told);
+    }
     told.warnings.extend(references::elsewhere(&found));
     let mut out = io::stdout().lock();
     if !print_data(&mut out, args.output, &told)? {
@@ -146,11 +150,31 @@ fn lint_job(job: &IngestJob, found: &Manifests, installation: &Installation, tol
     if let Err(wrong) = Jobs::goal(job, installation) {
         problems(found, &id, &wrong, told);
     }
+    // What is wrong with the connection itself is told of that.
+    if let Some(connection) = found.connection_of(job)
+        && let seen @ SeenConnection::Connection(_) = SeenConnection::of(connection, installation)
+        && let Err((_, why)) = filled(job, &seen)
+    {
+        problems(found, &id, &[Problem::invalid("spec.run.source.connection", why)], told);
+    }
 }
 
 fn lint_check(check: &QualityCheck, found: &Manifests, installation: &Installation, told: &mut Told) {
     let id = id(ResourceKind::QualityCheck, check.metadata.namespace.as_ref(), check.metadata.name.as_ref());
     if let Err(wrong) = Checks::goal(check, installation) {
+        problems(found, &id, &wrong, told);
+    }
+}
+
+fn lint_connection(
+    connection: &SourceConnection,
+    found: &Manifests,
+    installation: &Installation,
+    told: &mut Told,
+) {
+    let metadata = &connection.metadata;
+    let id = id(ResourceKind::SourceConnection, metadata.namespace.as_ref(), metadata.name.as_ref());
+    if let Err(wrong) = Connections::goal(connection, installation) {
         problems(found, &id, &wrong, told);
     }
 }

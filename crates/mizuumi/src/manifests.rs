@@ -10,13 +10,15 @@ use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
 use mizuumi_api::{
     DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind, Rules,
+    SourceConnection,
 };
 use serde_json::{Value, json};
 
 use crate::places::Places;
 
 /// Kinds that are read.
-const KINDS: [&str; 5] = ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob", "QualityCheck"];
+const KINDS: [&str; 6] =
+    ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob", "QualityCheck", "SourceConnection"];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub(crate) struct Manifests {
     pub(crate) jobs: Vec<IngestJob>,
     /// Checks that hold.
     pub(crate) checks: Vec<QualityCheck>,
+    /// Connections to sources that hold.
+    pub(crate) connections: Vec<SourceConnection>,
     /// Tables that the apiserver would refuse, though they can be read: the planner may know of more that is wrong.
     pub(crate) refused: Vec<DataTable>,
     /// What is wrong, each with file, line, object and path.
@@ -64,6 +68,15 @@ struct Origin {
 }
 
 impl Manifests {
+    /// The connection that a job names, if it is among them.
+    pub(crate) fn connection_of(&self, job: &IngestJob) -> Option<&SourceConnection> {
+        let name = &job.spec.run.source.as_ref()?.connection;
+        let is_it = |it: &&SourceConnection| {
+            it.metadata.name.as_ref() == Some(name) && it.metadata.namespace == job.metadata.namespace
+        };
+        self.connections.iter().find(is_it)
+    }
+
     /// Where a field of a resource stands: `file:line`.
     pub(crate) fn place(&self, id: &ResourceId, path: &str) -> String {
         self.origins.get(id).map_or_else(String::new, |origin| self.place_at(*origin, path))
@@ -202,6 +215,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, origin: Origin, mut document: 
         "EmrClusterClass" => drop(keep!(EmrClusterClass, classes)),
         "IngestJob" => drop(keep!(IngestJob, jobs)),
         "QualityCheck" => drop(keep!(QualityCheck, checks)),
+        "SourceConnection" => drop(keep!(SourceConnection, connections)),
         _ => {
             let refused = keep!(DataTable, tables);
             found.refused.extend(refused);

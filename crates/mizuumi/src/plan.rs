@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mizuumi_api::data_table::ConfigMapKey;
-use mizuumi_api::{DataTable, Installation, QualityCheck, ResourceId};
+use mizuumi_api::{DataTable, Installation, QualityCheck, ResourceId, SourceConnection};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{Clients, ClusterPort, Metrics, TablePort};
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
@@ -14,6 +14,7 @@ use mizuumi_core::data_table::lint::{self, Finding};
 use mizuumi_core::data_table::{Mode, TableAround, TableStep, Tables};
 use mizuumi_core::explain::Object;
 use mizuumi_core::quality_check::Checks;
+use mizuumi_core::source_connection::Connections;
 use mizuumi_core::{Ask, DataReading, Failure, Goal, Kind, Lane, Plan, Port, Problem, Reading, Verdict};
 
 use crate::cli::PlanArgs;
@@ -64,6 +65,7 @@ pub(crate) async fn run(
     }
     told.items.extend(plan_jobs::items(&found, installation, mizuumi_controller::now()));
     told.items.extend(found.checks.iter().filter_map(|check| of_check(&found, check, installation)));
+    told.items.extend(found.connections.iter().filter_map(|one| of_connection(&found, one, installation)));
     told.problems.clone_from(&found.problems);
     let mut out = io::stdout().lock();
     told.print(&mut out, args.output, terminal)?;
@@ -208,10 +210,25 @@ fn of_plan(
 fn of_check(found: &manifests::Manifests, check: &QualityCheck, installation: &Installation) -> Option<Item> {
     let problems = Checks::goal(check, installation).err()?;
     let resource = Object::Check(Box::new(check.clone())).id();
-    let head = format!("{resource} evaluates nothing as the manifest says");
+    Some(wrong(found, resource, "evaluates nothing as the manifest says", &problems))
+}
+
+/// What is told of a connection that does not hold. Nothing of one that does is in AWS.
+fn of_connection(
+    found: &manifests::Manifests,
+    connection: &SourceConnection,
+    installation: &Installation,
+) -> Option<Item> {
+    let problems = Connections::goal(connection, installation).err()?;
+    let resource = Object::Source(Box::new(connection.clone())).id();
+    Some(wrong(found, resource, "lets no job make runs as the manifest says", &problems))
+}
+
+fn wrong(found: &manifests::Manifests, resource: ResourceId, verdict: &str, problems: &[Problem]) -> Item {
+    let head = format!("{resource} {verdict}");
     let lines = problems
         .iter()
         .map(|problem| Line::new('!', format!("{}: {problem}", found.place(&resource, &problem.path))))
         .collect();
-    Some(Item { resource, table: None, action: Action::Error, head, lines })
+    Item { resource, table: None, action: Action::Error, head, lines }
 }

@@ -8,6 +8,7 @@ use mizuumi_core::data_table::Tables;
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_job::cycle::{self, Link};
 use mizuumi_core::ingest_run::Target;
+use mizuumi_core::source_connection::{SeenConnection, filled};
 use mizuumi_core::{Goal, Kind, Problem};
 
 use crate::manifests::Manifests;
@@ -77,6 +78,11 @@ fn told(
         let name = &job.spec.run.table;
         let what = format!("no run can be published into DataTable '{name}': {why}");
         return Err(vec![Problem::invalid("spec.run.table", what)]);
+    }
+    // Nor is a connection that is in no file here looked for.
+    if let Some(connection) = found.connection_of(job) {
+        filled(job, &SeenConnection::of(connection, installation))
+            .map_err(|(_, why)| vec![Problem::invalid("spec.run.source.connection", why)])?;
     }
     let Goal::Present(desired) = goal else { return Ok("it is being deleted".to_owned()) };
     let Some(cron) = &desired.schedule else {

@@ -59,6 +59,10 @@ fn all(found: &Manifests) -> Vec<Named<'_>> {
         for (number, upstream) in run.wait_for.iter().flatten().enumerate() {
             add(format!("spec.run.waitFor[{number}].table"), What::Table(&upstream.table));
         }
+        if let Some(source) = &run.source {
+            let what = What::Resource(ResourceKind::SourceConnection, &source.connection);
+            add("spec.run.source.connection".to_owned(), what);
+        }
         if let Some(step) = &run.emr_step {
             if let Some(cluster) = &step.cluster {
                 add("spec.run.emrStep.cluster".to_owned(), What::Resource(ResourceKind::EmrCluster, cluster));

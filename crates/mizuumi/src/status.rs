@@ -62,8 +62,15 @@ fn print(out: &mut impl Write, overview: &Overview, terminal: Terminal, now: Tim
             let number = counts.of(states);
             (if number == 0 { Tone::Plain } else { tone }, number.to_string())
         };
-        let attention =
-            [State::Stuck, State::Missing, State::Failed, State::Late, State::Untrusted, State::Unknown];
+        let attention = [
+            State::Stuck,
+            State::Missing,
+            State::Failed,
+            State::Unreached,
+            State::Late,
+            State::Untrusted,
+            State::Unknown,
+        ];
         rows.push(vec![
             (Tone::Plain, counts.kind.to_string()),
             (Tone::Plain, counts.total.to_string()),

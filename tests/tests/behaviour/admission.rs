@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck};
+use mizuumi_api::{
+    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, SourceConnection,
+};
 use mizuumi_tests::Team;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,6 +47,7 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
     let runs = of(&ApiResource::erase::<IngestRun>(&()));
     let jobs = of(&ApiResource::erase::<IngestJob>(&()));
     let checks = of(&ApiResource::erase::<QualityCheck>(&()));
+    let connections = of(&ApiResource::erase::<SourceConnection>(&()));
     let clusters = of(&ApiResource::erase::<EmrCluster>(&()));
     let classes = Api::all_with(team.client.clone(), &ApiResource::erase::<EmrClusterClass>(&()));
     let here = |mut object: Value| -> DynamicObject {
@@ -59,6 +62,7 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
             Some("IngestRun") => &runs,
             Some("IngestJob") => &jobs,
             Some("QualityCheck") => &checks,
+            Some("SourceConnection") => &connections,
             Some("EmrCluster") => &clusters,
             Some("EmrClusterClass") => &classes,
             _ => &tables,

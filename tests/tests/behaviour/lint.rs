@@ -143,3 +143,57 @@ async fn a_thousand_files_take_twenty_calls_and_a_reader_may_go_away() {
     assert_eq!(ended.status.code(), Some(141), "{}", String::from_utf8_lossy(&ended.stderr));
     assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
+
+/// A source, and jobs that read it: two mistakes, each on the line that ends with its number.
+const SOURCES: &str = "\
+apiVersion: mizuumi.dev/v1alpha1
+kind: SourceConnection
+metadata: {name: flights-db}
+spec:
+  type: mysql
+  image: registry.example/mysql@sha256:4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c
+  secret: {secretKeyRef: {name: flights-db, key: all}}
+---
+apiVersion: mizuumi.dev/v1alpha1
+kind: SourceConnection
+metadata: {name: weather-db}
+spec:
+  type: mysql
+  image: registry.example/mysql@sha256:4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c
+  options: # 1: a secret in the open
+    password: hunter2
+---
+apiVersion: mizuumi.dev/v1alpha1
+kind: IngestJob
+metadata: {name: flights}
+spec:
+  run:
+    table: flights
+    engine: EcsTask
+    ecsTask: {cpu: 256, memory: 512}
+    source:
+      connection: flights-db # 2: no task reads its secret
+---
+apiVersion: mizuumi.dev/v1alpha1
+kind: IngestJob
+metadata: {name: planes}
+spec: {run: {table: planes, engine: KubernetesJob, source: {connection: planes-db}}}
+";
+
+#[tokio::test]
+async fn a_job_is_held_against_its_connection_where_both_are_there() {
+    let team = Team::new("lint-sources").await;
+    let linted = team.run(&["lint", "-f", "-"], SOURCES).await;
+    assert_eq!(linted.code, 2, "{linted:?}");
+    let line =
+        |mistake: &str| SOURCES.lines().position(|line| line.contains(mistake)).expect("it is there") + 1;
+    for (mistake, words) in [("# 1", "must not hold secrets"), ("# 2", "`secret.secretsManager`")] {
+        let place = format!("standard input:{}: ", line(mistake));
+        let told = linted.out.lines().any(|told| told.contains(&place) && told.contains(words));
+        assert!(told, "{words} is not told at {place} in\n{}", linted.out);
+    }
+    assert!(linted.out.contains("SourceConnection 'planes-db' is in no file here"), "{}", linted.out);
+    assert!(!linted.out.contains("hunter2"), "{}", linted.out);
+    let planned = team.plan_text(SOURCES, &[]).await;
+    assert!(planned.code == 1 && planned.out.contains("`secret.secretsManager`"), "{planned:?}");
+}

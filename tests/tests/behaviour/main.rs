@@ -54,6 +54,7 @@ mod run_shadows;
 mod run_steps;
 mod run_tasks;
 mod settings;
+mod source_connections;
 mod sources;
 mod superseded;
 mod tenancy;

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct EcsTask {
     /// Image by its digest, `repository@sha256:…`, one that the installation's profile of the table allows: the same in every
-    /// attempt.
+    /// attempt. Only a job that names a `source` may leave it to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^@\s]+@sha256:[0-9a-f]{64}$"))]
-    pub image: String,
+    pub image: Option<String>,
     /// What is run instead of the image's entry point. Nothing stands for anything in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]

@@ -57,12 +57,14 @@ pub enum Outcome {
 /// go), `MIZUUMI_SESSION_TIME`, `MIZUUMI_RUN`, `MIZUUMI_ATTEMPT`, `MIZUUMI_TABLE`, and with `output.mode: ShadowTable`
 /// `MIZUUMI_OUTPUT_TABLE`. In `command`, `args` and values of `env`, `${output}`, `${outputTable}`, `${sessionTime}`, `${sessionDate}`,
 /// `${run}`, `${attempt}`, `${table}` and `${parameters.NAME}` stand for those; `$${` stands for `${`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesJob {
-    /// Image, one that the installation's profile of the table allows. With a digest it is the same in every attempt.
+    /// Image, one that the installation's profile of the table allows. With a digest it is the same in every attempt. Only a job that
+    /// names a `source` may leave it to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
-    pub image: String,
+    pub image: Option<String>,
     /// What is run instead of the image's entry point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(max = 10_240)))]

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use mizuumi_api::data_table::PartitionMode;
 use mizuumi_api::ingest_run::{GateVerdict, RunEngine, RunPhase, Upstream};
-use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind};
+use mizuumi_api::{
+    DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind, SourceConnection,
+};
 
 use super::Node;
 use super::failing::Failing;
@@ -85,7 +87,7 @@ impl<'a> Chain<'a> {
             Object::Run(run) => self.below_run(run),
             Object::Cluster(cluster) => self.below_cluster(cluster),
             Object::Check(check) => self.below_check(check),
-            Object::Class(_) => Vec::new(),
+            Object::Class(_) | Object::Source(_) => Vec::new(),
         }
     }
 
@@ -105,7 +107,7 @@ impl<'a> Chain<'a> {
         nodes
     }
 
-    /// Its runs under way, or the last one if it failed; its table, if no run can be published into it.
+    /// Its runs under way, or the last one if it failed; its table, if no run can be published into it; its source, if it is in the way.
     fn below_job(&mut self, job: &IngestJob) -> Vec<Node> {
         let (namespace, _) = names(job.metadata.namespace.as_ref(), job.metadata.name.as_ref());
         let Some(status) = &job.status else { return Vec::new() };
@@ -117,6 +119,10 @@ impl<'a> Chain<'a> {
             nodes.extend(self.named(ResourceKind::IngestRun, &namespace, run, "makes the run"));
         }
         nodes.extend(self.named_if_bad(ResourceKind::DataTable, &namespace, &job.spec.run.table, "writes"));
+        if let Some(source) = &job.spec.run.source {
+            let (kind, name) = (ResourceKind::SourceConnection, &source.connection);
+            nodes.extend(self.named_if_bad(kind, &namespace, name, "reads from"));
+        }
         nodes
     }
 
@@ -265,8 +271,9 @@ impl<'a> Chain<'a> {
     fn named_if_bad(&mut self, kind: ResourceKind, namespace: &str, name: &str, relation: &str) -> Vec<Node> {
         let found = self.named(kind, namespace, name, relation);
         // That data is late or not to be trusted keeps nothing from being written.
-        let is_in_the_way =
-            |node: &Node| matches!(node.state, State::Stuck | State::Missing | State::Unknown);
+        let is_in_the_way = |node: &Node| {
+            matches!(node.state, State::Stuck | State::Missing | State::Unknown | State::Unreached)
+        };
         found.into_iter().filter(is_in_the_way).collect()
     }
 }
@@ -328,9 +335,21 @@ fn facts(object: &Object) -> Vec<String> {
             let at = check.status.as_ref().and_then(|status| status.evaluation.as_ref()).map(|it| it.at);
             facts.extend(at.map(|at| format!("its rules were evaluated last at {at}")));
         }
+        Object::Source(source) => source_facts(source, &mut facts),
         Object::Class(_) => {}
     }
     facts
+}
+
+fn source_facts(source: &SourceConnection, facts: &mut Vec<String>) {
+    let Some(status) = &source.status else { return };
+    facts.push(match status.jobs {
+        1 => "1 job names it".to_owned(),
+        jobs => format!("{jobs} jobs name it"),
+    });
+    if let Some(last) = &status.last_attempt {
+        facts.push(format!("run '{}' tried it last, up to {}", last.run, last.at));
+    }
 }
 
 fn table_facts(table: &DataTable, facts: &mut Vec<String>) {

@@ -16,6 +16,8 @@ pub enum State {
     Missing,
     /// Its work failed, and is not done again.
     Failed,
+    /// Its source was not to be reached.
+    Unreached,
     /// Its data is late.
     Late,
     /// A rule about its data does not pass.
@@ -58,7 +60,7 @@ pub struct Told {
 }
 
 /// Those that tell of something amiss come first, and of them the ones that say most.
-const BY_WEIGHT: [ConditionType; 7] = [
+const BY_WEIGHT: [ConditionType; 8] = [
     ConditionType::Stalled,
     ConditionType::Ready,
     ConditionType::Reconciling,
@@ -66,6 +68,7 @@ const BY_WEIGHT: [ConditionType; 7] = [
     ConditionType::QualityPassed,
     ConditionType::Fresh,
     ConditionType::Compatible,
+    ConditionType::Reachable,
 ];
 
 /// `Stalled` and `Reconciling` tell of something amiss while they are True, all others while they are not.
@@ -125,6 +128,9 @@ pub fn state(object: &Object) -> State {
     }
     if object.is_suspended() {
         return State::Suspended;
+    }
+    if status(ConditionType::Reachable) == Some(ConditionStatus::False) {
+        return State::Unreached;
     }
     match (status(ConditionType::QualityPassed), status(ConditionType::Fresh)) {
         (_, Some(ConditionStatus::False)) => State::Late,

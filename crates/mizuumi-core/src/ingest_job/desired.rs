@@ -3,13 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::ingest_job::{ConcurrencyPolicy, IngestJob, RunTemplate};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunSpec};
-use mizuumi_api::{Installation, ShortDuration};
+use mizuumi_api::{Installation, Reason, ShortDuration, label};
 
 use super::schedule;
 use crate::cron::Cron;
 use crate::ingest_run::{Runs, Target};
 use crate::kind::Kind;
 use crate::problem::Problem;
+use crate::source_connection::{SeenConnection, filled};
 
 /// So long a session may wait to begin, where the spec does not say.
 const DEADLINE: SignedDuration = SignedDuration::from_hours(24);
@@ -25,7 +26,7 @@ pub struct DesiredJob {
     pub job: String,
     /// Its uid.
     pub uid: String,
-    /// What each run is made from.
+    /// What each run is made from, with what its connection says.
     pub made_from: Box<IngestJob>,
     /// When sessions come; none: by hand.
     pub schedule: Option<Cron>,
@@ -43,6 +44,8 @@ pub struct DesiredJob {
     pub keep_failed: usize,
     /// The table that its runs are for, as far as it is known.
     pub target: Target,
+    /// Why no run can be made as its connection is, or is not.
+    pub without_connection: Option<(Reason, String)>,
     /// Why its runs would never begin: jobs wait for each other.
     pub cycle: Option<String>,
 }
@@ -107,8 +110,17 @@ impl DesiredJob {
             keep_succeeded: keep(spec.successful_runs_history_limit),
             keep_failed: keep(spec.failed_runs_history_limit),
             target: Target::Unknown,
+            without_connection: None,
             cycle: None,
         })
+    }
+
+    /// Has its runs made with what its connection says, if it names one.
+    pub fn connect(&mut self, connection: &SeenConnection) {
+        match filled(&self.made_from, connection) {
+            Ok(filled) => (*self.made_from, self.without_connection) = (filled, None),
+            Err(why) => self.without_connection = Some(why),
+        }
     }
 
     /// The run of a session.
@@ -138,13 +150,14 @@ pub fn fits(name: &str) -> bool {
     name.len() <= LONGEST_NAME
 }
 
-/// A run of a job.
+/// A run of a job, which is [`filled`](crate::source_connection::filled) if it names a connection.
 #[must_use]
 pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let RunTemplate {
         table,
         engine,
+        source,
         kubernetes_job,
         emr_step,
         ecs_task,
@@ -177,6 +190,9 @@ pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
     };
     let mut run = IngestRun::new(&name_of(name, session, revision), spec);
     job.own(&mut run);
+    if let Some(source) = source {
+        run.metadata.labels.get_or_insert_default().insert(label::SOURCE.to_owned(), source.connection);
+    }
     run
 }
 

@@ -37,6 +37,13 @@ pub fn plan(desired: &DesiredJob, world: &JobWorld, now: Timestamp) -> Plan<JobS
             return held(Verdict::Blocked(Reason::TableNotPublished, message));
         }
     }
+    match &desired.without_connection {
+        None => {}
+        Some((reason @ Reason::Progressing, message)) => {
+            return held(Verdict::Converging(*reason, message.clone()));
+        }
+        Some((reason, message)) => return held(Verdict::Blocked(*reason, message.clone())),
+    }
     if let Some(cycle) = &desired.cycle {
         return held(Verdict::Blocked(Reason::UpstreamCycle, cycle.clone()));
     }

@@ -298,10 +298,10 @@ fn request(own: &OwnWork, table: &TargetTable, attempt: &RunAttempt) -> Result<J
     let Some(job) = &own.object.spec.kubernetes_job else {
         return Err((Reason::SpecInvalid, "`spec.kubernetesJob` is missing".to_owned()));
     };
-    if !jobs.allows_image(&job.image) {
+    let image = job.image.as_deref().unwrap_or_default();
+    if !jobs.allows_image(image) {
         return Err(not_allowed(format!(
-            "spec.kubernetesJob.image: '{}' is not among the images that profile '{profile}' allows: {}",
-            job.image,
+            "spec.kubernetesJob.image: '{image}' is not among the images that profile '{profile}' allows: {}",
             jobs.images.join(", ")
         )));
     }

@@ -210,7 +210,7 @@ pub(super) fn request(
         definition: Definition {
             family: family(&definition_owner),
             owner: definition_owner,
-            image: task.image.clone(),
+            image: task.image.clone().unwrap_or_default(),
             entry_point: task.entry_point.clone().unwrap_or_default(),
             cpu: task.cpu,
             memory: task.memory,
@@ -241,12 +241,12 @@ pub(super) fn request(
 
 fn allowed(task: &EcsTask, ecs: &EcsProfile, profile: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if !ecs.allows_image(&task.image) {
+    let image = task.image.as_deref().unwrap_or_default();
+    if !ecs.allows_image(image) {
         problems.push(Problem::not_allowed(
             "spec.ecsTask.image",
             format!(
-                "'{}' is not among the images that profile '{profile}' allows: {}",
-                task.image,
+                "'{image}' is not among the images that profile '{profile}' allows: {}",
                 ecs.images.join(", ")
             ),
         ));

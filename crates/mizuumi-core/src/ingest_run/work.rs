@@ -547,7 +547,7 @@ pub fn job_request(
         run: object.metadata.name.clone().unwrap_or_default(),
         uid: object.metadata.uid.clone().unwrap_or_default(),
         service_account: profile.service_account.clone(),
-        image: job.image.clone(),
+        image: job.image.clone().unwrap_or_default(),
         command,
         args,
         env,
