@@ -40,7 +40,7 @@ CONFIG = {
     "profiles": {"default": {"emr": {"serviceRole": "EMR_DefaultRole_V2", "instanceProfile": "EMR_EC2_DefaultRole", "subnets": ["subnet-0a1b2c3d"]}}},
 }
 PLURALS = {
-    "DataTable": "datatables", "EmrCluster": "emrclusters", "EmrClusterClass": "emrclusterclasses", "IngestJob": "ingestjobs",
+    "Backfill": "backfills", "DataTable": "datatables", "EmrCluster": "emrclusters", "EmrClusterClass": "emrclusterclasses", "IngestJob": "ingestjobs",
     "IngestRun": "ingestruns", "QualityCheck": "qualitychecks",
 }
 COLUMNS = {"from": "Declared", "columns": [{"name": "id", "type": "bigint"}]}
@@ -75,7 +75,7 @@ class States(unittest.TestCase):
         endpoint("faults", ACCOUNT, method="DELETE")
         if cls.controller:
             cls.stop()
-        for kind in ("IngestRun", "IngestJob", "QualityCheck", "EmrCluster", "DataTable"):
+        for kind in ("Backfill", "IngestRun", "IngestJob", "QualityCheck", "EmrCluster", "DataTable"):
             for found in cls.api.must("GET", cls.path(kind))["items"]:
                 path = cls.path(kind, found["metadata"]["name"])
                 cls.api.ask("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
@@ -148,6 +148,7 @@ class States(unittest.TestCase):
         self.tables()
         self.clusters()
         self.jobs()
+        self.backfills()
         self.checks()
         self.differences()
         # The controller is away: what is changed is not what the status speaks of.
@@ -236,6 +237,20 @@ class States(unittest.TestCase):
         self.change("IngestRun", "delays-r1", {"cancel": True})
         self.judged("failed", self.when("IngestRun", "delays-r1", Stalled="RunCancelled"), FAILED)
 
+    def backfills(self):
+        day = {"job": "delays", "from": "2025-12-31T00:00:00Z", "to": "2026-01-01T00:00:00Z"}
+        self.create("Backfill", "day", day)
+        self.judged("running", self.when("Backfill", "day", Succeeded="Running"), DONE)
+        (run,) = self.get("Backfill", "day")["status"]["active"]
+        self.api.merge(self.path("IngestRun", run), {"spec": {"cancel": True}})
+        self.judged("failed", self.when("Backfill", "day", Stalled="SessionsFailed"), FAILED)
+        self.create("Backfill", "nothing", {**day, "to": "2025-12-31T01:00:00Z"})
+        self.judged("caught-up", self.when("Backfill", "nothing", Succeeded="CaughtUp"), DONE)
+        self.create("Backfill", "pausing", {**day, "suspend": True})
+        self.judged("suspended", self.when("Backfill", "pausing", Ready="Suspended"), DONE)
+        self.create("Backfill", "jobless", {**day, "job": "nobody"})
+        self.judged("refused", self.when("Backfill", "jobless", Stalled="JobNotFound"), FAILED)
+
     def checks(self):
         self.create("QualityCheck", "columns", {"table": "orders", "rules": 'Rules = [ ColumnExists "id" ]'})
         self.judged("passed", self.when("QualityCheck", "columns", QualityPassed="RulesPassed"), DONE)
@@ -245,7 +260,7 @@ class States(unittest.TestCase):
         self.judged("refused", self.when("QualityCheck", "nowhere", Stalled="TableNotFound"), FAILED)
 
     def test_argo_cds_own_tests_pass(self):
-        self.assertRegex(must("verdicts", "upstream", CUSTOMIZATIONS), "^6 kinds, [0-9]+ tests\n$")
+        self.assertRegex(must("verdicts", "upstream", CUSTOMIZATIONS), "^7 kinds, [0-9]+ tests\n$")
 
     def test_kinds_with_the_same_conditions_have_the_same_script(self):
         scripts = {file.read_text() for file in CUSTOMIZATIONS.glob("*/*/health.lua") if file.parent.name != "EmrClusterClass"}

@@ -189,6 +189,16 @@ reasons! {
     Scheduled,
     /// The job has no schedule: its runs are made by hand, with `mizuumi run`.
     ByHand,
+    /// There is no such `IngestJob` in the namespace of the backfill. Apply it, and the backfill goes on by itself.
+    JobNotFound,
+    /// The job can make no runs, or has no schedule that says which sessions there are; the message says why. The backfill goes on by
+    /// itself once it can.
+    JobNotReady,
+    /// All sessions of the backfill are done, or had data already.
+    CaughtUp,
+    /// All sessions of the backfill are done, and runs of some failed; `status.failures` names the latest. Once the cause is mended,
+    /// another backfill of the same range runs those that are missing.
+    SessionsFailed,
     /// The rules of the check can be evaluated by its engine, which the message names.
     Compiled,
     /// All rules passed that were evaluated last; of those that only warn, the message tells which did not.

@@ -19,17 +19,20 @@ pub enum ResourceKind {
     EmrClusterClass,
     /// `QualityCheck`.
     QualityCheck,
+    /// `Backfill`.
+    Backfill,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DataTable,
         Self::IngestJob,
         Self::IngestRun,
         Self::EmrCluster,
         Self::EmrClusterClass,
         Self::QualityCheck,
+        Self::Backfill,
     ];
 
     /// The kind in a manifest.
@@ -42,6 +45,7 @@ impl ResourceKind {
             Self::EmrCluster => "EmrCluster",
             Self::EmrClusterClass => "EmrClusterClass",
             Self::QualityCheck => "QualityCheck",
+            Self::Backfill => "Backfill",
         }
     }
 
@@ -55,6 +59,7 @@ impl ResourceKind {
             Self::EmrCluster => "emrclusters",
             Self::EmrClusterClass => "emrclusterclasses",
             Self::QualityCheck => "qualitychecks",
+            Self::Backfill => "backfills",
         }
     }
 
@@ -68,6 +73,7 @@ impl ResourceKind {
             Self::EmrCluster => "emrc",
             Self::EmrClusterClass => "emrcc",
             Self::QualityCheck => "qchk",
+            Self::Backfill => "bfill",
         }
     }
 

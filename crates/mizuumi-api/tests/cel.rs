@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck};
+use mizuumi_api::{Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -40,6 +40,7 @@ impl Case {
             }};
         }
         let result = match self.object["kind"].as_str() {
+            Some("Backfill") => refusals!(Backfill),
             Some("DataTable") => refusals!(DataTable),
             Some("EmrCluster") => refusals!(EmrCluster),
             Some("EmrClusterClass") => refusals!(EmrClusterClass),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future;
 use kube::Client;
+use mizuumi_api::backfill::{Backfill, BackfillStatus};
 use mizuumi_api::data_table::{DataTable, DataTableStatus};
 use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
 use mizuumi_api::ingest_job::{IngestJob, IngestJobStatus};
@@ -13,12 +14,14 @@ use mizuumi_api::{Installation, installation};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{CheckPort, Clients, ClusterPort, RunPort, TablePort};
 use mizuumi_core::Kind;
+use mizuumi_core::backfill::Backfills;
 use mizuumi_core::data_table::Tables;
 use mizuumi_core::emr_cluster::Clusters;
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_run::Runs;
 use mizuumi_core::quality_check::Checks;
 
+use crate::backfills::{BackfillPort, BackfillRelations, BackfillsOfJobs};
 use crate::backoff::Backoff;
 use crate::config_maps::ConfigMaps;
 use crate::deletions::Deletions;
@@ -97,6 +100,18 @@ impl Driven for QualityCheck {
     }
 }
 
+impl Driven for Backfill {
+    type Told = BackfillStatus;
+
+    fn observed_generation(status: &BackfillStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &BackfillStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
 /// Each kind with its queue.
 #[derive(Clone)]
 pub(crate) struct Kinds {
@@ -106,6 +121,8 @@ pub(crate) struct Kinds {
     pub(crate) run_queue: Arc<Queue>,
     pub(crate) jobs: Arc<Context<Jobs, IngestJobPort>>,
     pub(crate) job_queue: Arc<Queue>,
+    pub(crate) backfills: Arc<Context<Backfills, BackfillPort>>,
+    pub(crate) backfill_queue: Arc<Queue>,
     pub(crate) checks: Arc<Context<Checks, CheckPort>>,
     pub(crate) check_queue: Arc<Queue>,
     pub(crate) publications: Arc<Publications>,
@@ -144,14 +161,25 @@ impl Kinds {
             run_queue.clone(),
             cluster_queue.clone(),
         ));
-        let job_queue = Arc::new(Queue::new(concurrency));
+        let (job_queue, backfill_queue) =
+            (Arc::new(Queue::new(concurrency)), Arc::new(Queue::new(concurrency)));
+        let of_jobs = Arc::new(BackfillsOfJobs::new(backfill_queue.clone()));
         let jobs = Arc::new(IngestJobs::new(
             installation.clone(),
             store.clone(),
             job_queue.clone(),
             run_steps.clone(),
+            of_jobs.clone(),
         ));
         let job_port = IngestJobPort::new(client.clone(), jobs.clone());
+        let backfill_port = BackfillPort::new(job_port.clone(), jobs.clone(), catalog.clone());
+        let job_store = Arc::new(Store::new());
+        let backfills = Arc::new(BackfillRelations {
+            installation: installation.clone(),
+            of_jobs,
+            jobs: jobs.clone(),
+            stored: job_store.clone(),
+        });
         let check_queue = Arc::new(Queue::new(concurrency));
         let checks = Arc::new(QualityChecks::new(
             installation.clone(),
@@ -179,8 +207,10 @@ impl Kinds {
             runs: shared.context(ports.1, Arc::new(Store::new()), publications.clone(), &unlimited),
             run_queue,
             publications,
-            jobs: shared.context(job_port, Arc::new(Store::new()), jobs, &unlimited),
+            jobs: shared.context(job_port, job_store, jobs, &unlimited),
             job_queue,
+            backfills: shared.context(backfill_port, Arc::new(Store::new()), backfills, &unlimited),
+            backfill_queue,
             checks: shared.context(
                 CheckPort::new(catalog.clone()),
                 Arc::new(Store::new()),
@@ -202,10 +232,14 @@ impl Kinds {
 
     /// Works on all of them, so many passes of each at once, until their queues are closed.
     pub(crate) async fn work(self, concurrency: usize) {
+        let of_jobs = future::join(
+            workers::work(self.jobs, self.job_queue, concurrency),
+            workers::work(self.backfills, self.backfill_queue, concurrency),
+        );
         future::join5(
             workers::work(self.tables, self.table_queue, concurrency),
             workers::work(self.runs, self.run_queue, concurrency),
-            workers::work(self.jobs, self.job_queue, concurrency),
+            of_jobs,
             workers::work(self.clusters, self.cluster_queue, concurrency),
             workers::work(self.checks, self.check_queue, concurrency),
         )
@@ -214,9 +248,14 @@ impl Kinds {
 
     /// Begins no more passes.
     pub(crate) fn close(&self) {
-        for queue in
-            [&self.table_queue, &self.run_queue, &self.job_queue, &self.cluster_queue, &self.check_queue]
-        {
+        for queue in [
+            &self.table_queue,
+            &self.run_queue,
+            &self.job_queue,
+            &self.backfill_queue,
+            &self.cluster_queue,
+            &self.check_queue,
+        ] {
             queue.close();
         }
     }
@@ -226,6 +265,7 @@ impl Kinds {
         measure(&self.tables, &self.table_queue);
         measure(&self.runs, &self.run_queue);
         measure(&self.jobs, &self.job_queue);
+        measure(&self.backfills, &self.backfill_queue);
         measure(&self.checks, &self.check_queue);
         measure(&self.clusters, &self.cluster_queue);
     }

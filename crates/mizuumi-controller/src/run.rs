@@ -10,7 +10,7 @@ use futures::future;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::{Client, Resource};
-use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck};
+use mizuumi_api::{Backfill, DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck};
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_core::Lane;
@@ -71,7 +71,7 @@ pub async fn run(
     }
     let outdated = definitions::check(&client).await?;
     let streams = streams_lists(&client).await;
-    let lists = 5 * scopes.len();
+    let lists = 6 * scopes.len();
     // One that waits for the Lease is as ready as it can be.
     let unlisted = Arc::new(AtomicUsize::new(if lease.is_some() { 0 } else { lists }));
     let measured = listener.map(|listener| answer(listener, registry, &unlisted));
@@ -214,7 +214,7 @@ async fn see_to_runs(
     future::join3(watching, watching_jobs, looking_at_upstreams).await;
 }
 
-/// Watches jobs for ever.
+/// Watches jobs and their backfills for ever.
 async fn see_to_jobs(
     scopes: &[Scope],
     streams: bool,
@@ -226,11 +226,23 @@ async fn see_to_jobs(
     while runs_unlisted.load(Ordering::Relaxed) > 0 {
         tokio::time::sleep(LISTED).await;
     }
-    future::join_all(scopes.iter().map(|scope| {
+    let jobs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
+    let watching_jobs = future::join_all(scopes.iter().map(|scope| {
         let (jobs, queue) = (kinds.jobs.clone(), kinds.job_queue.clone());
-        watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone()])
-    }))
-    .await;
+        watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone(), jobs_unlisted.clone()])
+    }));
+    let watching_backfills = async {
+        // A backfill whose job has not been listed yet would say that there is none.
+        while jobs_unlisted.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LISTED).await;
+        }
+        future::join_all(scopes.iter().map(|scope| {
+            let (backfills, queue) = (kinds.backfills.clone(), kinds.backfill_queue.clone());
+            watch::watch(scope.clone(), streams, backfills, queue, vec![unlisted.clone()])
+        }))
+        .await;
+    };
+    future::join(watching_jobs, watching_backfills).await;
 }
 
 /// Watches checks for ever.
@@ -284,6 +296,7 @@ async fn can_list_all(scope: &Scope) -> Result<(), Error> {
     can_list::<DataTable>(scope, "DataTable").await?;
     can_list::<IngestRun>(scope, "IngestRun").await?;
     can_list::<IngestJob>(scope, "IngestJob").await?;
+    can_list::<Backfill>(scope, "Backfill").await?;
     can_list::<QualityCheck>(scope, "QualityCheck").await?;
     can_list::<EmrCluster>(scope, "EmrCluster").await
 }

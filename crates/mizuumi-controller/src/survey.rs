@@ -8,7 +8,8 @@ use futures::stream;
 use kube::api::ListParams;
 use kube::{Api, Resource};
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId,
+    ResourceKind,
 };
 use mizuumi_core::describe::{self, Branch};
 use mizuumi_core::explain::{self, Explanation, Need, Object, Seen};
@@ -138,6 +139,10 @@ impl Lookup {
             ResourceKind::QualityCheck => {
                 let api: Api<QualityCheck> = self.api(namespace);
                 pages(&api, params, |it| take(Object::Check(Box::new(it)))).await
+            }
+            ResourceKind::Backfill => {
+                let api: Api<Backfill> = self.api(namespace);
+                pages(&api, params, |it| take(Object::Backfill(Box::new(it)))).await
             }
             ResourceKind::EmrClusterClass => {
                 let api = Api::<EmrClusterClass>::all(self.client.clone());

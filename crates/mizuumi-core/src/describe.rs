@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
-    label,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId,
+    ResourceKind, label,
 };
 use serde::Serialize;
 
@@ -85,6 +85,7 @@ impl<'a> Tree<'a> {
             Object::Cluster(cluster) => self.around_cluster(cluster),
             Object::Class(class) => self.around_class(class),
             Object::Check(check) => self.around_check(check),
+            Object::Backfill(backfill) => self.around_backfill(backfill),
         }
     }
 
@@ -185,6 +186,16 @@ impl<'a> Tree<'a> {
     fn around_check(&mut self, check: &QualityCheck) -> Vec<Branch> {
         let (namespace, _) = names(check.metadata.namespace.as_ref(), None);
         self.named("is about", ResourceKind::DataTable, &namespace, &check.spec.table)
+    }
+
+    /// Its job and its runs under way.
+    fn around_backfill(&mut self, backfill: &Backfill) -> Vec<Branch> {
+        let (namespace, _) = names(backfill.metadata.namespace.as_ref(), None);
+        let mut branches = self.named("is of", ResourceKind::IngestJob, &namespace, &backfill.spec.job);
+        for run in backfill.status.iter().flat_map(|status| &status.active).take(RUNS) {
+            branches.extend(self.named("makes", ResourceKind::IngestRun, &namespace, run));
+        }
+        branches
     }
 
     /// The cluster that does work, and its class.

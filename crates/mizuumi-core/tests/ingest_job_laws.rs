@@ -117,7 +117,7 @@ impl Model {
 
     fn plan(&self, job: &IngestJob) -> (JobGoal, Plan<JobStep>) {
         let mut goal = Jobs::goal(job, &installation()).expect("a goal");
-        Jobs::heed(&mut goal, job, JobAround { target: self.target.clone(), cycle: None });
+        Jobs::heed(&mut goal, job, JobAround { target: self.target.clone(), ..JobAround::default() });
         let plan = Jobs::plan(&goal, &self.world, self.now);
         (goal, plan)
     }
@@ -332,7 +332,7 @@ fn a_run_keeps_what_the_job_said_when_it_was_made() {
     let now = start().checked_add(EVERY).expect("a time");
     let run = |job: &IngestJob| -> IngestRun {
         let mut goal = Jobs::goal(job, &installation()).expect("a goal");
-        Jobs::heed(&mut goal, job, JobAround { target: target(), cycle: None });
+        Jobs::heed(&mut goal, job, JobAround { target: target(), ..JobAround::default() });
         let plan = Jobs::plan(&goal, &JobWorld::default(), now);
         let [JobStep::CreateRun { run, .. }] = plan.steps.as_slice() else { panic!("{plan:?}") };
         (**run).clone()

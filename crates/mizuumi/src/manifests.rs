@@ -9,14 +9,16 @@ use anyhow::Context;
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind, Rules,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind,
+    Rules,
 };
 use serde_json::{Value, json};
 
 use crate::places::Places;
 
 /// Kinds that are read.
-const KINDS: [&str; 5] = ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob", "QualityCheck"];
+const KINDS: [&str; 6] =
+    ["Backfill", "DataTable", "EmrCluster", "EmrClusterClass", "IngestJob", "QualityCheck"];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub(crate) struct Manifests {
     pub(crate) jobs: Vec<IngestJob>,
     /// Checks that hold.
     pub(crate) checks: Vec<QualityCheck>,
+    /// Backfills that hold.
+    pub(crate) backfills: Vec<Backfill>,
     /// Tables that the apiserver would refuse, though they can be read: the planner may know of more that is wrong.
     pub(crate) refused: Vec<DataTable>,
     /// What is wrong, each with file, line, object and path.
@@ -198,6 +202,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, origin: Origin, mut document: 
         };
     }
     match kind.as_str() {
+        "Backfill" => drop(keep!(Backfill, backfills)),
         "EmrCluster" => drop(keep!(EmrCluster, clusters)),
         "EmrClusterClass" => drop(keep!(EmrClusterClass, classes)),
         "IngestJob" => drop(keep!(IngestJob, jobs)),

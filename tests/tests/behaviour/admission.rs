@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use mizuumi_api::{DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck};
+use mizuumi_api::{Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck};
 use mizuumi_tests::Team;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
     let tables = of(&ApiResource::erase::<DataTable>(&()));
     let runs = of(&ApiResource::erase::<IngestRun>(&()));
     let jobs = of(&ApiResource::erase::<IngestJob>(&()));
+    let backfills = of(&ApiResource::erase::<Backfill>(&()));
     let checks = of(&ApiResource::erase::<QualityCheck>(&()));
     let clusters = of(&ApiResource::erase::<EmrCluster>(&()));
     let classes = Api::all_with(team.client.clone(), &ApiResource::erase::<EmrClusterClass>(&()));
@@ -58,6 +59,7 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
         let api = match object["kind"].as_str() {
             Some("IngestRun") => &runs,
             Some("IngestJob") => &jobs,
+            Some("Backfill") => &backfills,
             Some("QualityCheck") => &checks,
             Some("EmrCluster") => &clusters,
             Some("EmrClusterClass") => &classes,

@@ -6,6 +6,7 @@
 mod admission;
 mod asking;
 mod avsc;
+mod backfills;
 mod captures;
 mod cluster_crash;
 mod cluster_network;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use mizuumi_api::data_table::PartitionMode;
 use mizuumi_api::ingest_run::{GateVerdict, RunEngine, RunPhase, Upstream};
-use mizuumi_api::{DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind};
+use mizuumi_api::{
+    Backfill, DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
+};
 
 use super::Node;
 use super::seen::{Need, Object, Seen};
@@ -82,6 +84,7 @@ impl<'a> Chain<'a> {
             Object::Run(run) => self.below_run(run),
             Object::Cluster(cluster) => self.below_cluster(cluster),
             Object::Check(check) => self.below_check(check),
+            Object::Backfill(backfill) => self.below_backfill(backfill),
             Object::Class(_) => Vec::new(),
         }
     }
@@ -200,6 +203,21 @@ impl<'a> Chain<'a> {
         self.named_if_bad(ResourceKind::DataTable, &namespace, &check.spec.table, "is about")
     }
 
+    /// Its runs under way, the last that failed if it is there still, and its job if that makes no runs.
+    fn below_backfill(&mut self, backfill: &Backfill) -> Vec<Node> {
+        let (namespace, _) = names(backfill.metadata.namespace.as_ref(), backfill.metadata.name.as_ref());
+        let mut nodes = Vec::new();
+        if let Some(status) = &backfill.status {
+            let failed = status.failures.first().map(|last| &last.run);
+            let runs: Vec<&String> = status.active.iter().take(RUNS).chain(failed).collect();
+            for run in runs {
+                nodes.extend(self.named(ResourceKind::IngestRun, &namespace, run, "makes the run"));
+            }
+        }
+        nodes.extend(self.named_if_bad(ResourceKind::IngestJob, &namespace, &backfill.spec.job, "is of"));
+        nodes
+    }
+
     /// The runs under way, the earliest session first; the last one that ended, if none is and it failed.
     fn runs(&mut self, found: Option<&'a Result<Vec<Object>, String>>, relation: &str) -> Vec<Node> {
         let Some(Ok(objects)) = found else { return self.all(found, relation, |_| true) };
@@ -316,6 +334,7 @@ fn facts(object: &Object) -> Vec<String> {
             let at = check.status.as_ref().and_then(|status| status.evaluation.as_ref()).map(|it| it.at);
             facts.extend(at.map(|at| format!("its rules were evaluated last at {at}")));
         }
+        Object::Backfill(backfill) => backfill_facts(backfill, &mut facts),
         Object::Class(_) => {}
     }
     facts
@@ -346,6 +365,16 @@ fn run_facts(run: &IngestRun, facts: &mut Vec<String>) {
     }
     if let Some(failed) = status.failed_attempts.first() {
         facts.push(format!("attempt {} failed at {}: {}", failed.number, failed.ended_at, failed.message));
+    }
+}
+
+fn backfill_facts(backfill: &Backfill, facts: &mut Vec<String>) {
+    facts.push(format!("its range is from {} to {}", backfill.spec.from, backfill.spec.to));
+    let Some(status) = &backfill.status else { return };
+    facts.extend(status.last_session.map(|last| format!("the last session that was begun is {last}")));
+    for failure in &status.failures {
+        let message = failure.message.as_deref().unwrap_or("it says nothing");
+        facts.push(format!("run '{}' failed: {message}", failure.run));
     }
 }
 

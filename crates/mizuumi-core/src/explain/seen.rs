@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mizuumi_api::{
-    Condition, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId,
-    ResourceKind,
+    Backfill, Condition, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck,
+    ResourceId, ResourceKind,
 };
 
 use crate::data_table::Tables;
@@ -26,6 +26,8 @@ pub enum Object {
     Class(Box<EmrClusterClass>),
     /// A check.
     Check(Box<QualityCheck>),
+    /// A backfill.
+    Backfill(Box<Backfill>),
 }
 
 /// The same of whatever kind.
@@ -38,6 +40,7 @@ macro_rules! each {
             Object::Cluster($found) => $what,
             Object::Class($found) => $what,
             Object::Check($found) => $what,
+            Object::Backfill($found) => $what,
         }
     };
 }
@@ -53,6 +56,7 @@ impl Object {
             Self::Cluster(_) => ResourceKind::EmrCluster,
             Self::Class(_) => ResourceKind::EmrClusterClass,
             Self::Check(_) => ResourceKind::QualityCheck,
+            Self::Backfill(_) => ResourceKind::Backfill,
         };
         let (namespace, name) =
             each!(self, found => (found.metadata.namespace.clone(), found.metadata.name.clone()));
@@ -74,6 +78,7 @@ impl Object {
             Self::Run(run) => run.status.as_ref().map(|status| &status.conditions),
             Self::Cluster(cluster) => cluster.status.as_ref().map(|status| &status.conditions),
             Self::Check(check) => check.status.as_ref().map(|status| &status.conditions),
+            Self::Backfill(backfill) => backfill.status.as_ref().map(|status| &status.conditions),
             Self::Class(_) => None,
         }
         .map(Vec::as_slice)
@@ -89,6 +94,7 @@ impl Object {
             Self::Run(run) => run.status.as_ref().map(|status| status.observed_generation),
             Self::Cluster(cluster) => cluster.status.as_ref().map(|status| status.observed_generation),
             Self::Check(check) => check.status.as_ref().map(|status| status.observed_generation),
+            Self::Backfill(backfill) => backfill.status.as_ref().map(|status| status.observed_generation),
             Self::Class(_) => None,
         }
         .unwrap_or_default()
@@ -120,6 +126,7 @@ impl Object {
             Self::Job(job) => job.spec.suspend,
             Self::Cluster(cluster) => cluster.spec.suspend,
             Self::Check(check) => check.spec.suspend,
+            Self::Backfill(backfill) => backfill.spec.suspend,
             Self::Run(_) | Self::Class(_) => false,
         }
     }

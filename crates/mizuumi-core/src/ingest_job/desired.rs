@@ -1,11 +1,14 @@
 //! What an `IngestJob` asks for, and the run that each session is.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::ingest_job::{ConcurrencyPolicy, IngestJob, RunTemplate};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunSpec};
 use mizuumi_api::{Installation, ShortDuration};
 
 use super::schedule;
+use crate::backfill::Counting;
 use crate::cron::Cron;
 use crate::ingest_run::{Runs, Target};
 use crate::kind::Kind;
@@ -45,6 +48,8 @@ pub struct DesiredJob {
     pub target: Target,
     /// Why its runs would never begin: jobs wait for each other.
     pub cycle: Option<String>,
+    /// What its backfills have counted; none as long as not all of them are known.
+    pub backfills: Option<BTreeMap<String, Counting>>,
 }
 
 /// How far a job has come, as its status says.
@@ -78,7 +83,11 @@ impl Known {
 }
 
 impl DesiredJob {
-    pub(super) fn new(job: &IngestJob, installation: &Installation) -> Result<Self, Vec<Problem>> {
+    /// A job by its spec; its table and its backfills are not known yet.
+    ///
+    /// # Errors
+    /// Every problem of the spec.
+    pub fn new(job: &IngestJob, installation: &Installation) -> Result<Self, Vec<Problem>> {
         let spec = &job.spec;
         let mut problems = Vec::new();
         let schedule = spec.schedule.as_ref().map(schedule::read).transpose();
@@ -108,6 +117,7 @@ impl DesiredJob {
             keep_failed: keep(spec.failed_runs_history_limit),
             target: Target::Unknown,
             cycle: None,
+            backfills: None,
         })
     }
 

@@ -123,7 +123,7 @@ fn standing(desired: &DesiredJob, world: &JobWorld, now: Timestamp) -> Told {
     let mut message =
         next.map_or("no session comes any more".to_owned(), |next| format!("the next session is {next}"));
     let waiting = due(desired, now).sessions;
-    let under_way = world.under_way();
+    let under_way = world.of_schedule();
     if let (Some(latest), Some((run, _))) = (waiting.last(), under_way.first()) {
         let waits = match (desired.policy, waiting.len()) {
             (ConcurrencyPolicy::Replace, _) => format!("session {latest} waits"),

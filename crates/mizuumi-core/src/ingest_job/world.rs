@@ -29,6 +29,8 @@ pub struct JobWorld {
 pub struct SeenRun {
     /// Its uid.
     pub uid: String,
+    /// The backfill, if any, that made it.
+    pub backfill: Option<String>,
     /// The time that it is for.
     pub session: Option<Timestamp>,
     /// How far it is, once somebody has looked at it.
@@ -75,6 +77,7 @@ impl SeenRun {
         let told = condition::find(conditions, ConditionType::Succeeded);
         Self {
             uid: run.metadata.uid.clone().unwrap_or_default(),
+            backfill: run.metadata.labels.as_ref().and_then(|labels| labels.get(label::BACKFILL)).cloned(),
             session: run.spec.session_time,
             phase: status.and_then(|status| status.phase),
             message: told.map(|told| cut(&told.message, LONGEST_MESSAGE)),
@@ -103,5 +106,11 @@ impl JobWorld {
             .collect();
         all.sort_by_key(|(name, run)| (run.session, *name));
         all
+    }
+
+    /// Those that the schedule goes by: a backfill's have a limit of their own.
+    #[must_use]
+    pub fn of_schedule(&self) -> Vec<(&str, &SeenRun)> {
+        self.under_way().into_iter().filter(|(_, run)| run.backfill.is_none()).collect()
     }
 }
