@@ -10,7 +10,7 @@ use mizuumi_aws::catalog::Catalog;
 use mizuumi_core::backfill::{
     BackfillKey, BackfillLook, BackfillStep, BackfillWorld, Backfills, Counting, PastLook, SeenJob,
 };
-use mizuumi_core::ingest_job::{JobKey, JobWorld};
+use mizuumi_core::ingest_job::{JobKey, JobWorld, Jobs};
 use mizuumi_core::{Ask, Errand, Failure, Lane, Port, Reading};
 
 use crate::error::Error;
@@ -117,16 +117,17 @@ pub(crate) struct BackfillRelations {
 
 impl Relations<Backfills> for BackfillRelations {
     fn around<'a>(&'a self, backfill: &'a Backfill) -> BoxFuture<'a, Result<SeenJob, Error>> {
-        let name = job_of(backfill);
-        let seen = match self.stored.get(&name) {
-            Some(Held::Object(job)) => {
-                let (target, cycle) = self.jobs.around_of(&job);
-                SeenJob::of(&job, &self.installation, target, cycle)
-            }
-            Some(Held::Unreadable(_, why)) => SeenJob::Refused(why),
-            None => SeenJob::Missing,
-        };
-        std::future::ready(Ok(seen)).boxed()
+        async move {
+            Ok(match self.stored.get(&job_of(backfill)) {
+                Some(Held::Object(job)) => {
+                    let around = Relations::<Jobs>::around(&*self.jobs, &job).await?;
+                    SeenJob::of(&job, &self.installation, around)
+                }
+                Some(Held::Unreadable(_, why)) => SeenJob::Refused(why),
+                None => SeenJob::Missing,
+            })
+        }
+        .boxed()
     }
 
     fn brought(&self, name: &Name, backfill: Option<&Backfill>) -> Vec<Name> {

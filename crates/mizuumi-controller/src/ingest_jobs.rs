@@ -207,21 +207,6 @@ impl IngestJobs {
         self.wake_all(jobs);
     }
 
-    /// A job's table, and in words the cycle of jobs that keeps its runs from ever beginning.
-    pub(crate) fn around_of(&self, job: &IngestJob) -> (Target, Option<String>) {
-        let name = Name::of(job);
-        let cycle = self.state().cycle(&name);
-        (self.target_of(job), cycle.map(|cycle| cycle::in_words(&name.namespace, &name.name, &cycle)))
-    }
-
-    fn target_of(&self, job: &IngestJob) -> Target {
-        match self.tables.get(&table_of(job)) {
-            Some(Held::Object(table)) => Target::of(&table, &self.installation),
-            Some(Held::Unreadable(_, why)) => Target::Refused(why),
-            None => Target::Missing,
-        }
-    }
-
     /// A job's runs as they are known; without an uid, of whatever job of that name.
     pub(crate) fn runs_of(&self, job: &JobKey, uid: Option<&str>) -> JobWorld {
         let state = self.state();
@@ -238,9 +223,13 @@ impl IngestJobs {
 
 impl Relations<Jobs> for IngestJobs {
     fn around<'a>(&'a self, job: &'a IngestJob) -> BoxFuture<'a, Result<JobAround, Error>> {
-        let name = Name::of(job);
-        let (target, cycle) = (self.target_of(job), self.state().cycle(&name));
-        let backfills = self.backfills.of(&name);
+        let target = match self.tables.get(&table_of(job)) {
+            Some(Held::Object(table)) => Target::of(&table, &self.installation),
+            Some(Held::Unreadable(_, why)) => Target::Refused(why),
+            None => Target::Missing,
+        };
+        let cycle = self.state().cycle(&Name::of(job));
+        let backfills = self.backfills.of(&Name::of(job));
         std::future::ready(Ok(JobAround { target, cycle, backfills })).boxed()
     }
 

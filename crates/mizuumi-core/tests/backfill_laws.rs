@@ -87,6 +87,10 @@ fn backfill(spec: &serde_json::Value) -> Backfill {
     .expect("a backfill")
 }
 
+fn seen(job: &IngestJob) -> SeenJob {
+    SeenJob::of(job, &installation(), JobAround { target: target(), ..JobAround::default() })
+}
+
 /// Where a pass ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
@@ -140,7 +144,7 @@ impl Model {
 
     fn plan(&self, backfill: &Backfill) -> (BackfillGoal, Plan<BackfillStep>) {
         let mut goal = Backfills::goal(backfill, &installation()).expect("a goal");
-        Backfills::heed(&mut goal, backfill, SeenJob::of(&job(), &installation(), target(), None));
+        Backfills::heed(&mut goal, backfill, seen(&job()));
         let plan = Backfills::plan(&goal, &self.world, now());
         (goal, plan)
     }
@@ -348,7 +352,7 @@ fn sessions_with_data_are_run_again_only_if_asked_for_and_then_as_another_revisi
 #[test]
 fn one_that_failed_is_run_again_and_one_that_is_under_way_is_left_alone() {
     let mut model = Model::new(backfill(&json!({ "to": session(2), "sessions": "All" })), []);
-    let seen = |phase, number| SeenRun {
+    let run = |phase, number| SeenRun {
         uid: String::new(),
         backfill: None,
         session: Some(session(number)),
@@ -359,8 +363,8 @@ fn one_that_failed_is_run_again_and_one_that_is_under_way_is_left_alone() {
         is_deleted: false,
     };
     let runs = &mut model.world.runs.runs;
-    runs.insert("flights-20261126t0000z-r0".to_owned(), seen(RunPhase::Failed, 0));
-    runs.insert("by-hand".to_owned(), seen(RunPhase::Running, 1));
+    runs.insert("flights-20261126t0000z-r0".to_owned(), run(RunPhase::Failed, 0));
+    runs.insert("by-hand".to_owned(), run(RunPhase::Running, 1));
     for _ in 0..6 {
         model.happen(&Event::Watch(0));
         model.pass(0, Death::Nowhere);
@@ -405,7 +409,7 @@ fn the_schedule_stays_the_one_that_it_began_with() {
     let mut changed = job();
     "30 * * * *".clone_into(&mut changed.spec.schedule.as_mut().expect("a schedule").cron);
     let mut goal = Backfills::goal(&model.backfill, &installation()).expect("a goal");
-    Backfills::heed(&mut goal, &model.backfill, SeenJob::of(&changed, &installation(), target(), None));
+    Backfills::heed(&mut goal, &model.backfill, seen(&changed));
     let plan = Backfills::plan(&goal, &model.world, now());
     assert!(
         matches!(plan.steps.as_slice(), [BackfillStep::CreateRun { session: first, .. }] if *first == session(0)),

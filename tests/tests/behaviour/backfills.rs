@@ -219,6 +219,23 @@ async fn what_keeps_a_backfill_from_beginning_is_told() {
     team.create_backfill("many", with(json!({ "job": "minutely", "from": "2000-01-01T00:00:00Z" }))).await;
     let (_, message) = team.backfill_reason("many", "SpecInvalid").await;
     assert!(message.contains("more than 100000 sessions"), "{message}");
+    // What is planned says how many sessions there are, and what is wrong.
+    let manifests = |job: &str, schedule: Value| {
+        let job = team.job_manifest(job, schedule);
+        let spec = with(json!({ "job": job["metadata"]["name"], "maxActiveRuns": 8 }));
+        let metadata = json!({ "name": "day", "namespace": team.namespace });
+        [
+            job,
+            json!({ "apiVersion": "mizuumi.dev/v1alpha1", "kind": "Backfill", "metadata": metadata, "spec": spec }),
+        ]
+    };
+    let planned = team.plan(&manifests("hours", json!({ "schedule": { "cron": "0 * * * *" } })), &[]).await;
+    assert!(
+        planned.out.contains("24 sessions up to now, 8 at once; those that have data are left out"),
+        "{planned:?}"
+    );
+    let planned = team.plan(&manifests("never", json!({})), &[]).await;
+    assert!(planned.out.contains("IngestJob 'never' has no schedule"), "{planned:?}");
     // It begins by itself once there is a job.
     team.create_job("daily", json!({ "schedule": { "cron": "0 0 * * *" }, "suspend": true })).await;
     team.backfill_reason("jobless", "Running").await;

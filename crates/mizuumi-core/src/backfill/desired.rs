@@ -8,9 +8,11 @@ use mizuumi_api::{Installation, label};
 
 use super::sessions::{Sessions, has_come};
 use super::world::{BackfillLook, PastLook};
-use crate::ingest_job::DesiredJob;
 use crate::ingest_job::desired::{name_of, run_of};
+use crate::ingest_job::{DesiredJob, JobAround, Jobs};
 use crate::ingest_run::Target;
+use crate::kind::Kind as _;
+use crate::plan::Goal;
 use crate::problem::Problem;
 
 /// How many runs may be under way at once, where the spec does not say.
@@ -46,14 +48,17 @@ pub enum SeenJob {
 }
 
 impl SeenJob {
-    /// A job by its spec, its table, and the cycle of jobs that keeps its runs from ever beginning.
+    /// A job by its spec, and what others have to do with it.
     #[must_use]
-    pub fn of(job: &IngestJob, installation: &Installation, target: Target, cycle: Option<String>) -> Self {
-        if job.metadata.deletion_timestamp.is_some() {
-            return Self::Refused("it is being deleted".to_owned());
-        }
-        match DesiredJob::new(job, installation) {
-            Ok(desired) => Self::Job(Box::new(DesiredJob { target, cycle, ..desired })),
+    pub fn of(job: &IngestJob, installation: &Installation, around: JobAround) -> Self {
+        match Jobs::goal(job, installation) {
+            Ok(mut goal) => {
+                Jobs::heed(&mut goal, job, around);
+                match goal {
+                    Goal::Present(desired) => Self::Job(Box::new(desired)),
+                    Goal::Absent(()) | Goal::Released(()) => Self::Refused("it is being deleted".to_owned()),
+                }
+            }
             Err(problems) => {
                 let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 Self::Refused(said.join("; "))

@@ -42,6 +42,7 @@ impl Sessions {
     }
 
     /// Those that come after one, in the order; without one, all of them.
+    #[must_use]
     pub fn after(&self, last: Option<Timestamp>) -> Box<dyn Iterator<Item = Timestamp> + '_> {
         let (cron, from, until) = (&self.cron, self.from, self.until);
         match self.order {

@@ -17,8 +17,9 @@ pub fn simulate(world: &BackfillWorld, step: &BackfillStep) -> BackfillWorld {
         }
         BackfillStep::LeaveOut { .. } => {}
         BackfillStep::CancelRun { name, uid } => {
-            let run = runs.get_mut(name).filter(|run| run.uid == *uid);
-            run.into_iter().for_each(|run| run.is_cancelled = true);
+            if let Some(run) = runs.get_mut(name).filter(|run| run.uid == *uid) {
+                run.is_cancelled = true;
+            }
         }
     }
     world
