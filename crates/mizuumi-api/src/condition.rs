@@ -14,7 +14,7 @@ use crate::reason::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`, `QualityPassed`.
+    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`, `QualityPassed`, `SchemaMatches`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 64))]
     pub type_: String,
@@ -62,6 +62,8 @@ pub enum ConditionType {
     Succeeded,
     /// The rules of a check pass.
     QualityPassed,
+    /// The work of a run says the columns that its table declares; there once it has said some.
+    SchemaMatches,
 }
 
 impl ConditionType {
@@ -76,6 +78,7 @@ impl ConditionType {
             Self::Compatible => "Compatible",
             Self::Succeeded => "Succeeded",
             Self::QualityPassed => "QualityPassed",
+            Self::SchemaMatches => "SchemaMatches",
         }
     }
 }

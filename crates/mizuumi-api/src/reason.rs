@@ -212,6 +212,11 @@ reasons! {
     /// A check with `gate: Publish` did not let the run's data pass; the message names the check, the rule and what was measured. Nothing
     /// of the run is published: mend the data, and make a run of the next revision.
     GateFailed,
+    /// The work of the run says the columns that its table declares.
+    SchemaDeclared,
+    /// The work of the run says other columns than its table declares; the message says which, and what to declare. Nothing is held up: what the
+    /// table does not declare is not read.
+    SchemaDiffers,
     /// An annotation or a Glue parameter that should tell freshness cannot be read; the message says how to write it.
     ReportInvalid,
 }

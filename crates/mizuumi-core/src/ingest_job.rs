@@ -1,6 +1,7 @@
 //! `IngestJob`: when a run of it is due, what that run is, and how each session gets one run.
 
 pub mod by_hand;
+mod cursor;
 pub mod cycle;
 pub mod desired;
 pub mod plan;

@@ -358,6 +358,7 @@ fn one_that_failed_is_run_again_and_one_that_is_under_way_is_left_alone() {
         session: Some(session(number)),
         phase: Some(phase),
         message: None,
+        cursor: None,
         finished: None,
         is_cancelled: false,
         is_deleted: false,

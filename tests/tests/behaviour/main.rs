@@ -51,6 +51,7 @@ mod run_by_hand;
 mod run_crash;
 mod run_jobs;
 mod run_own_cluster;
+mod run_results;
 mod run_shadows;
 mod run_steps;
 mod run_tasks;

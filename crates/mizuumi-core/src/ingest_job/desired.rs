@@ -7,7 +7,7 @@ use mizuumi_api::ingest_job::{ConcurrencyPolicy, IngestJob, RunTemplate};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunSpec};
 use mizuumi_api::{Installation, ShortDuration};
 
-use super::schedule;
+use super::{cursor, schedule};
 use crate::backfill::Counting;
 use crate::cron::Cron;
 use crate::ingest_run::{Runs, Target};
@@ -83,11 +83,7 @@ impl Known {
 }
 
 impl DesiredJob {
-    /// A job by its spec; its table and its backfills are not known yet.
-    ///
-    /// # Errors
-    /// Every problem of the spec.
-    pub fn new(job: &IngestJob, installation: &Installation) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(job: &IngestJob, installation: &Installation) -> Result<Self, Vec<Problem>> {
         let spec = &job.spec;
         let mut problems = Vec::new();
         let schedule = spec.schedule.as_ref().map(schedule::read).transpose();
@@ -178,6 +174,7 @@ pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
         ecs_task,
         output,
         parameters,
+        before: None,
         wait_for,
         retries,
         timeout,
@@ -187,6 +184,7 @@ pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
     };
     let mut run = IngestRun::new(&name_of(name, session, revision), spec);
     job.own(&mut run);
+    cursor::tell(job, &mut run);
     run
 }
 

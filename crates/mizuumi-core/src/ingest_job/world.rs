@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mizuumi_api::condition::{self, ConditionType, cut};
-use mizuumi_api::ingest_run::{IngestRun, RunPhase};
+use mizuumi_api::ingest_run::{CursorStatus, IngestRun, RunPhase};
 use mizuumi_api::label;
 
 /// Longest message of a run that is told.
@@ -37,6 +37,8 @@ pub struct SeenRun {
     pub phase: Option<RunPhase>,
     /// What it says.
     pub message: Option<String>,
+    /// How far it has read its source.
+    pub cursor: Option<CursorStatus>,
     /// When it was over.
     pub finished: Option<Timestamp>,
     /// Whether it is to be given up.
@@ -81,6 +83,7 @@ impl SeenRun {
             session: run.spec.session_time,
             phase: status.and_then(|status| status.phase),
             message: told.map(|told| cut(&told.message, LONGEST_MESSAGE)),
+            cursor: status.and_then(|status| status.cursor.clone()),
             finished: status.and_then(|status| status.finished_at),
             is_cancelled: run.spec.cancel,
             is_deleted: run.metadata.deletion_timestamp.is_some(),
