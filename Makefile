@@ -48,7 +48,7 @@ idle: ## Measure what 1,000 tables cost while nothing changes: make idle TABLES=
 PROFILE ?= release
 BUILT = $(CARGO_TARGET_DIR)/$(patsubst dev,debug,$(PROFILE))
 
-bench: ## Measure B1 to B9, B11 to B13 and B19: make bench SIZES=1k,10k,100k ONLY=B1,B3 (BENCH=--help for more)
+bench: ## Measure B1 to B9, B11 to B13, B19 and B20: make bench SIZES=1k,10k,100k ONLY=B1,B3 (BENCH=--help for more)
 	cargo build --workspace --profile $(PROFILE)
 	@$(BUILT)/mizuumi-stand --dir .stand/bench with --fresh -- $(BUILT)/bench \
 		$(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY)) $(BENCH)

@@ -45,7 +45,7 @@ CONFIG = {
     },
 }
 PLURALS = {
-    "DataTable": "datatables", "EmrCluster": "emrclusters", "EmrClusterClass": "emrclusterclasses", "IngestJob": "ingestjobs",
+    "Backfill": "backfills", "DataTable": "datatables", "EmrCluster": "emrclusters", "EmrClusterClass": "emrclusterclasses", "IngestJob": "ingestjobs",
     "IngestRun": "ingestruns", "QualityCheck": "qualitychecks", "SourceConnection": "sourceconnections",
 }
 COLUMNS = {"from": "Declared", "columns": [{"name": "id", "type": "bigint"}]}
@@ -80,7 +80,7 @@ class States(unittest.TestCase):
         endpoint("faults", ACCOUNT, method="DELETE")
         if cls.controller:
             cls.stop()
-        for kind in ("IngestRun", "IngestJob", "QualityCheck", "SourceConnection", "EmrCluster", "DataTable"):
+        for kind in ("Backfill", "IngestRun", "IngestJob", "QualityCheck", "SourceConnection", "EmrCluster", "DataTable"):
             for found in cls.api.must("GET", cls.path(kind))["items"]:
                 path = cls.path(kind, found["metadata"]["name"])
                 cls.api.ask("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
@@ -158,6 +158,7 @@ class States(unittest.TestCase):
         self.tables()
         self.clusters()
         self.jobs()
+        self.backfills()
         self.checks()
         self.sources()
         self.differences()
@@ -258,6 +259,20 @@ class States(unittest.TestCase):
         self.assertEqual(stopped["k8sOperation"], "patch")
         self.api.merge(self.path("IngestRun", name), {"spec": stopped["unstructuredObj"]["spec"]})
         self.when("IngestRun", name, Stalled="RunCancelled")
+
+    def backfills(self):
+        day = {"job": "delays", "from": "2025-12-31T00:00:00Z", "to": "2026-01-01T00:00:00Z"}
+        self.create("Backfill", "day", day)
+        self.judged("running", self.when("Backfill", "day", Succeeded="Running"), DONE)
+        (run,) = self.get("Backfill", "day")["status"]["active"]
+        self.api.merge(self.path("IngestRun", run), {"spec": {"cancel": True}})
+        self.judged("failed", self.when("Backfill", "day", Stalled="SessionsFailed"), FAILED)
+        self.create("Backfill", "nothing", {**day, "to": "2025-12-31T01:00:00Z"})
+        self.judged("caught-up", self.when("Backfill", "nothing", Succeeded="CaughtUp"), DONE)
+        self.create("Backfill", "pausing", {**day, "suspend": True})
+        self.judged("suspended", self.when("Backfill", "pausing", Ready="Suspended"), DONE)
+        self.create("Backfill", "jobless", {**day, "job": "nobody"})
+        self.judged("refused", self.when("Backfill", "jobless", Stalled="JobNotFound"), FAILED)
 
     def checks(self):
         self.create("QualityCheck", "columns", {"table": "orders", "rules": 'Rules = [ ColumnExists "id" ]'})

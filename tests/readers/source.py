@@ -3,6 +3,7 @@
     hour 2026-11-27T06:00:00Z    the flights of that hour come in: those of an hour of January 2013
     compare DATABASE TABLE       each row of the lake's table against the source; says the rows of both
     change                       a row of the past is changed, as sources do
+    put_back 2026-11-27T06:00:00Z    it is as it was then: what came later is gone
 
 It says on its first line where it is, and how to get in.
 """
@@ -40,6 +41,10 @@ COLUMNS = {
 HOURS = sorted(flights.time_hour.unique())[:100]
 
 
+def sql_time(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M:%S")
+
+
 class Source:
     """The database, and how many hours have come in."""
 
@@ -50,7 +55,7 @@ class Source:
         self.hours = 0
 
     def hour(self, text):
-        at = datetime.fromisoformat(text.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M:%S")
+        at = sql_time(text)
         rows = flights[flights.time_hour == HOURS[self.hours]]
         self.hours += 1
         values = [[at, *(None if value != value else value for value in row)] for row in rows[list(COLUMNS)[1:]].itertuples(index=False)]
@@ -61,6 +66,10 @@ class Source:
 
     def change(self):
         self.server.do("UPDATE flights SET distance = distance + 1 WHERE id = 1")
+        return 1
+
+    def put_back(self, text):
+        self.server.do(f"DELETE FROM flights WHERE time_hour >= '{sql_time(text)}'")
         return 1
 
     def rows(self):

@@ -96,7 +96,7 @@ impl Aws {
     }
 
     /// What an object says, in words.
-    pub(crate) async fn get(&self, key: &str) -> String {
+    pub async fn get(&self, key: &str) -> String {
         let object = self.s3.get_object().bucket(&self.bucket).key(key).send().await;
         let body =
             object.unwrap_or_else(|error| panic!("{key} cannot be read: {error:?}")).body.collect().await;

@@ -1,10 +1,11 @@
-//! The benchmarks B1 to B9, B11 to B13 and B19: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
+//! The benchmarks B1 to B9, B11 to B13, B19 and B20: the real binary, a real apiserver, an endpoint with AWS's latency and quotas.
 //!
 //! One size after the other: objects are created, the controller makes their tables, and then what is asked for is
 //! measured on them. What each figure means is in the book's page on benchmarks.
 
 mod adopt;
 mod apiserver;
+mod backfill;
 mod burst;
 mod clusters;
 mod cold;
@@ -85,6 +86,10 @@ pub async fn run(settings: &Settings) -> Result<(Report, String)> {
     if settings.wants(&[Id::B19]) {
         let done = caught(downstream::starts(settings, &mut report).boxed_local()).await;
         note_alone(&mut report, Id::B19, downstream::SIZE, done);
+    }
+    if settings.wants(&[Id::B20]) {
+        let done = caught(backfill::catches_up(settings, &mut report).boxed_local()).await;
+        note_alone(&mut report, Id::B20, backfill::SIZE, done);
     }
     let table = report.finish()?;
     Ok((report, table))

@@ -14,6 +14,7 @@
 mod admin;
 mod aws;
 mod aws_proxy;
+mod backfills;
 pub mod bench;
 mod checks;
 mod cluster_judge;

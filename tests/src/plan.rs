@@ -6,7 +6,7 @@ use std::process::Stdio;
 use mizuumi_api::Installation;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::team::Team;
 
@@ -73,9 +73,10 @@ impl Team {
         self.run(&[&plan[..], arguments].concat(), input).await
     }
 
-    /// Runs the command with these arguments.
-    pub async fn run(&self, arguments: &[&str], input: &str) -> Planned {
-        let mut child = Command::new(binary())
+    /// Begins the command with these arguments.
+    #[must_use]
+    pub fn begin(&self, arguments: &[&str]) -> Child {
+        Command::new(binary())
             .args(arguments)
             .envs(self.variables())
             .stdin(Stdio::piped())
@@ -83,7 +84,12 @@ impl Team {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("mizuumi starts");
+            .expect("mizuumi starts")
+    }
+
+    /// Runs the command with these arguments.
+    pub async fn run(&self, arguments: &[&str], input: &str) -> Planned {
+        let mut child = self.begin(arguments);
         let mut stdin = child.stdin.take().expect("standard input");
         // What needs no input may have ended by now.
         stdin.write_all(input.as_bytes()).await.ok();

@@ -64,6 +64,11 @@ impl Source {
         self.ask("change").await;
     }
 
+    /// Puts it back to what it was at a time, as from a backup: what came later is gone.
+    pub async fn put_back(&mut self, at: Timestamp) {
+        self.ask(&format!("put_back {at}")).await;
+    }
+
     /// Compares each row with those of a table of the lake.
     pub async fn compare(&mut self, database: &str, table: &str) -> Value {
         self.ask(&format!("compare {database} {table}")).await

@@ -418,6 +418,7 @@ impl Team {
         }
         text.extend(self.explain_run(name).await);
         text.extend(self.explain_job(name).await);
+        text.extend(self.explain_backfill(name).await);
         text.extend(self.explain_cluster(name).await);
         for (reason, note) in self.events(name).await {
             let _ = writeln!(text, "--- event {reason}: {note}");

@@ -45,12 +45,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "mizuumi.rules" -}}
 # What people and git write: read it, and put the finalizer on and off.
 - apiGroups: [mizuumi.dev]
-  resources: [datatables, emrclusters, ingestjobs, ingestruns, qualitychecks, sourceconnections]
+  resources: [backfills, datatables, emrclusters, ingestjobs, ingestruns, qualitychecks, sourceconnections]
   verbs: [get, list, watch, patch]
 - apiGroups: [mizuumi.dev]
-  resources: [datatables/status, emrclusters/status, ingestjobs/status, ingestruns/status, qualitychecks/status, sourceconnections/status]
+  resources: [backfills/status, datatables/status, emrclusters/status, ingestjobs/status, ingestruns/status, qualitychecks/status, sourceconnections/status]
   verbs: [patch]
-# Jobs make runs and clean up old ones; runs make clusters of their own.
+# Jobs and backfills make runs, and jobs clean up old ones; runs make clusters of their own.
 - apiGroups: [mizuumi.dev]
   resources: [ingestruns]
   verbs: [create, delete]

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`, `QualityPassed`, `Reachable`.
+    /// What is observed: `Ready`, `Reconciling`, `Stalled`, `Fresh`, `Compatible`, `Succeeded`, `QualityPassed`, `SchemaMatches`, `Reachable`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 64))]
     pub type_: String,
@@ -64,6 +64,8 @@ pub enum ConditionType {
     QualityPassed,
     /// A source was reached when a run tried last.
     Reachable,
+    /// The work of a run says the columns that its table declares; there once it has said some.
+    SchemaMatches,
 }
 
 impl ConditionType {
@@ -79,6 +81,7 @@ impl ConditionType {
             Self::Succeeded => "Succeeded",
             Self::QualityPassed => "QualityPassed",
             Self::Reachable => "Reachable",
+            Self::SchemaMatches => "SchemaMatches",
         }
     }
 }

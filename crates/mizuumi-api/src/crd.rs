@@ -9,6 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
+use crate::backfill::Backfill;
 use crate::data_table::DataTable;
 use crate::emr_cluster::EmrCluster;
 use crate::emr_cluster_class::EmrClusterClass;
@@ -30,6 +31,7 @@ pub fn all() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
         IngestRun::crd(),
         QualityCheck::crd(),
         SourceConnection::crd(),
+        Backfill::crd(),
     ]
     .into_iter()
     .map(finished)

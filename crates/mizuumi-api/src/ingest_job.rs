@@ -230,10 +230,27 @@ pub struct IngestJobStatus {
     /// The latest session of which a run succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_session: Option<Timestamp>,
+    /// How far the latest session that says so has read its source. Runs of later sessions are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<JobCursor>,
     /// The value of the annotation `mizuumi.dev/requested-at` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+/// How far a session has read its source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobCursor {
+    /// The session.
+    pub session_time: Timestamp,
+    /// The column that says it.
+    #[schemars(length(max = 256))]
+    pub column: String,
+    /// The greatest value in it that was read.
+    #[schemars(length(max = 1024))]
+    pub last: String,
 }
 
 /// A schedule, and since when it has been that.

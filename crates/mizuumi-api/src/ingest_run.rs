@@ -19,8 +19,8 @@ pub use engine::{
 pub use output::{OutputMode, RunOutput};
 pub use own_cluster::OwnCluster;
 pub use status::{
-    GateQueryStatus, GateStatus, GateVerdict, IngestRunStatus, ManifestStatus, PastRunAttempt, RunAttempt,
-    RunAttemptState, RunPhase, ShadowStatus,
+    CursorStatus, GateQueryStatus, GateStatus, GateVerdict, IngestRunStatus, ManifestStatus, PastRunAttempt,
+    RunAttempt, RunAttemptState, RunPhase, ShadowStatus,
 };
 
 use crate::duration::ShortDuration;
@@ -116,6 +116,12 @@ pub struct IngestRunSpec {
     #[schemars(schema_with = "engine::parameters")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`parameters` is immutable").reason(Reason::FieldValueForbidden))]
     pub parameters: Option<BTreeMap<String, String>>,
+    /// The greatest cursor that an earlier session of the job has read. The work is told it as `MIZUUMI_SOURCE_BEFORE`, unless its own
+    /// environment says that: a source that has less was put back. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`before` is immutable").reason(Reason::FieldValueForbidden))]
+    pub before: Option<String>,
     /// Programs that the work uses: an attempt begins only while each is what is said here. They cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20))]

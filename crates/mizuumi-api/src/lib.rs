@@ -2,6 +2,7 @@
 //!
 //! No decisions live here, and no IO: what a shape means is said by `mizuumi-core`.
 
+pub mod backfill;
 pub mod condition;
 pub mod crd;
 pub mod data_table;
@@ -18,6 +19,7 @@ pub mod resource;
 pub mod rules;
 pub mod source_connection;
 
+pub use backfill::{Backfill, BackfillSpec, BackfillStatus};
 pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use data_table::{DataTable, DataTableSpec, DataTableStatus};
 pub use duration::ShortDuration;
@@ -73,6 +75,8 @@ pub mod annotation {
 pub mod label {
     /// The `IngestJob` that made a run.
     pub const JOB: &str = "mizuumi.dev/job";
+    /// The `Backfill` that made a run.
+    pub const BACKFILL: &str = "mizuumi.dev/backfill";
     /// The `IngestRun` that a Job of Kubernetes does the work of.
     pub const RUN: &str = "mizuumi.dev/run";
     /// The `SourceConnection` that a run was made with.

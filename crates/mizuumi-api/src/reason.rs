@@ -204,6 +204,16 @@ reasons! {
     SourceDenied,
     /// No run has tried to reach the source yet, or none has come so far.
     NeverTried,
+    /// There is no such `IngestJob` in the namespace of the backfill. Apply it, and the backfill goes on by itself.
+    JobNotFound,
+    /// The job can make no runs, or has no schedule that says which sessions there are; the message says why. The backfill goes on by
+    /// itself once it can.
+    JobNotReady,
+    /// All sessions of the backfill are done, or had data already.
+    CaughtUp,
+    /// All sessions of the backfill are done, and runs of some failed; `status.failures` names the latest. Once the cause is mended,
+    /// another backfill of the same range runs those that are missing.
+    SessionsFailed,
     /// The rules of the check can be evaluated by its engine, which the message names.
     Compiled,
     /// All rules passed that were evaluated last; of those that only warn, the message tells which did not.
@@ -217,6 +227,11 @@ reasons! {
     /// A check with `gate: Publish` did not let the run's data pass; the message names the check, the rule and what was measured. Nothing
     /// of the run is published: mend the data, and make a run of the next revision.
     GateFailed,
+    /// The work of the run says the columns that its table declares.
+    SchemaDeclared,
+    /// The work of the run says other columns than its table declares; the message says which, and what to declare. Nothing is held up: what the
+    /// table does not declare is not read.
+    SchemaDiffers,
     /// An annotation or a Glue parameter that should tell freshness cannot be read; the message says how to write it.
     ReportInvalid,
 }

@@ -21,11 +21,13 @@ pub enum ResourceKind {
     QualityCheck,
     /// `SourceConnection`.
     SourceConnection,
+    /// `Backfill`.
+    Backfill,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DataTable,
         Self::IngestJob,
         Self::IngestRun,
@@ -33,6 +35,7 @@ impl ResourceKind {
         Self::EmrClusterClass,
         Self::QualityCheck,
         Self::SourceConnection,
+        Self::Backfill,
     ];
 
     /// The kind in a manifest.
@@ -46,6 +49,7 @@ impl ResourceKind {
             Self::EmrClusterClass => "EmrClusterClass",
             Self::QualityCheck => "QualityCheck",
             Self::SourceConnection => "SourceConnection",
+            Self::Backfill => "Backfill",
         }
     }
 
@@ -60,6 +64,7 @@ impl ResourceKind {
             Self::EmrClusterClass => "emrclusterclasses",
             Self::QualityCheck => "qualitychecks",
             Self::SourceConnection => "sourceconnections",
+            Self::Backfill => "backfills",
         }
     }
 
@@ -74,6 +79,7 @@ impl ResourceKind {
             Self::EmrClusterClass => "emrcc",
             Self::QualityCheck => "qchk",
             Self::SourceConnection => "srcc",
+            Self::Backfill => "bfill",
         }
     }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, SourceConnection,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, SourceConnection,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +42,7 @@ impl Case {
             }};
         }
         let result = match self.object["kind"].as_str() {
+            Some("Backfill") => refusals!(Backfill),
             Some("DataTable") => refusals!(DataTable),
             Some("EmrCluster") => refusals!(EmrCluster),
             Some("EmrClusterClass") => refusals!(EmrClusterClass),

@@ -6,6 +6,7 @@
 mod artifacts;
 mod athena;
 mod avsc;
+mod backfill;
 pub mod catalog;
 pub mod clients;
 mod crawls;

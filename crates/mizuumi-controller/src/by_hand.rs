@@ -1,5 +1,5 @@
-//! Runs on behalf of a person: looks at what there is, makes a run of a job, one once more or one that takes another back, and
-//! follows it.
+//! Runs on behalf of a person: looks at what there is, makes a run of a job, one once more, one that takes another back or a backfill,
+//! and follows it.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -12,7 +12,10 @@ use kube::api::{ListParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use mizuumi_api::condition::{self, ConditionType};
 use mizuumi_api::ingest_run::RunPhase;
-use mizuumi_api::{DataTable, IngestJob, IngestRun, SourceConnection};
+use mizuumi_api::{Backfill, DataTable, IngestJob, IngestRun, SourceConnection};
+use mizuumi_core::backfill;
+use mizuumi_core::backfill::by_hand::{Asked, Listed};
+use mizuumi_core::ingest_job::OwnedBy;
 use mizuumi_core::ingest_job::by_hand;
 use mizuumi_core::ingest_run::rollback::{self, Rollback, Which};
 use mizuumi_core::source_connection::{SeenConnection, filled};
@@ -28,6 +31,7 @@ pub struct Cluster {
     jobs: Api<IngestJob>,
     runs: Api<IngestRun>,
     connections: Api<SourceConnection>,
+    backfills: Api<Backfill>,
     /// The namespace.
     pub namespace: String,
 }
@@ -56,7 +60,8 @@ impl Cluster {
             tables: Api::namespaced(client.clone(), &namespace),
             jobs: Api::namespaced(client.clone(), &namespace),
             runs: Api::namespaced(client.clone(), &namespace),
-            connections: Api::namespaced(client, &namespace),
+            connections: Api::namespaced(client.clone(), &namespace),
+            backfills: Api::namespaced(client, &namespace),
             namespace,
         })
     }
@@ -109,6 +114,41 @@ impl Cluster {
         let Some(source) = &job.spec.run.source else { return Ok(SeenConnection::Unknown) };
         let found = asked(self.connections.get_opt(&source.connection), Error::ReadObject).await?;
         Ok(found.as_ref().map_or(SeenConnection::Missing, SeenConnection::unchecked))
+    }
+
+    /// The backfill of a job that is asked for, with its sessions; in words if there can be none.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked.
+    pub async fn backfill_of_job(
+        &self,
+        job: &str,
+        asked_for: &Asked,
+    ) -> Result<Result<(Backfill, Vec<Listed>), String>, Error> {
+        let Some(found) = asked(self.jobs.get_opt(job), Error::ReadObject).await? else {
+            return Ok(Err(format!("there is no IngestJob '{job}' in namespace '{}'", self.namespace)));
+        };
+        let of_job = ListParams::default().fields(&format!("spec.job={job}"));
+        let there = asked(self.backfills.list(&of_job), Error::ReadObject).await?;
+        let taken = there.items.into_iter().filter_map(|backfill| backfill.metadata.name).collect();
+        let made = match backfill::by_hand::backfill(&found, &taken, asked_for) {
+            Ok(made) => made,
+            Err(why) => return Ok(Err(why)),
+        };
+        let runs = self.runs_of(&found.spec.run.table).await?;
+        let runs: Vec<IngestRun> =
+            runs.into_iter().filter(|run| OwnedBy::of(run).is_some_and(|owner| owner.job == job)).collect();
+        let listed = backfill::by_hand::list(&made, &found, &runs, clock::now());
+        Ok(listed.map(|listed| (made, listed)))
+    }
+
+    /// Makes a backfill, or only has it checked.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn create_backfill(&self, backfill: &Backfill, dry_run: bool) -> Result<(), Error> {
+        let params = PostParams { dry_run, field_manager: Some("mizuumi-cli".to_owned()) };
+        asked(self.backfills.create(&params, backfill), Error::Change).await.map(drop)
     }
 
     async fn runs_of(&self, table: &str) -> Result<Vec<IngestRun>, Error> {

@@ -540,6 +540,7 @@ where
                     self.warn_if_worse(before, &status);
                 }
                 self.tell_quality(before, &status);
+                self.warn_of_schema(before, &status);
             }
         }
         Ok(status)
@@ -570,6 +571,16 @@ where
             self.context.events.done(&self.about, &now.reason, &now.message);
         } else {
             self.context.events.warn(&self.about, &now.reason, &now.message);
+        }
+    }
+
+    /// An Event when the work of a run says other columns than its table declares.
+    fn warn_of_schema(&self, before: Option<&K::Status>, after: &K::Status) {
+        let of = |status| condition::find(K::conditions(status), ConditionType::SchemaMatches);
+        let differs = of(after).filter(|told| told.status == ConditionStatus::False);
+        let was_told = before.and_then(of).is_some_and(|told| told.status == ConditionStatus::False);
+        if let Some(told) = differs.filter(|_| !was_told) {
+            self.context.events.warn(&self.about, &told.reason, &told.message);
         }
     }
 

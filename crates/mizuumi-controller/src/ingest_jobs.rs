@@ -15,6 +15,7 @@ use mizuumi_core::ingest_run::Target;
 use mizuumi_core::{Ask, Class, Errand, Failure, Lane, Port, Reading};
 use serde_json::json;
 
+use crate::backfills::BackfillsOfJobs;
 use crate::error::{Error, gone_or, in_time};
 use crate::name::Name;
 use crate::queue::Queue;
@@ -30,6 +31,7 @@ pub(crate) struct IngestJobs {
     queue: Arc<Queue>,
     run_steps: Arc<RunSteps>,
     connections: Arc<SourceConnections>,
+    backfills: Arc<BackfillsOfJobs>,
     state: Mutex<State>,
 }
 
@@ -125,24 +127,25 @@ impl IngestJobs {
         queue: Arc<Queue>,
         run_steps: Arc<RunSteps>,
         connections: Arc<SourceConnections>,
+        backfills: Arc<BackfillsOfJobs>,
     ) -> Self {
-        Self { installation, tables, queue, run_steps, connections, state: Mutex::default() }
+        Self { installation, tables, queue, run_steps, connections, backfills, state: Mutex::default() }
     }
 
-    /// The watch has brought a run, or says that it is gone; wakes its job if that would see a difference.
+    /// The watch has brought a run, or says that it is gone; wakes its job, and its backfill, if they would see a difference.
     pub(crate) fn run_brought(&self, name: &Name, run: Option<&IngestRun>) {
         self.connections.run_brought(name, run);
         let owned_by = run.and_then(OwnedBy::of);
         let job = owned_by.as_ref().map(|owner| beside(name, &owner.job));
         let mut state = self.state();
-        let mut woken = BTreeSet::new();
+        let (mut woken, mut backfills) = (BTreeSet::new(), BTreeSet::new());
         let before = match &job {
             Some(job) => state.job_of.insert(name.clone(), job.clone()),
             None => state.job_of.remove(name),
         };
         if let Some(before) = before.filter(|before| Some(before) != job.as_ref()) {
             if let Some(runs) = state.runs.get_mut(&before) {
-                runs.remove(name);
+                backfills.extend(runs.remove(name).and_then(|(_, run)| run.backfill));
                 if runs.is_empty() {
                     state.runs.remove(&before);
                 }
@@ -154,10 +157,14 @@ impl IngestJobs {
             let before = state.runs.entry(job.clone()).or_default().insert(name.clone(), now.clone());
             if before != Some(now) {
                 woken.insert(job);
+                backfills.extend(SeenRun::of(run).backfill);
             }
         }
         drop(state);
         self.wake_all(woken);
+        for backfill in backfills {
+            self.backfills.run_changed(&beside(name, &backfill));
+        }
     }
 
     /// The watch has brought a table by its name in Glue, or says that it is gone.
@@ -180,7 +187,7 @@ impl IngestJobs {
         self.wake_all(woken);
     }
 
-    fn wake_all(&self, jobs: BTreeSet<Name>) {
+    pub(crate) fn wake_all(&self, jobs: impl IntoIterator<Item = Name>) {
         for job in jobs {
             self.queue.push(&job, Lane::Progress);
         }
@@ -189,13 +196,26 @@ impl IngestJobs {
     /// A table is in the store as it is now, or is gone from there.
     pub(crate) fn table_stored(&self, table: &Name) {
         let jobs = self.state().jobs_of_table.get(table).cloned().unwrap_or_default();
+        jobs.iter().for_each(|job| self.backfills.wake_all_of(job));
         self.wake_all(jobs);
     }
 
-    /// A job's runs as they are known.
-    fn runs_of(&self, job: &Name, uid: &str) -> JobWorld {
+    /// Backfills are known by now: jobs may clear away the runs of theirs.
+    pub(crate) fn wake_backfilled(&self) {
         let state = self.state();
-        let runs = state.runs.get(job).into_iter().flatten().filter(|(_, (owner, _))| owner == uid);
+        let has_any =
+            |runs: &BTreeMap<Name, (String, SeenRun)>| runs.values().any(|(_, run)| run.backfill.is_some());
+        let jobs: Vec<Name> =
+            state.runs.iter().filter(|(_, runs)| has_any(runs)).map(|(job, _)| job.clone()).collect();
+        drop(state);
+        self.wake_all(jobs);
+    }
+
+    /// A job's runs as they are known; without an uid, of whatever job of that name.
+    pub(crate) fn runs_of(&self, job: &JobKey, uid: Option<&str>) -> JobWorld {
+        let state = self.state();
+        let runs = state.runs.get(&name_of(job)).into_iter().flatten();
+        let runs = runs.filter(|(_, (owner, _))| uid.is_none_or(|uid| owner == uid));
         JobWorld { runs: runs.map(|(name, (_, run))| (name.name.to_string(), run.clone())).collect() }
     }
 
@@ -214,7 +234,8 @@ impl Relations<Jobs> for IngestJobs {
         };
         let cycle = self.state().cycle(&Name::of(job));
         let connection = self.connections.seen_by(job);
-        std::future::ready(Ok(JobAround { target, connection, cycle })).boxed()
+        let backfills = self.backfills.of(&Name::of(job));
+        std::future::ready(Ok(JobAround { target, connection, cycle, backfills })).boxed()
     }
 
     fn brought(&self, name: &Name, job: Option<&IngestJob>) -> Vec<Name> {
@@ -241,7 +262,11 @@ impl Relations<Jobs> for IngestJobs {
     }
 
     fn wake(&self, jobs: Vec<Name>) {
-        self.wake_all(jobs.into_iter().collect());
+        self.wake_all(jobs);
+    }
+
+    fn stored(&self, job: &Name) {
+        self.backfills.wake_all_of(job);
     }
 }
 
@@ -254,6 +279,7 @@ fn beside(name: &Name, other: &str) -> Name {
 }
 
 /// The runs in Kubernetes, as the driver of jobs sees and makes them.
+#[derive(Clone)]
 pub(crate) struct IngestJobPort {
     client: Client,
     jobs: Arc<IngestJobs>,
@@ -264,20 +290,38 @@ impl IngestJobPort {
         Self { client, jobs }
     }
 
-    fn runs(&self, job: &JobKey) -> Api<IngestRun> {
-        Api::namespaced(self.client.clone(), &job.namespace)
+    fn runs(&self, namespace: &str) -> Api<IngestRun> {
+        Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Makes the run of a session. One of that name that is there and this job's is that run: it was made before, and the
+    /// A job's runs as they are now; without an uid, of whatever job of that name.
+    pub(crate) async fn list(&self, job: &JobKey, uid: Option<&str>) -> Result<JobWorld, Failure> {
+        let of_job = ListParams::default().labels(&format!("{}={}", label::JOB, job.name));
+        let runs = in_time(self.runs(&job.namespace).list(&of_job), Error::ReadObject).await;
+        let runs = runs.map_err(|error| error.failure("kubernetes:ListRuns"))?;
+        let is_its =
+            |run: &&IngestRun| OwnedBy::of(run).is_some_and(|owner| uid.is_none_or(|uid| owner.uid == uid));
+        let named = runs.items.iter().filter(is_its);
+        let named = named.filter_map(|run| Some((run.metadata.name.clone()?, SeenRun::of(run))));
+        Ok(JobWorld { runs: named.collect() })
+    }
+
+    /// Makes the run of a session. One of that name that is there and the same job's is that run: it was made before, and the
     /// answer was lost.
-    async fn create(&self, job: &JobKey, run: &IngestRun) -> Result<(), Failure> {
+    pub(crate) async fn create(
+        &self,
+        namespace: &str,
+        run: &IngestRun,
+        errand: Errand<'_>,
+    ) -> Result<(), Failure> {
+        still(errand).await?;
         let failed = |error: &Error| error.failure("kubernetes:CreateRun");
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let made = match in_time(self.runs(job).create(&params, run), Error::CreateRun).await {
+        let made = match in_time(self.runs(namespace).create(&params, run), Error::CreateRun).await {
             Ok(made) => made,
             Err(error) if error.is_already_there() => {
                 let name = run.metadata.name.as_deref().unwrap_or_default();
-                let there = in_time(self.runs(job).get_opt(name), Error::ReadObject).await;
+                let there = in_time(self.runs(namespace).get_opt(name), Error::ReadObject).await;
                 let there = there.map_err(|error| failed(&error))?;
                 let Some(there) = there.filter(|there| OwnedBy::of(there) == OwnedBy::of(run)) else {
                     let message =
@@ -292,52 +336,63 @@ impl IngestJobPort {
         self.jobs.run_brought(&Name::of(&made), Some(&made));
         Ok(())
     }
+
+    /// Has a run given up.
+    pub(crate) async fn cancel(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        errand: Errand<'_>,
+    ) -> Result<(), Failure> {
+        still(errand).await?;
+        let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "spec": { "cancel": true } }));
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let runs = self.runs(namespace);
+        let cancelled = in_time(runs.patch(name, &params, &patch), Error::ChangeRun).await;
+        gone_or(cancelled).map_err(|error| error.failure("kubernetes:CancelRun"))
+    }
+
+    async fn delete(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        errand: Errand<'_>,
+    ) -> Result<(), Failure> {
+        still(errand).await?;
+        let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        let runs = self.runs(namespace);
+        let deleted = in_time(runs.delete(name, &params), Error::ChangeRun).await;
+        gone_or(deleted).map_err(|error| error.failure("kubernetes:DeleteRun"))
+    }
+}
+
+/// Whether a change of runs is still wanted.
+async fn still(errand: Errand<'_>) -> Result<(), Failure> {
+    if errand.still.holds().await {
+        return Ok(());
+    }
+    let why = "who wanted it has changed meanwhile, and nothing was sent";
+    Err(Failure::new("kubernetes:ChangeRun", Class::Conflict, why))
 }
 
 impl Port<Jobs> for IngestJobPort {
     async fn observe(&self, key: &JobKey, look: &JobLook, ask: Ask) -> Result<JobWorld, Failure> {
         if ask.definition == Reading::Known {
-            return Ok(self.jobs.runs_of(&name_of(key), &look.uid));
+            return Ok(self.jobs.runs_of(key, Some(&look.uid)));
         }
-        let of_job = ListParams::default().labels(&format!("{}={}", label::JOB, key.name));
-        let runs = in_time(self.runs(key).list(&of_job), Error::ReadObject).await;
-        let runs = runs.map_err(|error| error.failure("kubernetes:ListRuns"))?;
-        let mine =
-            runs.items.iter().filter(|run| OwnedBy::of(run).is_some_and(|owner| owner.uid == look.uid));
-        let named = mine.filter_map(|run| Some((run.metadata.name.clone()?, SeenRun::of(run))));
-        Ok(JobWorld { runs: named.collect() })
+        self.list(key, Some(&look.uid)).await
     }
 
     async fn execute(&self, key: &JobKey, step: &JobStep, errand: Errand<'_>) -> Result<(), Failure> {
-        // What is left out is written down already.
-        if matches!(step, JobStep::LeaveOut { .. }) {
-            return Ok(());
-        }
-        if !errand.still.holds().await {
-            return Err(Failure::new(
-                "kubernetes:ChangeRun",
-                Class::Conflict,
-                "the job has changed meanwhile, and nothing was sent",
-            ));
-        }
         match step {
-            JobStep::CreateRun { run, .. } => self.create(key, run).await,
+            JobStep::CreateRun { run, .. } => self.create(&key.namespace, run, errand).await,
+            // What is left out is written down already.
             JobStep::LeaveOut { .. } => Ok(()),
-            JobStep::CancelRun { name, uid, .. } => {
-                let patch = json!({ "metadata": { "uid": uid }, "spec": { "cancel": true } });
-                let (runs, patch) = (self.runs(key), Patch::Merge(patch));
-                let params =
-                    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-                let cancelled = in_time(runs.patch(name, &params, &patch), Error::ChangeRun).await;
-                gone_or(cancelled).map_err(|error| error.failure("kubernetes:CancelRun"))
-            }
-            JobStep::DeleteRun { name, uid, .. } => {
-                let preconditions = Some(Preconditions { uid: Some(uid.clone()), resource_version: None });
-                let (runs, params) =
-                    (self.runs(key), DeleteParams { preconditions, ..DeleteParams::default() });
-                let deleted = in_time(runs.delete(name, &params), Error::ChangeRun).await;
-                gone_or(deleted).map_err(|error| error.failure("kubernetes:DeleteRun"))
-            }
+            JobStep::CancelRun { name, uid, .. } => self.cancel(&key.namespace, name, uid, errand).await,
+            JobStep::DeleteRun { name, uid, .. } => self.delete(&key.namespace, name, uid, errand).await,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kube::Client;
+use mizuumi_api::backfill::{Backfill, BackfillStatus};
 use mizuumi_api::data_table::{DataTable, DataTableStatus};
 use mizuumi_api::emr_cluster::{EmrCluster, EmrClusterStatus};
 use mizuumi_api::ingest_job::{IngestJob, IngestJobStatus};
@@ -13,6 +14,7 @@ use mizuumi_api::{Installation, installation};
 use mizuumi_aws::catalog::Catalog;
 use mizuumi_aws::{CheckPort, Clients, ClusterPort, RunPort, TablePort};
 use mizuumi_core::Kind;
+use mizuumi_core::backfill::Backfills;
 use mizuumi_core::data_table::Tables;
 use mizuumi_core::emr_cluster::Clusters;
 use mizuumi_core::ingest_job::Jobs;
@@ -20,6 +22,7 @@ use mizuumi_core::ingest_run::Runs;
 use mizuumi_core::quality_check::Checks;
 use mizuumi_core::source_connection::Connections;
 
+use crate::backfills::{BackfillPort, BackfillRelations, BackfillsOfJobs};
 use crate::backoff::Backoff;
 use crate::config_maps::ConfigMaps;
 use crate::deletions::Deletions;
@@ -111,6 +114,18 @@ impl Driven for SourceConnection {
     }
 }
 
+impl Driven for Backfill {
+    type Told = BackfillStatus;
+
+    fn observed_generation(status: &BackfillStatus) -> i64 {
+        status.observed_generation
+    }
+
+    fn handled_request(status: &BackfillStatus) -> Option<&str> {
+        status.last_handled_reconcile_at.as_deref()
+    }
+}
+
 /// Each kind with its queue.
 #[derive(Clone)]
 pub(crate) struct Kinds {
@@ -120,6 +135,8 @@ pub(crate) struct Kinds {
     pub(crate) run_queue: Arc<Queue>,
     pub(crate) jobs: Arc<Context<Jobs, IngestJobPort>>,
     pub(crate) job_queue: Arc<Queue>,
+    pub(crate) backfills: Arc<Context<Backfills, BackfillPort>>,
+    pub(crate) backfill_queue: Arc<Queue>,
     pub(crate) checks: Arc<Context<Checks, CheckPort>>,
     pub(crate) check_queue: Arc<Queue>,
     pub(crate) connections: Arc<Context<Connections, ConnectionPort>>,
@@ -160,7 +177,9 @@ impl Kinds {
             run_queue.clone(),
             cluster_queue.clone(),
         ));
-        let job_queue = Arc::new(Queue::new(concurrency));
+        let (job_queue, backfill_queue) =
+            (Arc::new(Queue::new(concurrency)), Arc::new(Queue::new(concurrency)));
+        let of_jobs = Arc::new(BackfillsOfJobs::new(backfill_queue.clone()));
         let (connection_queue, connection_store) =
             (Arc::new(Queue::new(concurrency)), Arc::new(Store::new()));
         let connections = Arc::new(SourceConnections::new(
@@ -174,8 +193,17 @@ impl Kinds {
             job_queue.clone(),
             run_steps.clone(),
             connections.clone(),
+            of_jobs.clone(),
         ));
         let job_port = IngestJobPort::new(client.clone(), jobs.clone());
+        let backfill_port = BackfillPort::new(job_port.clone(), jobs.clone(), catalog.clone());
+        let job_store = Arc::new(Store::new());
+        let backfills = Arc::new(BackfillRelations {
+            installation: installation.clone(),
+            of_jobs,
+            jobs: jobs.clone(),
+            stored: job_store.clone(),
+        });
         let check_queue = Arc::new(Queue::new(concurrency));
         let checks = Arc::new(QualityChecks::new(
             installation.clone(),
@@ -203,8 +231,10 @@ impl Kinds {
             runs: shared.context(ports.1, Arc::new(Store::new()), publications.clone(), &unlimited),
             run_queue,
             publications,
-            jobs: shared.context(job_port, Arc::new(Store::new()), jobs, &unlimited),
+            jobs: shared.context(job_port, job_store, jobs, &unlimited),
             job_queue,
+            backfills: shared.context(backfill_port, Arc::new(Store::new()), backfills, &unlimited),
+            backfill_queue,
             checks: shared.context(
                 CheckPort::new(catalog.clone()),
                 Arc::new(Store::new()),
@@ -232,6 +262,7 @@ impl Kinds {
             workers::work(self.tables, self.table_queue, concurrency),
             workers::work(self.runs, self.run_queue, concurrency),
             workers::work(self.jobs, self.job_queue, concurrency),
+            workers::work(self.backfills, self.backfill_queue, concurrency),
             workers::work(self.clusters, self.cluster_queue, concurrency),
             workers::work(self.checks, self.check_queue, concurrency),
             workers::work(self.connections, self.connection_queue, concurrency),
@@ -244,6 +275,7 @@ impl Kinds {
             &self.table_queue,
             &self.run_queue,
             &self.job_queue,
+            &self.backfill_queue,
             &self.cluster_queue,
             &self.check_queue,
             &self.connection_queue,
@@ -257,6 +289,7 @@ impl Kinds {
         measure(&self.tables, &self.table_queue);
         measure(&self.runs, &self.run_queue);
         measure(&self.jobs, &self.job_queue);
+        measure(&self.backfills, &self.backfill_queue);
         measure(&self.checks, &self.check_queue);
         measure(&self.clusters, &self.cluster_queue);
         measure(&self.connections, &self.connection_queue);

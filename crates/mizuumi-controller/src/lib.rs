@@ -3,6 +3,7 @@
 //! The only crate that makes a Kubernetes client. One generic driver serves every kind.
 
 mod asking;
+mod backfills;
 mod backoff;
 pub mod by_hand;
 mod clock;

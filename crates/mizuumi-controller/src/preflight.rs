@@ -43,9 +43,17 @@ const fn in_cluster(
     Access { group, resources, verbs, is_namespaced: false }
 }
 
-const KINDS: &[&str] =
-    &["datatables", "emrclusters", "ingestjobs", "ingestruns", "qualitychecks", "sourceconnections"];
+const KINDS: &[&str] = &[
+    "backfills",
+    "datatables",
+    "emrclusters",
+    "ingestjobs",
+    "ingestruns",
+    "qualitychecks",
+    "sourceconnections",
+];
 const STATUSES: &[&str] = &[
+    "backfills/status",
     "datatables/status",
     "emrclusters/status",
     "ingestjobs/status",
@@ -58,7 +66,7 @@ const STATUSES: &[&str] = &[
 const ACCESS: &[Access] = &[
     in_namespaces(GROUP, KINDS, &["get", "list", "watch", "patch"]),
     in_namespaces(GROUP, STATUSES, &["patch"]),
-    // Jobs make runs and clean up old ones; runs make clusters of their own.
+    // Jobs and backfills make runs, and jobs clean up old ones; runs make clusters of their own.
     in_namespaces(GROUP, &["ingestruns"], &["create", "delete"]),
     in_namespaces(GROUP, &["emrclusters"], &["create"]),
     // To own what is made: some clusters ask for this.

@@ -11,7 +11,7 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::{Client, Resource};
 use mizuumi_api::{
-    DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck, SourceConnection,
+    Backfill, DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck, SourceConnection,
 };
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
@@ -223,7 +223,7 @@ async fn see_to_runs(
     future::join3(watching, watching_jobs, looking_at_upstreams).await;
 }
 
-/// Watches jobs for ever.
+/// Watches jobs and their backfills for ever.
 async fn see_to_jobs(
     scopes: &[Scope],
     streams: bool,
@@ -235,11 +235,23 @@ async fn see_to_jobs(
     while before_jobs.load(Ordering::Relaxed) > 0 {
         tokio::time::sleep(LISTED).await;
     }
-    future::join_all(scopes.iter().map(|scope| {
+    let jobs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
+    let watching_jobs = future::join_all(scopes.iter().map(|scope| {
         let (jobs, queue) = (kinds.jobs.clone(), kinds.job_queue.clone());
-        watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone()])
-    }))
-    .await;
+        watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone(), jobs_unlisted.clone()])
+    }));
+    let watching_backfills = async {
+        // A backfill whose job has not been listed yet would say that there is none.
+        while jobs_unlisted.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LISTED).await;
+        }
+        future::join_all(scopes.iter().map(|scope| {
+            let (backfills, queue) = (kinds.backfills.clone(), kinds.backfill_queue.clone());
+            watch::watch(scope.clone(), streams, backfills, queue, vec![unlisted.clone()])
+        }))
+        .await;
+    };
+    future::join(watching_jobs, watching_backfills).await;
 }
 
 /// Watches checks for ever.
@@ -293,6 +305,7 @@ async fn can_list_all(scope: &Scope) -> Result<(), Error> {
     can_list::<DataTable>(scope, "DataTable").await?;
     can_list::<IngestRun>(scope, "IngestRun").await?;
     can_list::<IngestJob>(scope, "IngestJob").await?;
+    can_list::<Backfill>(scope, "Backfill").await?;
     can_list::<QualityCheck>(scope, "QualityCheck").await?;
     can_list::<SourceConnection>(scope, "SourceConnection").await?;
     can_list::<EmrCluster>(scope, "EmrCluster").await

@@ -8,8 +8,8 @@ use futures::stream;
 use kube::api::ListParams;
 use kube::{Api, Resource};
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
-    SourceConnection,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId,
+    ResourceKind, SourceConnection,
 };
 use mizuumi_core::describe::{self, Branch};
 use mizuumi_core::explain::{self, Explanation, Need, Object, Seen};
@@ -151,6 +151,10 @@ impl Lookup {
             ResourceKind::SourceConnection => {
                 let api: Api<SourceConnection> = self.api(namespace);
                 pages(&api, params, |it| take(Object::Source(Box::new(it)))).await
+            }
+            ResourceKind::Backfill => {
+                let api: Api<Backfill> = self.api(namespace);
+                pages(&api, params, |it| take(Object::Backfill(Box::new(it)))).await
             }
             ResourceKind::EmrClusterClass => {
                 let api = Api::<EmrClusterClass>::all(self.client.clone());

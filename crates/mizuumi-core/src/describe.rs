@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
-    SourceConnection, label,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId,
+    ResourceKind, SourceConnection, label,
 };
 use serde::Serialize;
 
@@ -87,6 +87,7 @@ impl<'a> Tree<'a> {
             Object::Class(class) => self.around_class(class),
             Object::Check(check) => self.around_check(check),
             Object::Source(source) => self.around_source(source),
+            Object::Backfill(backfill) => self.around_backfill(backfill),
         }
     }
 
@@ -215,6 +216,16 @@ impl<'a> Tree<'a> {
                 let below = self.named("writes", ResourceKind::DataTable, &namespace, table);
                 branches.push(Branch { below, ..leaf("is read by", object) });
             }
+        }
+        branches
+    }
+
+    /// Its job and its runs under way.
+    fn around_backfill(&mut self, backfill: &Backfill) -> Vec<Branch> {
+        let (namespace, _) = names(backfill.metadata.namespace.as_ref(), None);
+        let mut branches = self.named("is of", ResourceKind::IngestJob, &namespace, &backfill.spec.job);
+        for run in backfill.status.iter().flat_map(|status| &status.active).take(RUNS) {
+            branches.extend(self.named("makes", ResourceKind::IngestRun, &namespace, run));
         }
         branches
     }

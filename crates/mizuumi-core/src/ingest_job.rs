@@ -1,6 +1,7 @@
 //! `IngestJob`: when a run of it is due, what that run is, and how each session gets one run.
 
 pub mod by_hand;
+mod cursor;
 pub mod cycle;
 pub mod desired;
 pub mod plan;
@@ -11,6 +12,7 @@ pub mod simulate;
 pub mod step;
 pub mod world;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -21,6 +23,7 @@ pub use desired::DesiredJob;
 pub use step::JobStep;
 pub use world::{JobLook, JobWorld, OwnedBy, SeenRun};
 
+use crate::backfill::Counting;
 use crate::ingest_run::Target;
 use crate::kind::{DataDue, Evidence, Kind};
 use crate::plan::{Goal, Plan};
@@ -55,6 +58,8 @@ pub struct JobAround {
     pub connection: SeenConnection,
     /// The cycle of jobs that keeps its runs from ever beginning, if there is one: namespaces and names.
     pub cycle: Option<Vec<(String, String)>>,
+    /// What its backfills have counted, by their names; none as long as not all of them are known.
+    pub backfills: Option<BTreeMap<String, Counting>>,
 }
 
 /// What a goal for a job is. One that is deleted claims nothing: its runs go with it, since it owns them.
@@ -94,6 +99,7 @@ impl Kind for Jobs {
             desired.cycle = around.cycle.map(|cycle| cycle::in_words(namespace, &desired.job, &cycle));
             desired.target = around.target;
             desired.connect(&around.connection);
+            desired.backfills = around.backfills;
         }
     }
 

@@ -1,6 +1,7 @@
 //! `IngestRun`: where its data goes, whether it is all there, and what is asked to be published.
 
 pub mod attempt;
+pub mod columns;
 pub mod desired;
 pub mod ecs;
 pub mod exit_code;

@@ -4,6 +4,7 @@
 //! in as `now`, the world comes in as what was observed, and what has to be done goes out as data.
 
 pub mod approval;
+pub mod backfill;
 pub mod cron;
 pub mod data_table;
 pub mod describe;

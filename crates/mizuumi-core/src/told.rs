@@ -32,6 +32,11 @@ impl Told {
         Self { ready, beside, reason, message: message.into() }
     }
 
+    /// It is as the spec says, and over; what it was there for was not reached.
+    pub(crate) fn ended_badly(reason: Reason, message: impl Into<String>) -> Self {
+        Self { beside: Some(ConditionType::Stalled), ..Self::ready(reason, message) }
+    }
+
     /// A look or a step failed.
     pub(crate) fn failed(failure: &Failure) -> Self {
         let (reason, message) = (failure.class.reason(), failure.to_string());
@@ -44,8 +49,19 @@ impl Told {
 
     /// The conditions that say so.
     pub(crate) fn conditions(&self, generation: i64, now: Timestamp) -> impl Iterator<Item = Condition> {
-        let condition = |type_, is| Condition::new(type_, is, self.reason, &self.message, generation, now);
+        let condition = move |type_, is| self.condition(type_, is, generation, now);
         let beside = self.beside.map(|beside| condition(beside, ConditionStatus::True));
         beside.into_iter().chain([condition(ConditionType::Ready, self.ready)])
+    }
+
+    /// One more condition, with the same words.
+    pub(crate) fn condition(
+        &self,
+        type_: ConditionType,
+        is: ConditionStatus,
+        generation: i64,
+        now: Timestamp,
+    ) -> Condition {
+        Condition::new(type_, is, self.reason, &self.message, generation, now)
     }
 }

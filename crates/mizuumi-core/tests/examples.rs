@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use mizuumi_api::ingest_run::RunEngine;
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation, QualityCheck,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, Installation, QualityCheck,
     SourceConnection, annotation,
 };
+use mizuumi_core::backfill::sessions::Sessions;
 use mizuumi_core::data_table::avsc_from::SeenAvsc;
 use mizuumi_core::data_table::crawler::SeenCrawler;
 use mizuumi_core::data_table::files::FilesHealth;
@@ -117,6 +118,12 @@ fn every_example_holds_and_plans_to_create_its_table() {
             source.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             let goal = Connections::goal(&source, &installation(&file));
             assert!(matches!(goal, Ok(Goal::Present(_))), "{}: {goal:?}", file.display());
+        }
+        if object["kind"] == "Backfill" {
+            let backfill: Backfill =
+                serde_json::from_value(object).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            backfill.validate_cel().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            catches_up(&backfill, &file);
             continue;
         }
         if object["kind"] == "IngestJob" {
@@ -153,6 +160,18 @@ fn every_example_holds_and_plans_to_create_its_table() {
     for text in &clusters["EmrCluster"] {
         starts(text, &clusters["EmrClusterClass"]);
     }
+}
+
+/// The job of a backfill is beside it, and has sessions in its range.
+fn catches_up(backfill: &Backfill, file: &Path) {
+    let mut files = Vec::new();
+    manifests(file.parent().expect("a folder"), &mut files);
+    let texts = files.into_iter().map(|file| std::fs::read_to_string(file).expect("readable"));
+    let mut jobs = texts.filter_map(|text| serde_saphyr::from_str::<IngestJob>(&text).ok());
+    let job = jobs.find(|job| job.metadata.name.as_ref() == Some(&backfill.spec.job)).expect("its job");
+    let schedule = job.spec.schedule.expect("a schedule");
+    let sessions = Sessions::of(&backfill.spec, &schedule, Timestamp::MAX).expect("a schedule that holds");
+    assert!(sessions.count() > Some(0), "{}", file.display());
 }
 
 /// The work of an example's run begins once what it waits for is there.

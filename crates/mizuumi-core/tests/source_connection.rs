@@ -75,7 +75,11 @@ fn target() -> Target {
 fn plan(seen: SeenConnection) -> Plan<JobStep> {
     let job = job();
     let mut goal = Jobs::goal(&job, &installation()).expect("a goal");
-    Jobs::heed(&mut goal, &job, JobAround { target: target(), connection: seen, cycle: None });
+    Jobs::heed(
+        &mut goal,
+        &job,
+        JobAround { target: target(), connection: seen, cycle: None, backfills: None },
+    );
     Jobs::plan(&goal, &JobWorld::default(), at("2026-11-26T01:30:00Z"))
 }
 

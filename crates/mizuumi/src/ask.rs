@@ -23,6 +23,7 @@ const NOT_YET: u8 = 3;
 #[command(after_help = "Examples:
   mizuumi suspend dtbl/delays          nothing is written to its Glue table; its deletion goes on working
   mizuumi suspend ijob/nightly         no runs by the schedule; those under way go on
+  mizuumi suspend bfill/year           no more runs of a backfill; those under way go on
   mizuumi resume dtbl/delays           the controller goes on
 
 It sets spec.suspend. Where git says otherwise, Argo CD or Flux puts that back with the next sync.

@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::ask::{self, ReconcileArgs, SuspendArgs};
+use crate::backfill::{self, BackfillArgs};
 use crate::check::{self, CheckArgs};
 use crate::describe::{self, DescribeArgs};
 use crate::diff::{self, DiffArgs};
@@ -65,6 +66,7 @@ const EXAMPLES: &str = "Examples:
   mizuumi import glue nyc -o tables/                  write manifests of the tables that there are
   mizuumi freshness -A                                show how late each table is
   mizuumi run delays --wait                           run a job by hand, and follow it
+  mizuumi backfill delays --from 2026-01-01 --to 2026-02-01   catch up with a month
   mizuumi wait delays --covers 2026-11-01T00:00:00Z   wait until a table's data is there
   mizuumi reconcile dtbl/delays                       have a resource looked at now
   mizuumi rollback delays                             take back what was published last into a table
@@ -105,6 +107,8 @@ enum Command {
     Run(RunArgs),
     /// Make a run once more, as the next revision of its session.
     Rerun(RerunArgs),
+    /// Catch up with a range of the past: a run for each session of a job's schedule in it.
+    Backfill(BackfillArgs),
     /// Have a resource looked at now, and wait for that.
     Reconcile(ReconcileArgs),
     /// Stop writing for a resource for a while.
@@ -298,6 +302,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rerun(args) => {
             log(false, QUIET);
             runtime()?.block_on(run::rerun(&args))
+        }
+        Command::Backfill(args) => {
+            log(false, QUIET);
+            runtime()?.block_on(backfill::run(&args))
         }
         Command::Reconcile(args) => {
             log(false, QUIET);

@@ -19,8 +19,8 @@ use crate::terminal::{Output, Terminal, Tone, age, length, print_data};
   mizuumi explain emrc/adhoc -o json          the same for programs
 
 Kinds: dtbl (DataTable), ijob (IngestJob), irun (IngestRun), emrc (EmrCluster), emrcc (EmrClusterClass), qchk
-(QualityCheck), srcc (SourceConnection). It only reads, and only from Kubernetes: what AWS said is in the status and in
-Events.
+(QualityCheck), srcc (SourceConnection), bfill (Backfill). It only reads, and only from Kubernetes: what AWS said is in
+the status and in Events.
 
 Exit codes:
   0  explained, whatever there was to say

@@ -62,15 +62,26 @@ pub(crate) async fn follow(cluster: &Cluster, name: &str, most: Option<Duration>
     }
 }
 
-/// What was made goes to standard output, for programs.
+/// The run that was made goes to standard output, for programs.
 pub(crate) fn print(
     manifest: &Value,
     what: &str,
     dry_run: DryRun,
     output: Option<Output>,
 ) -> anyhow::Result<()> {
+    print_as("ingestrun", manifest, what, dry_run, output)
+}
+
+/// The same of a resource of any kind.
+pub(crate) fn print_as(
+    kind: &str,
+    manifest: &Value,
+    what: &str,
+    dry_run: DryRun,
+    output: Option<Output>,
+) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    let name = format!("ingestrun.mizuumi.dev/{}", manifest["metadata"]["name"].as_str().unwrap_or_default());
+    let name = format!("{kind}.mizuumi.dev/{}", manifest["metadata"]["name"].as_str().unwrap_or_default());
     match output {
         Some(Output::Yaml) => out.write_all(serde_saphyr::to_string(manifest)?.as_bytes())?,
         Some(Output::Json) => writeln!(out, "{}", serde_json::to_string_pretty(manifest)?)?,

@@ -1,6 +1,7 @@
 //! The `mizuumi` command.
 
 mod ask;
+mod backfill;
 mod check;
 mod check_pre;
 mod cli;

@@ -9,16 +9,23 @@ use anyhow::Context;
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind, Rules,
-    SourceConnection,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, QualityCheck, ResourceId, ResourceKind,
+    Rules, SourceConnection,
 };
 use serde_json::{Value, json};
 
 use crate::places::Places;
 
 /// Kinds that are read.
-const KINDS: [&str; 6] =
-    ["DataTable", "EmrCluster", "EmrClusterClass", "IngestJob", "QualityCheck", "SourceConnection"];
+const KINDS: [&str; 7] = [
+    "Backfill",
+    "DataTable",
+    "EmrCluster",
+    "EmrClusterClass",
+    "IngestJob",
+    "QualityCheck",
+    "SourceConnection",
+];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -35,6 +42,8 @@ pub(crate) struct Manifests {
     pub(crate) checks: Vec<QualityCheck>,
     /// Connections to sources that hold.
     pub(crate) connections: Vec<SourceConnection>,
+    /// Backfills that hold.
+    pub(crate) backfills: Vec<Backfill>,
     /// Tables that the apiserver would refuse, though they can be read: the planner may know of more that is wrong.
     pub(crate) refused: Vec<DataTable>,
     /// What is wrong, each with file, line, object and path.
@@ -211,6 +220,7 @@ fn take(found: &mut Manifests, schemas: &Schemas, origin: Origin, mut document: 
         };
     }
     match kind.as_str() {
+        "Backfill" => drop(keep!(Backfill, backfills)),
         "EmrCluster" => drop(keep!(EmrCluster, clusters)),
         "EmrClusterClass" => drop(keep!(EmrClusterClass, classes)),
         "IngestJob" => drop(keep!(IngestJob, jobs)),

@@ -64,6 +64,7 @@ pub(crate) async fn run(
         told.items.extend(plan_clusters::item(&place, &clusters, installation, cluster, pieces).await);
     }
     told.items.extend(plan_jobs::items(&found, installation, mizuumi_controller::now()));
+    told.items.extend(plan_jobs::backfills(&found, mizuumi_controller::now()));
     told.items.extend(found.checks.iter().filter_map(|check| of_check(&found, check, installation)));
     told.items.extend(found.connections.iter().filter_map(|one| of_connection(&found, one, installation)));
     told.problems.clone_from(&found.problems);

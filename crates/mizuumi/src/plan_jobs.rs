@@ -1,10 +1,13 @@
-//! What `mizuumi plan` says of jobs: whether they hold, and which sessions come next. Nothing of them is in AWS.
+//! What `mizuumi plan` says of jobs and backfills: whether they hold, and which sessions come. Nothing of them is in AWS.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mizuumi_api::{DataTable, IngestJob, Installation, ResourceId, ResourceKind};
+use mizuumi_api::backfill::BackfillSessions;
+use mizuumi_api::{Backfill, DataTable, IngestJob, Installation, ResourceId, ResourceKind};
+use mizuumi_core::backfill::sessions::{MOST, Sessions};
 use mizuumi_core::data_table::Tables;
+use mizuumi_core::explain::Object;
 use mizuumi_core::ingest_job::Jobs;
 use mizuumi_core::ingest_job::cycle::{self, Link};
 use mizuumi_core::ingest_run::Target;
@@ -40,6 +43,48 @@ pub(crate) fn items(found: &Manifests, installation: &Installation, now: Timesta
         Item { resource, table: None, action, head, lines: said }
     };
     found.jobs.iter().map(item).collect()
+}
+
+/// What is told of each backfill whose job is among the manifests too: how many sessions it has, or what is wrong.
+pub(crate) fn backfills(found: &Manifests, now: Timestamp) -> Vec<Item> {
+    let item = |backfill: &Backfill| {
+        let spec = &backfill.spec;
+        let is_its = |job: &&IngestJob| {
+            job.metadata.name.as_ref() == Some(&spec.job)
+                && job.metadata.namespace == backfill.metadata.namespace
+        };
+        let job = found.jobs.iter().find(is_its)?;
+        let resource = Object::Backfill(Box::new(backfill.clone())).id();
+        let sessions = match &job.spec.schedule {
+            None => {
+                Err(format!("IngestJob '{}' has no schedule, so that nobody knows its sessions", spec.job))
+            }
+            // What is wrong with the schedule is told of the job.
+            Some(schedule) => Sessions::of(spec, schedule, now).ok()?.count().ok_or_else(|| {
+                format!(
+                    "there are more than {MOST} sessions in this range; make a backfill for each part of it"
+                )
+            }),
+        };
+        let (action, verdict, line) = match sessions {
+            Ok(sessions) => {
+                let at_once = spec.max_active_runs.unwrap_or(1);
+                let left_out = match spec.sessions {
+                    BackfillSessions::Missing => "; those that have data are left out",
+                    BackfillSessions::All => "",
+                };
+                let line = format!("{sessions} sessions up to now, {at_once} at once{left_out}");
+                (Action::Hold, "holds", Line::new('.', line))
+            }
+            Err(why) => {
+                let line = format!("{}: {why}", found.place(&resource, "spec.job"));
+                (Action::Error, "makes no runs as the manifest says", Line::new('!', line))
+            }
+        };
+        let head = format!("{resource} {verdict}");
+        Some(Item { resource, table: None, action, head, lines: vec![line] })
+    };
+    found.backfills.iter().filter_map(item).collect()
 }
 
 /// What each job among the manifests writes and waits for, by namespace and name.

@@ -79,6 +79,15 @@ fn all(found: &Manifests) -> Vec<Named<'_>> {
         let what = What::Resource(ResourceKind::DataTable, &check.spec.table);
         all.push(Named { by, path: "spec.table".to_owned(), what });
     }
+    for backfill in &found.backfills {
+        let (namespace, name) = (backfill.metadata.namespace.as_ref(), backfill.metadata.name.as_ref());
+        let what = What::Resource(ResourceKind::IngestJob, &backfill.spec.job);
+        all.push(Named {
+            by: id(ResourceKind::Backfill, namespace, name),
+            path: "spec.job".to_owned(),
+            what,
+        });
+    }
     for cluster in &found.clusters {
         let by =
             id(ResourceKind::EmrCluster, cluster.metadata.namespace.as_ref(), cluster.metadata.name.as_ref());

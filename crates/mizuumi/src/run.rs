@@ -80,7 +80,8 @@ struct How {
     output: Option<Output>,
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+/// Reads `NAME=VALUE`.
+pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("must be NAME=VALUE; it is '{text}'"))?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -40,11 +40,13 @@ pub enum Id {
     B13,
     /// Runs that wait for a table.
     B19,
+    /// Many sessions of the past.
+    B20,
 }
 
 impl Id {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::B1,
         Self::B2,
         Self::B3,
@@ -58,6 +60,7 @@ impl Id {
         Self::B12,
         Self::B13,
         Self::B19,
+        Self::B20,
     ];
     /// Those of tables, which have sizes.
     pub const OF_TABLES: [Self; 10] =
@@ -75,7 +78,7 @@ impl FromStr for Id {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|id| id.to_string().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| "the benchmarks are B1 to B9, B11 to B13, and B19".to_owned())
+        found.ok_or_else(|| "the benchmarks are B1 to B9, B11 to B13, B19 and B20".to_owned())
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use mizuumi_tests::bench::{Id, Quota, Settings, Size, run};
 
-/// Runs the benchmarks B1 to B9, B11 to B13 and B19 on the stand that MIZUUMI_STAND names, and prints one table.
+/// Runs the benchmarks B1 to B9, B11 to B13, B19 and B20 on the stand that MIZUUMI_STAND names, and prints one table.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Numbers of tables, such as 1k,10k,100k.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use mizuumi_api::{
-    DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, SourceConnection,
+    Backfill, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, SourceConnection,
 };
 use mizuumi_tests::Team;
 use serde::Deserialize;
@@ -46,6 +46,7 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
     let tables = of(&ApiResource::erase::<DataTable>(&()));
     let runs = of(&ApiResource::erase::<IngestRun>(&()));
     let jobs = of(&ApiResource::erase::<IngestJob>(&()));
+    let backfills = of(&ApiResource::erase::<Backfill>(&()));
     let checks = of(&ApiResource::erase::<QualityCheck>(&()));
     let connections = of(&ApiResource::erase::<SourceConnection>(&()));
     let clusters = of(&ApiResource::erase::<EmrCluster>(&()));
@@ -61,6 +62,7 @@ async fn the_apiserver_accepts_and_rejects_what_the_rules_do() {
         let api = match object["kind"].as_str() {
             Some("IngestRun") => &runs,
             Some("IngestJob") => &jobs,
+            Some("Backfill") => &backfills,
             Some("QualityCheck") => &checks,
             Some("SourceConnection") => &connections,
             Some("EmrCluster") => &clusters,

@@ -6,6 +6,7 @@
 mod admission;
 mod asking;
 mod avsc;
+mod backfills;
 mod captures;
 mod cluster_crash;
 mod cluster_network;
@@ -50,6 +51,7 @@ mod run_by_hand;
 mod run_crash;
 mod run_jobs;
 mod run_own_cluster;
+mod run_results;
 mod run_shadows;
 mod run_steps;
 mod run_tasks;

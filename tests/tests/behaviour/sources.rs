@@ -114,6 +114,12 @@ async fn a_source_that_grows_by_the_hour_comes_in_hour_by_hour_and_every_row_is_
     let data_time = table.status.and_then(|status| status.freshness).and_then(|fresh| fresh.data_time);
     assert_eq!(data_time, Some(this_hour));
 
+    // What is said of the columns is what is declared, and each session is told how far the last one has read.
+    let last = team.runs().get(&run_name("hourly", this_hour)).await.expect("the last run");
+    assert!(told(&last).contains("SchemaDeclared"), "{last:?}");
+    let read = this_hour - SignedDuration::from_hours(2);
+    assert_eq!(last.spec.before, Some(read.to_string()));
+
     // A session that is brought once more comes to the same, and what has changed in the source meanwhile comes with it.
     source.change().await;
     let first = run_name("hourly", this_hour - SignedDuration::from_hours(2));
@@ -143,4 +149,47 @@ async fn a_source_that_grows_by_the_hour_comes_in_hour_by_hour_and_every_row_is_
     let words = "says 4 bytes of partition 'day=2013-01-01/hour=10/', and there are 3";
     assert!(why.contains(words), "{why}");
     assert_eq!(team.aws.partitions("flights").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_source_that_was_put_back_brings_nothing_before_somebody_has_looked() {
+    let team = Team::new("put-back").await;
+    let mut source = Source::start(&team).await;
+    team.task_cluster(json!([{ "image": IMAGE, "command": image_of("mysql") }])).await;
+    secret(&team, "CreateSecret", &source, &source.password).await;
+    let _controller = Controller::with(&team, |installation| with_account(installation, &team)).await;
+    team.create_ready("flights", table()).await;
+    let spec = json!({ "table": "flights", "engine": "EcsTask", "ecsTask": task(&source), "retries": 2 });
+    team.create_job("hourly", json!({ "run": spec })).await;
+
+    let this_hour = Timestamp::from_second(now().as_second() / 3600 * 3600).expect("a time");
+    let hour = SignedDuration::from_hours(1);
+    for read in [this_hour - hour * 3, this_hour - hour * 2] {
+        source.hour(read).await;
+        run_at(&team, read + hour).await;
+        team.run_phase(&run_name("hourly", read + hour), RunPhase::Succeeded).await;
+    }
+    let read = this_hour - hour * 2;
+    team.job_until("hourly", "a cursor", |job| {
+        let cursor = job.status.as_ref().and_then(|status| status.cursor.as_ref());
+        cursor.is_some_and(|cursor| cursor.column == "time_hour" && cursor.last == read.to_string())
+    })
+    .await;
+    source.put_back(read).await;
+    let name = run_name("hourly", this_hour);
+    run_at(&team, this_hour).await;
+    let why = team.run_reason(&name, "RunFailed").await;
+    assert!(why.contains("exit code 65") && why.contains("would come to the same"), "{why}");
+    assert_eq!(team.tasks_of(&name).await.len(), 1);
+    assert_eq!(team.aws.partitions("flights").await.len(), 2);
+    // A session of the past is not held up by what later ones have read.
+    let past = run_name("hourly", this_hour - hour * 2);
+    let again = team.run(&["rerun", &past, "--namespace", &team.namespace, "--wait"], "").await;
+    assert_eq!(again.code, 0, "{again:?}");
+}
+
+async fn run_at(team: &Team, session: Timestamp) {
+    let at = session.to_string();
+    let made = team.run(&["run", "hourly", "--at", &at, "--namespace", &team.namespace], "").await;
+    assert_eq!(made.code, 0, "{made:?}");
 }

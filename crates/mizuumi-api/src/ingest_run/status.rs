@@ -55,6 +55,9 @@ pub struct IngestRunStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["uid".into()]))]
     pub gate_queries: Vec<GateQueryStatus>,
+    /// How far the work says that it has read its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<CursorStatus>,
     /// What the run asks to be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestStatus>,
@@ -72,6 +75,18 @@ pub struct IngestRunStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+/// How far a source was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CursorStatus {
+    /// The column that says it.
+    #[schemars(length(max = 256))]
+    pub column: String,
+    /// The greatest value in it that was read.
+    #[schemars(length(max = 1024))]
+    pub last: String,
 }
 
 /// An attempt to do a run's work.

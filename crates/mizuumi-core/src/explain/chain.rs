@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use mizuumi_api::data_table::PartitionMode;
 use mizuumi_api::ingest_run::{GateVerdict, RunEngine, RunPhase, Upstream};
 use mizuumi_api::{
-    DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind, SourceConnection,
+    Backfill, DataTable, EmrCluster, IngestJob, IngestRun, QualityCheck, ResourceId, ResourceKind,
+    SourceConnection,
 };
 
 use super::Node;
@@ -87,6 +88,7 @@ impl<'a> Chain<'a> {
             Object::Run(run) => self.below_run(run),
             Object::Cluster(cluster) => self.below_cluster(cluster),
             Object::Check(check) => self.below_check(check),
+            Object::Backfill(backfill) => self.below_backfill(backfill),
             Object::Class(_) | Object::Source(_) => Vec::new(),
         }
     }
@@ -207,6 +209,21 @@ impl<'a> Chain<'a> {
     fn below_check(&mut self, check: &QualityCheck) -> Vec<Node> {
         let (namespace, _) = names(check.metadata.namespace.as_ref(), check.metadata.name.as_ref());
         self.named_if_bad(ResourceKind::DataTable, &namespace, &check.spec.table, "is about")
+    }
+
+    /// Its runs under way, the last that failed if it is there still, and its job if that makes no runs.
+    fn below_backfill(&mut self, backfill: &Backfill) -> Vec<Node> {
+        let (namespace, _) = names(backfill.metadata.namespace.as_ref(), backfill.metadata.name.as_ref());
+        let mut nodes = Vec::new();
+        if let Some(status) = &backfill.status {
+            let failed = status.failures.first().map(|last| &last.run);
+            let runs: Vec<&String> = status.active.iter().take(RUNS).chain(failed).collect();
+            for run in runs {
+                nodes.extend(self.named(ResourceKind::IngestRun, &namespace, run, "makes the run"));
+            }
+        }
+        nodes.extend(self.named_if_bad(ResourceKind::IngestJob, &namespace, &backfill.spec.job, "is of"));
+        nodes
     }
 
     /// The runs under way, the earliest session first; the last one that ended, if none is and it failed.
@@ -336,6 +353,7 @@ fn facts(object: &Object) -> Vec<String> {
             facts.extend(at.map(|at| format!("its rules were evaluated last at {at}")));
         }
         Object::Source(source) => source_facts(source, &mut facts),
+        Object::Backfill(backfill) => backfill_facts(backfill, &mut facts),
         Object::Class(_) => {}
     }
     facts
@@ -377,6 +395,16 @@ fn run_facts(run: &IngestRun, facts: &mut Vec<String>) {
     }
     if let Some(failed) = status.failed_attempts.first() {
         facts.push(format!("attempt {} failed at {}: {}", failed.number, failed.ended_at, failed.message));
+    }
+}
+
+fn backfill_facts(backfill: &Backfill, facts: &mut Vec<String>) {
+    facts.push(format!("its range is from {} to {}", backfill.spec.from, backfill.spec.to));
+    let Some(status) = &backfill.status else { return };
+    facts.extend(status.last_session.map(|last| format!("the last session that was begun is {last}")));
+    for failure in &status.failures {
+        let message = failure.message.as_deref().unwrap_or("it says nothing");
+        facts.push(format!("run '{}' failed: {message}", failure.run));
     }
 }
 

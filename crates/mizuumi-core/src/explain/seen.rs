@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mizuumi_api::{
-    Condition, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck, ResourceId,
-    ResourceKind, SourceConnection,
+    Backfill, Condition, DataTable, EmrCluster, EmrClusterClass, IngestJob, IngestRun, QualityCheck,
+    ResourceId, ResourceKind, SourceConnection,
 };
 
 use crate::data_table::Tables;
@@ -28,6 +28,8 @@ pub enum Object {
     Check(Box<QualityCheck>),
     /// A source.
     Source(Box<SourceConnection>),
+    /// A backfill.
+    Backfill(Box<Backfill>),
 }
 
 /// The same of whatever kind.
@@ -41,6 +43,7 @@ macro_rules! each {
             Object::Class($found) => $what,
             Object::Check($found) => $what,
             Object::Source($found) => $what,
+            Object::Backfill($found) => $what,
         }
     };
 }
@@ -57,6 +60,7 @@ impl Object {
             Self::Class(_) => ResourceKind::EmrClusterClass,
             Self::Check(_) => ResourceKind::QualityCheck,
             Self::Source(_) => ResourceKind::SourceConnection,
+            Self::Backfill(_) => ResourceKind::Backfill,
         };
         let (namespace, name) =
             each!(self, found => (found.metadata.namespace.clone(), found.metadata.name.clone()));
@@ -79,6 +83,7 @@ impl Object {
             Self::Cluster(cluster) => cluster.status.as_ref().map(|status| &status.conditions),
             Self::Check(check) => check.status.as_ref().map(|status| &status.conditions),
             Self::Source(source) => source.status.as_ref().map(|status| &status.conditions),
+            Self::Backfill(backfill) => backfill.status.as_ref().map(|status| &status.conditions),
             Self::Class(_) => None,
         }
         .map(Vec::as_slice)
@@ -95,6 +100,7 @@ impl Object {
             Self::Cluster(cluster) => cluster.status.as_ref().map(|status| status.observed_generation),
             Self::Check(check) => check.status.as_ref().map(|status| status.observed_generation),
             Self::Source(source) => source.status.as_ref().map(|status| status.observed_generation),
+            Self::Backfill(backfill) => backfill.status.as_ref().map(|status| status.observed_generation),
             Self::Class(_) => None,
         }
         .unwrap_or_default()
@@ -132,6 +138,7 @@ impl Object {
             Self::Job(job) => job.spec.suspend,
             Self::Cluster(cluster) => cluster.spec.suspend,
             Self::Check(check) => check.spec.suspend,
+            Self::Backfill(backfill) => backfill.spec.suspend,
             Self::Run(_) | Self::Class(_) | Self::Source(_) => false,
         }
     }

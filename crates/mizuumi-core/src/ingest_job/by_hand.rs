@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use mizuumi_api::ingest_job::IngestJob;
 use mizuumi_api::ingest_run::{IngestRun, IngestRunSpec, RunEngine};
+use mizuumi_api::label;
 
 use super::desired::{fits, name_of, run_of};
 use super::schedule;
@@ -59,6 +60,8 @@ pub fn rerun(run: &IngestRun, runs: &[IngestRun]) -> Result<IngestRun, String> {
     let mut next = IngestRun::new(&named_by(revision), spec);
     next.metadata.namespace.clone_from(&run.metadata.namespace);
     next.metadata.labels.clone_from(&run.metadata.labels);
+    // A backfill counts each session once.
+    next.metadata.labels.as_mut().map(|labels| labels.remove(label::BACKFILL));
     next.metadata.owner_references.clone_from(&run.metadata.owner_references);
     named(next, &named_by(revision))
 }

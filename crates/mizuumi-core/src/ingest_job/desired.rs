@@ -1,11 +1,14 @@
 //! What an `IngestJob` asks for, and the run that each session is.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::ingest_job::{ConcurrencyPolicy, IngestJob, RunTemplate};
 use mizuumi_api::ingest_run::{IngestRun, IngestRunSpec};
 use mizuumi_api::{Installation, Reason, ShortDuration, label};
 
-use super::schedule;
+use super::{cursor, schedule};
+use crate::backfill::Counting;
 use crate::cron::Cron;
 use crate::ingest_run::{Runs, Target};
 use crate::kind::Kind;
@@ -48,6 +51,8 @@ pub struct DesiredJob {
     pub without_connection: Option<(Reason, String)>,
     /// Why its runs would never begin: jobs wait for each other.
     pub cycle: Option<String>,
+    /// What its backfills have counted; none as long as not all of them are known.
+    pub backfills: Option<BTreeMap<String, Counting>>,
 }
 
 /// How far a job has come, as its status says.
@@ -112,6 +117,7 @@ impl DesiredJob {
             target: Target::Unknown,
             without_connection: None,
             cycle: None,
+            backfills: None,
         })
     }
 
@@ -181,6 +187,7 @@ pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
         ecs_task,
         output,
         parameters,
+        before: None,
         wait_for,
         retries,
         timeout,
@@ -193,6 +200,7 @@ pub fn run_of(job: &IngestJob, session: Timestamp, revision: i32) -> IngestRun {
     if let Some(source) = source {
         run.metadata.labels.get_or_insert_default().insert(label::SOURCE.to_owned(), source.connection);
     }
+    cursor::tell(job, &mut run);
     run
 }
 

@@ -18,34 +18,8 @@ pub fn plan(desired: &DesiredJob, world: &JobWorld, now: Timestamp) -> Plan<JobS
     // Once that is written down, its run may go.
     let wake_at = if is_started(desired, world) { Some(now) } else { next(desired, now) };
     let steps = outlived(desired, world);
-    let table = &desired.made_from.spec.run.table;
-    let held = |verdict| Plan { steps: steps.clone(), verdict, wake_at };
-    match &desired.target {
-        Target::Table(_) => {}
-        Target::Unknown => {
-            let message = format!("looking for DataTable '{table}'");
-            return held(Verdict::Converging(Reason::Progressing, message));
-        }
-        Target::Missing => {
-            let message = format!(
-                "there is no DataTable '{table}' in this namespace; no run is made until it is there"
-            );
-            return held(Verdict::Blocked(Reason::TableNotFound, message));
-        }
-        Target::Refused(why) => {
-            let message = format!("no run can be published into DataTable '{table}': {why}; none is made");
-            return held(Verdict::Blocked(Reason::TableNotPublished, message));
-        }
-    }
-    match &desired.without_connection {
-        None => {}
-        Some((reason @ Reason::Progressing, message)) => {
-            return held(Verdict::Converging(*reason, message.clone()));
-        }
-        Some((reason, message)) => return held(Verdict::Blocked(*reason, message.clone())),
-    }
-    if let Some(cycle) = &desired.cycle {
-        return held(Verdict::Blocked(Reason::UpstreamCycle, cycle.clone()));
+    if let Some(verdict) = held(desired) {
+        return Plan { steps, verdict, wake_at };
     }
     let mut steps = steps;
     if !desired.is_suspended {
@@ -56,6 +30,37 @@ pub fn plan(desired: &DesiredJob, world: &JobWorld, now: Timestamp) -> Plan<JobS
         Some(step) => Verdict::Converging(Reason::Scheduled, step.to_string()),
     };
     Plan { steps, verdict, wake_at }
+}
+
+/// Why no run of a job is made, whoever wants one.
+#[must_use]
+pub fn held(desired: &DesiredJob) -> Option<Verdict> {
+    let table = &desired.made_from.spec.run.table;
+    match &desired.target {
+        Target::Table(_) => {}
+        Target::Unknown => {
+            let message = format!("looking for DataTable '{table}'");
+            return Some(Verdict::Converging(Reason::Progressing, message));
+        }
+        Target::Missing => {
+            let message = format!(
+                "there is no DataTable '{table}' in this namespace; no run is made until it is there"
+            );
+            return Some(Verdict::Blocked(Reason::TableNotFound, message));
+        }
+        Target::Refused(why) => {
+            let message = format!("no run can be published into DataTable '{table}': {why}; none is made");
+            return Some(Verdict::Blocked(Reason::TableNotPublished, message));
+        }
+    }
+    match &desired.without_connection {
+        None => {}
+        Some((reason @ Reason::Progressing, message)) => {
+            return Some(Verdict::Converging(*reason, message.clone()));
+        }
+        Some((reason, message)) => return Some(Verdict::Blocked(*reason, message.clone())),
+    }
+    desired.cycle.clone().map(|cycle| Verdict::Blocked(Reason::UpstreamCycle, cycle))
 }
 
 /// The session that comes next, if the schedule goes on.
@@ -97,7 +102,7 @@ fn sessions(desired: &DesiredJob, world: &JobWorld, now: Timestamp) -> Vec<JobSt
     let (Some(first), Some(latest)) = (sessions.first().copied(), sessions.last().copied()) else {
         return steps;
     };
-    let under_way = world.under_way();
+    let under_way = world.of_schedule();
     let earlier = || {
         let to = sessions.iter().rev().nth(1).copied()?;
         let why = format!("session {latest} has come");
@@ -144,9 +149,19 @@ fn is_started(desired: &DesiredJob, world: &JobWorld) -> bool {
 /// Whether a run was made for a session of which the status, as far as it is known here, does not say so. Were it deleted, whoever
 /// knows that the session was begun, and not that it was made, would make it anew.
 fn is_open(desired: &DesiredJob, name: &str, run: &SeenRun) -> bool {
-    let is_late = |session: &Timestamp| Some(*session) > desired.known.last && desired.schedule.is_some();
-    let is_open = |session: &Timestamp| desired.known.starting == Some(*session) || is_late(session);
+    let known = &desired.known;
+    let comes = |session: &Timestamp| Some(*session) > known.last.max(known.since);
+    let is_late = |session: &Timestamp| comes(session) && desired.schedule.is_some();
+    let is_open = |session: &Timestamp| known.starting == Some(*session) || is_late(session);
     run.session.filter(is_open).is_some_and(|session| name == name_of(&desired.job, session, 0))
+}
+
+/// Whether a backfill has still to count how a run ended. As long as not all backfills are known, it may be.
+fn is_uncounted(desired: &DesiredJob, name: &str, run: &SeenRun) -> bool {
+    let Some(backfill) = &run.backfill else { return false };
+    let Some(known) = &desired.backfills else { return true };
+    let counting = known.get(backfill).zip(run.session);
+    counting.is_some_and(|(counting, session)| !counting.has_counted(name, session))
 }
 
 /// Runs that are over and more than are kept, the oldest first.
@@ -155,7 +170,8 @@ fn outlived(desired: &DesiredJob, world: &JobWorld) -> Vec<JobStep> {
         let mut all: Vec<(&String, &SeenRun)> = world
             .runs
             .iter()
-            .filter(|(name, run)| run.phase == Some(phase) && !run.is_deleted && !is_open(desired, name, run))
+            .filter(|(_, run)| run.phase == Some(phase) && !run.is_deleted)
+            .filter(|(name, run)| !is_open(desired, name, run) && !is_uncounted(desired, name, run))
             .collect();
         all.sort_by_key(|(name, run)| (run.finished, *name));
         let why = format!("`spec.{field}` keeps {keep}");

@@ -7,6 +7,7 @@ use mizuumi_api::ingest_run::RunPhase;
 use mizuumi_api::{Reason, annotation};
 
 use super::JobGoal;
+use super::cursor;
 use super::desired::{DesiredJob, Known, name_of};
 use super::plan::{due, next};
 use super::schedule;
@@ -77,6 +78,7 @@ fn observed(status: &mut IngestJobStatus, desired: &DesiredJob, world: &JobWorld
     // What is deleted is remembered.
     let last = ended.chain(status.last_run.take());
     status.last_run = last.max_by(|a, b| (a.finished_at, &a.name).cmp(&(b.finished_at, &b.name)));
+    status.cursor = cursor::latest(world, status.cursor.take());
     let succeeded = world.runs.values().filter(|run| run.phase == Some(RunPhase::Succeeded));
     let succeeded = succeeded.filter_map(|run| run.session);
     status.last_successful_session = succeeded.chain(status.last_successful_session).max();
@@ -123,7 +125,7 @@ fn standing(desired: &DesiredJob, world: &JobWorld, now: Timestamp) -> Told {
     let mut message =
         next.map_or("no session comes any more".to_owned(), |next| format!("the next session is {next}"));
     let waiting = due(desired, now).sessions;
-    let under_way = world.under_way();
+    let under_way = world.of_schedule();
     if let (Some(latest), Some((run, _))) = (waiting.last(), under_way.first()) {
         let waits = match (desired.policy, waiting.len()) {
             (ConcurrencyPolicy::Replace, _) => format!("session {latest} waits"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mizuumi_api::condition::{self, ConditionType, cut};
-use mizuumi_api::ingest_run::{IngestRun, RunPhase};
+use mizuumi_api::ingest_run::{CursorStatus, IngestRun, RunPhase};
 use mizuumi_api::label;
 
 /// Longest message of a run that is told.
@@ -29,12 +29,16 @@ pub struct JobWorld {
 pub struct SeenRun {
     /// Its uid.
     pub uid: String,
+    /// The backfill, if any, that made it.
+    pub backfill: Option<String>,
     /// The time that it is for.
     pub session: Option<Timestamp>,
     /// How far it is, once somebody has looked at it.
     pub phase: Option<RunPhase>,
     /// What it says.
     pub message: Option<String>,
+    /// How far it has read its source.
+    pub cursor: Option<CursorStatus>,
     /// When it was over.
     pub finished: Option<Timestamp>,
     /// Whether it is to be given up.
@@ -75,9 +79,11 @@ impl SeenRun {
         let told = condition::find(conditions, ConditionType::Succeeded);
         Self {
             uid: run.metadata.uid.clone().unwrap_or_default(),
+            backfill: run.metadata.labels.as_ref().and_then(|labels| labels.get(label::BACKFILL)).cloned(),
             session: run.spec.session_time,
             phase: status.and_then(|status| status.phase),
             message: told.map(|told| cut(&told.message, LONGEST_MESSAGE)),
+            cursor: status.and_then(|status| status.cursor.clone()),
             finished: status.and_then(|status| status.finished_at),
             is_cancelled: run.spec.cancel,
             is_deleted: run.metadata.deletion_timestamp.is_some(),
@@ -103,5 +109,11 @@ impl JobWorld {
             .collect();
         all.sort_by_key(|(name, run)| (run.session, *name));
         all
+    }
+
+    /// Those that the schedule goes by: a backfill's have a limit of their own.
+    #[must_use]
+    pub fn of_schedule(&self) -> Vec<(&str, &SeenRun)> {
+        self.under_way().into_iter().filter(|(_, run)| run.backfill.is_none()).collect()
     }
 }

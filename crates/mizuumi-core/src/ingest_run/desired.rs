@@ -134,6 +134,8 @@ pub struct TargetTable {
     pub keys: Vec<String>,
     /// Its columns with its partition keys; or why they are not known.
     pub columns: Known<Vec<SeenColumn>>,
+    /// Whether its spec declares its columns; else they come from elsewhere, and follow that.
+    pub is_declared: bool,
     /// What it says became of what runs asked for.
     pub publications: Vec<PublicationStatus>,
     /// Whether it is at work: not suspended, and not waiting for somebody.
@@ -191,6 +193,7 @@ impl Target {
             root: published.root.clone(),
             keys: desired.partition_keys.iter().map(|key| key.name.clone()).collect(),
             columns: columns_of(&desired, table),
+            is_declared: !desired.columns.is_empty(),
             publications: table.status.as_ref().map(|s| s.publications.clone()).unwrap_or_default(),
             is_at_work: desired.mode == Mode::Full && !is_stalled(table),
             athena: installation.profile(&Tables::key(table).profile).and_then(|profile| profile.athena),

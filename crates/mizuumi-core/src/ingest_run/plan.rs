@@ -447,6 +447,11 @@ fn of_output(
     if let Some(why) = result.and_then(|result| result.refusal(output, location)) {
         return Err(why);
     }
+    if let (Work::Own(own), Some(result)) = (&desired.work, result)
+        && let Some(why) = own.object.spec.before.as_ref().and_then(|before| result.went_back(before))
+    {
+        return Err(why);
+    }
     let said = result.and_then(|result| result.data_time);
     let partitions = output.partitions.iter().map(|(values, partition)| ManifestPartition {
         values: values.clone(),

@@ -1,13 +1,14 @@
 //! What to say of a run: the status, made from what was observed and acknowledged, never from intent.
 
 use jiff::Timestamp;
-use mizuumi_api::condition::{Condition, ConditionStatus, ConditionType, cut, keeping_times};
+use mizuumi_api::condition::{self, Condition, ConditionStatus, ConditionType, cut, keeping_times};
 use mizuumi_api::data_table::PublicationState;
 use mizuumi_api::ingest_run::{IngestRun, IngestRunStatus, ManifestStatus, PastRunAttempt, RunPhase};
 use mizuumi_api::{Reason, annotation};
 
 use super::RunGoal;
 use super::attempt;
+use super::columns;
 use super::desired::{DesiredRun, Target, Work};
 use super::gates;
 use super::plan::RunStep;
@@ -125,15 +126,43 @@ pub fn report(
     let condition =
         |type_, is: ConditionStatus| Condition::new(type_, is, told.reason, &told.message, generation, now);
     let beside = told.beside.map(|beside| condition(beside, ConditionStatus::True));
+    let schema = schema_told(desired, evidence, generation, now)
+        .or_else(|| condition::find(&before.conditions, ConditionType::SchemaMatches).cloned());
     let conditions = beside
         .into_iter()
         .chain([
             condition(ConditionType::Ready, told.ready),
             condition(ConditionType::Succeeded, told.succeeded),
         ])
+        .chain(schema)
         .collect();
     status.conditions = keeping_times(conditions, &before.conditions);
     status
+}
+
+/// Whether the work says the columns that its table declares, once it has said some.
+fn schema_told(
+    desired: Option<&DesiredRun>,
+    evidence: &Evidence<RunWorld, RunStep>,
+    generation: i64,
+    now: Timestamp,
+) -> Option<Condition> {
+    let (Some(DesiredRun { target: Target::Table(table), .. }), Evidence::Observed { world, .. }) =
+        (desired, evidence)
+    else {
+        return None;
+    };
+    let result = world.output.as_ref()?.result.as_ref()?.as_ref().ok()?;
+    let said = result.schema.as_ref().filter(|said| !said.is_empty() && table.is_declared)?;
+    let (is, reason, message) = match columns::difference(said, table) {
+        None => (
+            ConditionStatus::True,
+            Reason::SchemaDeclared,
+            "its columns are those that are declared".to_owned(),
+        ),
+        Some(why) => (ConditionStatus::False, Reason::SchemaDiffers, why),
+    };
+    Some(Condition::new(ConditionType::SchemaMatches, is, reason, &message, generation, now))
 }
 
 /// The work that Mizuumi has done, if it has any.
@@ -215,6 +244,9 @@ fn told(
                         Some(DesiredRun { target: Target::Table(table), run, .. }),
                     ) = (&world.manifest, desired)
                     {
+                        if let Some(Ok(result)) = world.output.as_ref().and_then(|it| it.result.as_ref()) {
+                            status.cursor = result.cursor();
+                        }
                         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
                         status.manifest = Some(ManifestStatus {
                             location: publication::manifest(&table.root, run),

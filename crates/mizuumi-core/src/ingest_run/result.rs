@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use mizuumi_api::ingest_run::CursorStatus;
 use serde::Deserialize;
 
 use super::world::Output;
 
 /// Where it is in a run's directory.
 pub const PLACE: &str = "_mizuumi/result.json";
+/// Longest cursor that is kept, in bytes, and longest name of its column.
+const LONGEST_CURSOR: usize = 1024;
+const LONGEST_COLUMN: usize = 256;
 /// The version that is understood.
 const VERSION: u32 = 1;
 
@@ -20,7 +24,28 @@ pub struct RunResult {
     rows: Option<u64>,
     /// The exclusive end of the data.
     pub data_time: Option<Timestamp>,
+    cursor: Option<Cursor>,
+    /// The columns of the data, in the types of Glue and Hive.
+    pub schema: Option<Vec<SaidColumn>>,
     partitions: Option<Vec<Partition>>,
+}
+
+/// How far it has read its source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct Cursor {
+    #[serde(default)]
+    column: String,
+    last: Option<String>,
+}
+
+/// A column that it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct SaidColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_: String,
 }
 
 /// What it says of a partition.
@@ -57,6 +82,31 @@ impl RunResult {
             ));
         }
         Ok(result)
+    }
+
+    /// How far it has read its source, if it says so. What is too long to be kept is not.
+    #[must_use]
+    pub fn cursor(&self) -> Option<CursorStatus> {
+        let Cursor { column, last } = self.cursor.as_ref()?;
+        let last = last.as_ref().filter(|last| !last.is_empty() && last.len() <= LONGEST_CURSOR)?;
+        (column.len() <= LONGEST_COLUMN).then(|| CursorStatus { column: column.clone(), last: last.clone() })
+    }
+
+    /// Why it cannot be that an earlier session has read up to there. Only times and whole numbers are compared: how texts are ordered is
+    /// the source's to say.
+    #[must_use]
+    pub fn went_back(&self, before: &str) -> Option<String> {
+        let CursorStatus { column, last } = self.cursor()?;
+        let is_less = match (last.parse::<Timestamp>(), before.parse::<Timestamp>()) {
+            (Ok(last), Ok(before)) => last < before,
+            _ => last.parse::<i128>().ok()? < before.parse::<i128>().ok()?,
+        };
+        is_less.then(|| {
+            format!(
+                "cursor '{column}' went backwards: it comes to {last}, and an earlier session has read up to {before}. Was the source put \
+                 back? Where that is as it should be, run the sessions anew whose data has changed"
+            )
+        })
     }
 
     /// Why what lies at a location is not what it says.
@@ -163,6 +213,33 @@ mod tests {
         ] {
             assert_eq!(refusal(&result), None, "{result}");
         }
+    }
+
+    #[test]
+    fn a_cursor_goes_forward() {
+        let read = |cursor: &Value| {
+            let result = json!({"version": 1, "cursor": cursor});
+            RunResult::read(result.to_string().as_bytes()).expect("a result")
+        };
+        let at = |last: &str| read(&json!({"column": "c", "from": "0", "to": "9", "last": last}));
+        let hour = "2013-01-01T10:00:00Z";
+        assert_eq!(at(hour).cursor().map(|cursor| cursor.last).as_deref(), Some(hour));
+        for (last, before, goes_back) in [
+            (hour, "2013-01-01T18:59:59+09:00", false),
+            (hour, hour, false),
+            (hour, "2013-01-01T11:00:00Z", true),
+            ("9", "10", true),
+            ("10", "9", false),
+            // Nobody here knows how texts are ordered.
+            ("a", "b", false),
+            ("9", "ten", false),
+        ] {
+            assert_eq!(at(last).went_back(before).is_some(), goes_back, "{last} after {before}");
+        }
+        // An hour without rows comes to nothing.
+        let empty = read(&json!({"column": "c", "from": "0", "to": "9"}));
+        assert_eq!((empty.cursor(), empty.went_back("5")), (None, None));
+        assert_eq!(at(&"9".repeat(1025)).cursor(), None);
     }
 
     #[test]

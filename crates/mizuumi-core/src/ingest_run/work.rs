@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use mizuumi_api::emr_cluster::{RunStepState, RunStepStatus, StepFailure};
 use mizuumi_api::ingest_run::{
-    EcsTask, EmrStep, IngestRun, KubernetesJob, PastRunAttempt, RunAttempt, RunAttemptState, Variable,
+    EcsTask, EmrStep, IngestRun, IngestRunSpec, KubernetesJob, PastRunAttempt, RunAttempt, RunAttemptState,
+    Variable,
 };
 use mizuumi_api::installation::{EcsProfile, JobsProfile};
 use mizuumi_api::{Installation, Reason};
@@ -498,9 +499,13 @@ pub(super) fn fill(variables: &Variables, text: &str, path: &str, problems: &mut
     })
 }
 
+/// How far an earlier session has read the source, as images take it.
+const BEFORE: &str = "MIZUUMI_SOURCE_BEFORE";
+
 /// What the environment says of a run.
 pub(super) fn said(object: &IngestRun, attempt: &RunAttempt) -> impl Iterator<Item = (&'static str, String)> {
     let table = attempt.output_table.clone().map(|table| ("MIZUUMI_OUTPUT_TABLE", table));
+    let before = object.spec.before.clone().filter(|_| said_by(&object.spec, BEFORE).is_none());
     let all = [
         ("MIZUUMI_OUTPUT", attempt.output.clone()),
         ("MIZUUMI_SESSION_TIME", object.spec.session_time.unwrap_or_default().to_string()),
@@ -508,7 +513,16 @@ pub(super) fn said(object: &IngestRun, attempt: &RunAttempt) -> impl Iterator<It
         ("MIZUUMI_ATTEMPT", attempt.number.to_string()),
         ("MIZUUMI_TABLE", object.spec.table.clone()),
     ];
-    all.into_iter().chain(table)
+    all.into_iter().chain(table).chain(before.map(|before| (BEFORE, before)))
+}
+
+/// What a run's own environment says by a name; empty where that comes from a secret.
+pub(crate) fn said_by<'a>(spec: &'a IngestRunSpec, name: &str) -> Option<&'a str> {
+    let job = spec.kubernetes_job.iter().flat_map(|job| job.env.iter().flatten());
+    let job = job.map(|variable| (variable.name.as_str(), variable.value.as_deref().unwrap_or_default()));
+    let task = spec.ecs_task.iter().flat_map(|task| task.environment.iter().flatten());
+    let task = task.map(|variable| (variable.name.as_str(), variable.value.as_str()));
+    job.chain(task).find(|(of, _)| *of == name).map(|(_, value)| value)
 }
 
 /// The Job that does an attempt's work.
