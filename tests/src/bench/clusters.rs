@@ -130,7 +130,7 @@ impl Field {
             let figure = Figure::new(id, size, "runs made → every cluster has steps", Unit::Seconds, first);
             report.add(figure.at_most(clusters + 15.0).floor(clusters));
             let figure = Figure::new(id, size, "runs made → all steps asked for", Unit::Seconds, last);
-            report.add(figure.detail().note("a cluster has to do with 64 runs at once, and runs 25 steps"));
+            report.add(figure.detail().note("a cluster has to do with 128 runs at once, and runs 25 steps"));
         }
         let figure = Figure::new(id, size, "step ended → its run says so, p99", Unit::Seconds, late.at(0.99));
         let words = late.in_words();

@@ -18,9 +18,12 @@ use serde_json::json;
 
 use super::stats::Spread;
 use crate::team::Team;
+use crate::wait;
 
 /// Runs of one table: a day of November each.
 const SESSIONS: usize = 30;
+/// Between two lists of all runs.
+const BETWEEN_LISTS: Duration = Duration::from_secs(2);
 /// Requests at once.
 const AT_ONCE: usize = 16;
 /// Steps that a cluster runs at once.
@@ -115,6 +118,8 @@ impl Runs {
         let wanted = self.count;
         self.team
             .within(longest, &name(0), "the runs to succeed", async || {
+                // A list of thousands is work that the controller's API server has better use for.
+                wait::pass(BETWEEN_LISTS).await;
                 let all = self.team.runs().list(&ListParams::default()).await?;
                 let phase = |run: &IngestRun| run.status.as_ref().and_then(|status| status.phase);
                 let failed = all.items.iter().find(|run| phase(run) == Some(RunPhase::Failed));

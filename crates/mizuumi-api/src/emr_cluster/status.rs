@@ -80,7 +80,7 @@ pub struct EmrClusterStatus {
     /// The steps that runs have asked for and not taken note of yet. Each is written down before EMR is asked, so that none is
     /// done twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["nonce".into()]))]
     pub runs: Vec<RunStepStatus>,
     /// What it has cost so far, in EMR's normalized instance hours: a small instance for an hour is one.

@@ -17,7 +17,7 @@ use crate::failure::{Class, Failure};
 /// The operation that adds steps.
 pub const ADD_STEPS: &str = "elasticmapreduce:AddJobFlowSteps";
 /// So many steps of runs a cluster has to do with at once: the status holds no more.
-const MOST: usize = 64;
+const MOST: usize = 128;
 /// So many steps may wait and run in a cluster (EMR's quota of active steps is 256).
 const MOST_ACTIVE: i64 = 250;
 /// Longest words of EMR about a step.
