@@ -86,6 +86,8 @@ async fn without_a_collector_there_are_no_spans_and_one_that_is_away_harms_nothi
         !log.contains("reconcile DataTable") && !log.contains("rpc.method"),
         "spans are not for the log: {log}"
     );
+    assert!(log.contains("BatchSpanProcessor.ExportError"), "that the collector is away is told: {log}");
+    assert!(!log.contains("panicked"), "{log}");
     drop(controller);
 
     let wrong = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "no address".to_owned())];
