@@ -107,11 +107,6 @@ pub async fn run(
     let run_lists = [unlisted.clone(), before_jobs.clone()];
     let seeing_to_runs = see_to_runs(&scopes, streams, &kinds, &before_runs, &run_lists, &catalog);
     let seeing_to_jobs = see_to_jobs(&scopes, streams, &kinds, &unlisted, &before_jobs);
-    let watching_connections = future::join_all(scopes.iter().map(|scope| {
-        let (connections, queue) = (kinds.connections.clone(), kinds.connection_queue.clone());
-        let unlisted = vec![unlisted.clone(), before_jobs.clone()];
-        watch::watch(scope.clone(), streams, connections, queue, unlisted)
-    }));
     let check_lists = [unlisted.clone(), before_runs.clone()];
     let seeing_to_checks = see_to_checks(&scopes, streams, &kinds, &before_checks, &check_lists);
     let watching_config_maps =
@@ -134,7 +129,6 @@ pub async fn run(
         () = seeing_to_runs => {}
         () = seeing_to_jobs => {}
         () = seeing_to_checks => {}
-        _ = watching_connections => {}
         _ = watching_config_maps => {}
         () = seeing_to_clusters => {}
         () = sweeping => {}
@@ -223,23 +217,31 @@ async fn see_to_runs(
     future::join3(watching, watching_jobs, looking_at_upstreams).await;
 }
 
-/// Watches jobs and their backfills for ever.
+/// Watches jobs, the connections that they name and their backfills, for ever.
 async fn see_to_jobs(
     scopes: &[Scope],
     streams: bool,
     kinds: &Kinds,
     unlisted: &Arc<AtomicUsize>,
-    before_jobs: &AtomicUsize,
+    before_jobs: &Arc<AtomicUsize>,
 ) {
-    // A job whose runs or connection have not been listed yet would say that there are none.
-    while before_jobs.load(Ordering::Relaxed) > 0 {
-        tokio::time::sleep(LISTED).await;
-    }
-    let jobs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
-    let watching_jobs = future::join_all(scopes.iter().map(|scope| {
-        let (jobs, queue) = (kinds.jobs.clone(), kinds.job_queue.clone());
-        watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone(), jobs_unlisted.clone()])
+    let watching_connections = future::join_all(scopes.iter().map(|scope| {
+        let (connections, queue) = (kinds.connections.clone(), kinds.connection_queue.clone());
+        let unlisted = vec![unlisted.clone(), before_jobs.clone()];
+        watch::watch(scope.clone(), streams, connections, queue, unlisted)
     }));
+    let jobs_unlisted = Arc::new(AtomicUsize::new(scopes.len()));
+    let watching_jobs = async {
+        // A job whose runs or connection have not been listed yet would say that there are none.
+        while before_jobs.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LISTED).await;
+        }
+        future::join_all(scopes.iter().map(|scope| {
+            let (jobs, queue) = (kinds.jobs.clone(), kinds.job_queue.clone());
+            watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone(), jobs_unlisted.clone()])
+        }))
+        .await;
+    };
     let watching_backfills = async {
         // A backfill whose job has not been listed yet would say that there is none.
         while jobs_unlisted.load(Ordering::Relaxed) > 0 {
@@ -251,7 +253,7 @@ async fn see_to_jobs(
         }))
         .await;
     };
-    future::join(watching_jobs, watching_backfills).await;
+    future::join3(watching_connections, watching_jobs, watching_backfills).await;
 }
 
 /// Watches checks for ever.

@@ -76,8 +76,7 @@ fn connection(job: &IngestJob, file: &Path) -> SeenConnection {
         let found: SourceConnection = serde_saphyr::from_str(&text).ok()?;
         (found.metadata.name.as_ref() == Some(&source.connection)).then_some(found)
     });
-    let found = found.unwrap_or_else(|| panic!("{}: its connection is not beside it", file.display()));
-    SeenConnection::of(&found, &installation(file))
+    found.map_or(SeenConnection::Missing, |found| SeenConnection::of(&found, &installation(file)))
 }
 
 #[test]
