@@ -130,6 +130,7 @@ faults! {
     "F27" "definitions become older or newer than the controller" definitions::changed;
     "F28" "one profile's credentials expire, its role is denied" profiles::credentials;
     "F28c" "the clusters of one profile are denied" clusters::accounts::denied;
+    "F28e" "the tasks of ECS of one profile are denied" runs::denied::tasks;
     "F29c" "every cluster fails: no instances, no bootstrap" clusters::failures::in_a_row;
     "F30" "objects vanish by the dozen" deletions::by_the_dozen;
     "F31" "hostile specs" hostile::specs;

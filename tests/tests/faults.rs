@@ -59,6 +59,7 @@ faults! {
     a_restored_cluster_finds_its_tables_again "F26";
     a_profile_that_loses_its_role_is_alone_with_it "F28";
     clusters_of_a_profile_that_loses_its_role_are_alone_with_it "F28c";
+    tasks_of_a_profile_that_loses_its_role_are_alone_with_it "F28e";
     clusters_that_fail_in_a_row_are_guarded_against "F29c";
     deletions_by_the_dozen_are_held "F30";
     hostile_specs_are_refused_or_told "F31";

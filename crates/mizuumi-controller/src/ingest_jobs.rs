@@ -196,7 +196,9 @@ impl IngestJobs {
     /// A table is in the store as it is now, or is gone from there.
     pub(crate) fn table_stored(&self, table: &Name) {
         let jobs = self.state().jobs_of_table.get(table).cloned().unwrap_or_default();
-        jobs.iter().for_each(|job| self.backfills.wake_all_of(job));
+        for job in &jobs {
+            self.backfills.wake_all_of(job);
+        }
         self.wake_all(jobs);
     }
 

@@ -273,7 +273,9 @@ impl Model {
             let goes_on = self.pass(0, Death::Nowhere);
             self.happen(&Event::Clear(0));
             let under_way = self.under_way(None);
-            under_way.iter().for_each(|name| self.end(name, true));
+            for name in &under_way {
+                self.end(name, true);
+            }
             if !goes_on && under_way.is_empty() {
                 return;
             }
@@ -399,7 +401,9 @@ fn one_that_is_deleted_gives_up_its_runs_under_way_and_no_others() {
         })
         .collect();
     assert_eq!(cancelled, [&its[1], &its[2]]);
-    plan.steps.iter().for_each(|step| model.execute(step));
+    for step in &plan.steps {
+        model.execute(step);
+    }
     assert!(Backfills::plan(&goal, &model.world, now()).is_settled());
 }
 

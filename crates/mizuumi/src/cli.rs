@@ -295,18 +295,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             log(false, QUIET);
             runtime()?.block_on(import::run(&args, &installation))
         }
-        Command::Run(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(run::run(&args))
-        }
-        Command::Rerun(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(run::rerun(&args))
-        }
-        Command::Backfill(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(backfill::run(&args))
-        }
+        Command::Run(args) => quietly(run::run(&args)),
+        Command::Rerun(args) => quietly(run::rerun(&args)),
+        Command::Backfill(args) => quietly(backfill::run(&args)),
         Command::Reconcile(args) => {
             log(false, QUIET);
             runtime()?.block_on(ask::reconcile(&args))
@@ -337,6 +328,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(settings::run(&args))
         }
     }
+}
+
+/// Does what asks Kubernetes alone.
+fn quietly(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    log(false, QUIET);
+    runtime()?.block_on(work)
 }
 
 /// What commands log for a person; what becomes of a request is told by the error.

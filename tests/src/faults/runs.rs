@@ -1,6 +1,7 @@
-//! Faults of runs and their work: F7, F8, F20, F21, F23 and F32 of the list, and somebody who reads without a rest.
+//! Faults of runs and their work: F7, F8, F20, F21, F23, F28 and F32 of the list, and somebody who reads without a rest.
 
 pub(super) mod asked;
+pub(super) mod denied;
 pub(super) mod frozen;
 pub(super) mod load;
 pub(super) mod readers;

@@ -48,20 +48,19 @@ pub(crate) async fn names_between(
 ) -> Result<Vec<String>, Failure> {
     let (bucket, prefix) = bucket_and_prefix(location)?;
     let api = api!("s3", "ListObjectsV2", Read);
-    let list = clients.s3.list_objects_v2().bucket(&bucket).prefix(&prefix);
+    let request = clients.s3.list_objects_v2().bucket(&bucket).prefix(&prefix);
     let mut all = Vec::new();
     let mut after = after.to_owned();
     loop {
-        let page = list.clone().start_after(format!("{prefix}{after}"));
+        let page = request.clone().start_after(format!("{prefix}{after}"));
         let answer = clients.gateway.read(api, lane, || page.clone().send()).await?;
         let answer = answer.ok_or_else(|| no_bucket(api.name, location))?;
         let names = answer.contents().iter().filter_map(|object| object.key()?.strip_prefix(&prefix));
         all.extend(names.map(str::to_owned));
-        match all.last() {
-            Some(last) if answer.is_truncated() == Some(true) && last.as_str() < until => {
-                after.clone_from(last)
-            }
-            _ => break,
+        let is_whole = answer.is_truncated() != Some(true);
+        match all.last().filter(|last| !is_whole && last.as_str() < until) {
+            Some(last) => after.clone_from(last),
+            None => break,
         }
     }
     all.retain(|name| name.as_str() < until);
