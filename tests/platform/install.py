@@ -288,7 +288,7 @@ class Installations(unittest.TestCase):
         for place, names in zip(asked, named):
             self.assertTrue(names, place)
             self.assertLessEqual(set(names), told, place)
-        page = (ROOT / "docs" / "src" / "configuration.md").read_text()
+        page = (ROOT / "docs" / "src" / "reference-metrics.md").read_text()
         self.assertEqual({name for name in told - {"up"} if not re.search("_(bucket|count|sum)$", name) and name not in page}, set(), "the book has every metric")
 
     def test_the_account_of_one_team_reaches_nothing_of_the_other(self):
