@@ -20,6 +20,7 @@ use super::world::{SeenFiles, TableWorld};
 use super::{TableGoal, Tables, indexes, learning, link, lint, merge};
 use crate::freshness::{Clock, Judgement, Policy};
 use crate::hive_path;
+use crate::hive_type::HiveType;
 use crate::kind::{Evidence, Kind};
 use crate::plan::{Goal, Plan, Verdict};
 use crate::problem::Problem;
@@ -361,9 +362,12 @@ fn schema_status(
     };
     let learnt = learning::learnt(desired, world);
     let (Some(found), true) = (&learnt.found, is_settled) else { return before };
+    // As it is told the next time, when what is remembered is joined with what the table has.
+    let told =
+        |type_: &str| HiveType::parse(type_).map_or_else(|_| type_.to_owned(), |known| known.to_string());
     let column = |column: &Column| SchemaColumn {
         name: column.name.clone(),
-        type_: column.type_.clone().unwrap_or_default(),
+        type_: column.type_.as_deref().map(told).unwrap_or_default(),
     };
     let all: Vec<SchemaColumn> = learnt.desired.columns.iter().map(column).collect();
     let count = i64::try_from(all.len()).unwrap_or(i64::MAX);
