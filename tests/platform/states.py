@@ -300,7 +300,7 @@ class States(unittest.TestCase):
         self.judged("refused", self.when("SourceConnection", "elsewhere", Stalled="NotAllowed"), FAILED)
 
     def test_argo_cds_own_tests_pass(self):
-        self.assertRegex(must("verdicts", "upstream", CUSTOMIZATIONS), "^7 kinds, [0-9]+ tests\n$")
+        self.assertRegex(must("verdicts", "upstream", CUSTOMIZATIONS), "^8 kinds, [0-9]+ tests\n$")
 
     def test_kinds_with_the_same_conditions_have_the_same_script(self):
         scripts = {file.read_text() for file in CUSTOMIZATIONS.glob("*/*/health.lua") if file.parent.name != "EmrClusterClass"}
