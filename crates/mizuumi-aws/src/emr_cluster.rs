@@ -176,7 +176,7 @@ impl ClusterPort {
                 let (definition, data) = (Reading::Known, DataReading::Known);
                 let ask = Ask { definition, data, lane: Lane::Drift, now };
                 let described = self.describe(profile, &listed.id, Some(listed), AUDIT, Began::now(ask));
-                let Some(cluster) = described.await? else { continue };
+                let Some((cluster, _)) = described.await? else { continue };
                 let Some(owner) = cluster.tags.get(OWNER) else { continue };
                 let mut parts = owner.split('/');
                 if parts.next() != Some(id) {
@@ -228,8 +228,7 @@ impl ClusterPort {
     }
 
     /// A description that is no older than is asked for, and that fits what the list says; one of a cluster whose nodes come or go
-    /// holds for `resizing`. The listing of steps that comes with it
-    /// serves those who look for steps as well.
+    /// holds for `resizing`. With it comes when it began. The listing of steps that it takes serves those who look for steps as well.
     async fn describe(
         &self,
         profile: &str,
@@ -237,7 +236,7 @@ impl ClusterPort {
         listed: Option<&Listed>,
         resizing: Duration,
         began: Began,
-    ) -> Result<Option<Cluster>, Failure> {
+    ) -> Result<Option<(Cluster, Instant)>, Failure> {
         let known = self.seen().described.get(id).cloned();
         if let Some(mut known) = known {
             let has_ended = known.cluster.as_ref().is_none_or(|cluster| !cluster.state.is_alive());
@@ -254,7 +253,7 @@ impl ClusterPort {
                 if let (Some(cluster), Some(listed)) = (&mut known.cluster, listed) {
                     cluster.normalized_instance_hours = listed.normalized_instance_hours;
                 }
-                return Ok(known.cluster);
+                return Ok(known.cluster.map(|cluster| (cluster, known.at)));
             }
         }
         let at = Instant::now();
@@ -268,7 +267,7 @@ impl ClusterPort {
         }
         let described = Described { at, listed: listed.cloned(), cluster: cluster.clone() };
         seen.described.insert(id.to_owned(), described);
-        Ok(cluster)
+        Ok(cluster.map(|cluster| (cluster, at)))
     }
 }
 
@@ -285,12 +284,17 @@ impl Began {
         Self { ask, at: Instant::now() }
     }
 
-    /// What a listing shows, by the clock of whoever asks: it is as old as its call, which may have waited for its turn.
+    /// What a listing shows: it is as old as its call, which may have waited for its turn.
     fn seen(&self, list: StepsList) -> SeenSteps {
-        let waited = list.sent.saturating_duration_since(self.at);
-        let listed =
-            SignedDuration::try_from(waited).ok().and_then(|waited| self.ask.now.checked_add(waited).ok());
-        SeenSteps { listed: listed.unwrap_or(self.ask.now), steps: list.steps }
+        SeenSteps { listed: self.time_of(list.sent), steps: list.steps }
+    }
+
+    /// A moment by the clock of whoever asks.
+    fn time_of(&self, at: Instant) -> Timestamp {
+        let length = |length: Duration| SignedDuration::try_from(length).unwrap_or_default();
+        let since =
+            length(at.saturating_duration_since(self.at)) - length(self.at.saturating_duration_since(at));
+        self.ask.now.checked_add(since).unwrap_or(self.ask.now)
     }
 }
 
@@ -337,10 +341,14 @@ impl Port<Kind> for ClusterPort {
                 mine.for_each(|listed| add(listed.id));
             }
         }
-        let mut clusters = Vec::new();
+        let (mut clusters, mut described) = (Vec::new(), BTreeMap::new());
         let resizing = Duration::try_from(look.resizing).unwrap_or(AUDIT);
         for (id, listed) in ids {
-            clusters.extend(self.describe(&look.profile, &id, listed.as_ref(), resizing, began).await?);
+            let seen = self.describe(&look.profile, &id, listed.as_ref(), resizing, began).await?;
+            if let Some((cluster, at)) = seen {
+                described.insert(id, began.time_of(at));
+                clusters.push(cluster);
+            }
         }
         let starts = !clusters.iter().any(|cluster: &Cluster| cluster.state.is_alive());
         let subnets = if look.subnets.is_empty() || !starts {
@@ -357,7 +365,7 @@ impl Port<Kind> for ClusterPort {
         }
         let (profile, stem) = (look.profile.clone(), look.stem.clone());
         self.seen().watched.insert(key.clone(), Watched { profile, stem, listed });
-        Ok(ClusterWorld { clusters, listed: Some(list.at), subnets, run_steps })
+        Ok(ClusterWorld { clusters, listed: Some(list.at), described, subnets, run_steps })
     }
 
     async fn execute(&self, key: &ClusterKey, step: &ClusterStep, errand: Errand<'_>) -> Result<(), Failure> {

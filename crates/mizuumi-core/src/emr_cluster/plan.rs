@@ -244,10 +244,10 @@ fn running(
             format!("group '{group}' of cluster {id} is {state}; its settings are changed after that");
         Verdict::Converging(Reason::Updating, message)
     } else {
-        if cluster.is_resizing() {
-            let look_again = now.checked_add(called.between_looks_at_nodes()).unwrap_or(Timestamp::MAX);
-            wake_at = wake_at.into_iter().chain([look_again]).min();
-        }
+        let described = world.described.get(id).filter(|_| cluster.is_resizing());
+        let look_again =
+            described.map(|at| at.checked_add(called.between_looks_at_nodes()).unwrap_or(Timestamp::MAX));
+        wake_at = wake_at.into_iter().chain(look_again).min();
         // The steps of runs change nothing about the cluster.
         Verdict::InSync
     };

@@ -43,6 +43,8 @@ pub struct ClusterWorld {
     pub clusters: Vec<Cluster>,
     /// When the listing began that they come from.
     pub listed: Option<Timestamp>,
+    /// When the descriptions of them began, by EMR's ids.
+    pub described: BTreeMap<String, Timestamp>,
     /// The subnets that were asked for, or why they could not be looked at; none if they were not.
     pub subnets: Option<Result<Vec<Subnet>, Failure>>,
     /// Steps of runs that were looked at, by EMR's id of the cluster.
