@@ -35,5 +35,10 @@ async fn calls_waits_sweeps_and_rates_are_counted_from_the_first_day() {
     }
     assert!(!metrics.contains("orders"), "a resource's name is no label");
     assert_eq!(controller.ask("/healthz").await.expect("it lives"), "ok\n");
-    assert_eq!(controller.ask("/readyz").await.expect("it is ready"), "ready\n");
+    team.eventually("orders", "the controller is ready", async || {
+        let said = controller.ask("/readyz").await?;
+        ensure!(said == "ready\n", "{said}");
+        Ok(())
+    })
+    .await;
 }
