@@ -38,6 +38,8 @@ use crate::{cluster_sweep, sweep, upstreams};
 const DRAIN: Duration = Duration::from_secs(20);
 /// Between two looks whether what runs rest on has been listed.
 const LISTED: Duration = Duration::from_millis(20);
+/// Kinds that are watched in each scope: it is ready once all of them have been listed.
+const WATCHED: usize = 7;
 /// From this version on the API server streams lists by default (KEP-3157); before, they come in pages.
 const STREAMS: (u32, u32) = (1, 34);
 
@@ -73,7 +75,7 @@ pub async fn run(
     }
     let outdated = definitions::check(&client).await?;
     let streams = streams_lists(&client).await;
-    let lists = 6 * scopes.len();
+    let lists = WATCHED * scopes.len();
     // One that waits for the Lease is as ready as it can be.
     let unlisted = Arc::new(AtomicUsize::new(if lease.is_some() { 0 } else { lists }));
     let measured = listener.map(|listener| answer(listener, registry, &unlisted));
