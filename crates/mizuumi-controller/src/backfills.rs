@@ -1,6 +1,6 @@
 //! Backfills and their jobs: what each has counted, who wakes whom, and what is done about a backfill.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -15,6 +15,7 @@ use mizuumi_core::{Ask, Errand, Failure, Lane, Port, Reading};
 
 use crate::error::Error;
 use crate::ingest_jobs::{IngestJobPort, IngestJobs};
+use crate::listed::Listed;
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::relations::Relations;
@@ -30,8 +31,8 @@ pub(crate) struct BackfillsOfJobs {
 struct State {
     by_job: HashMap<Name, BTreeMap<Name, Counting>>,
     job_of: HashMap<Name, Name>,
-    /// Namespaces of which the backfills have been listed; none: all.
-    listed: HashSet<Option<Arc<str>>>,
+    /// Namespaces of which the backfills have been listed.
+    listed: Listed,
 }
 
 impl BackfillsOfJobs {
@@ -42,7 +43,7 @@ impl BackfillsOfJobs {
     /// What the backfills of a job have counted, by their names; none as long as they have not been listed.
     pub(crate) fn of(&self, job: &Name) -> Option<BTreeMap<String, Counting>> {
         let state = self.state();
-        if !state.listed.contains(&None) && !state.listed.contains(&Some(job.namespace.clone())) {
+        if !state.listed.has(&job.namespace) {
             return None;
         }
         let backfills = state.by_job.get(job).into_iter().flatten();
@@ -94,7 +95,7 @@ impl BackfillsOfJobs {
     }
 
     fn listed(&self, namespace: Option<&Arc<str>>) {
-        self.state().listed.insert(namespace.cloned());
+        self.state().listed.add(namespace);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

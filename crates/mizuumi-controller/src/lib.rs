@@ -20,6 +20,7 @@ mod ingest_jobs;
 mod jobs;
 mod kinds;
 mod lease;
+mod listed;
 pub mod lookup;
 mod metrics;
 mod name;

@@ -13,6 +13,7 @@ use mizuumi_core::quality_check::{CheckAround, CheckedTable, Checks, GateRules, 
 use mizuumi_core::{Goal, Kind, Lane};
 
 use crate::error::Error;
+use crate::listed::Listed;
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::queue::Queue;
@@ -40,8 +41,8 @@ struct State {
     seen: HashMap<Name, String>,
     /// What each check says of its table.
     verdicts: HashMap<Name, CheckVerdict>,
-    /// Namespaces of which the checks have been listed; none: all.
-    listed: HashSet<Option<Arc<str>>>,
+    /// Namespaces of which the checks have been listed.
+    listed: Listed,
     /// Tables that want to know what their checks say before those have been listed.
     early: HashSet<Name>,
 }
@@ -104,7 +105,7 @@ impl QualityChecks {
     /// What the checks of a table say; nothing before they have been listed.
     pub(crate) fn quality_of(&self, table: &Name) -> Option<TableQuality> {
         let mut state = self.state();
-        if !state.has_listed(&table.namespace) {
+        if !state.listed.has(&table.namespace) {
             state.early.insert(table.clone());
             return None;
         }
@@ -140,10 +141,6 @@ impl QualityChecks {
 }
 
 impl State {
-    fn has_listed(&self, namespace: &Arc<str>) -> bool {
-        self.listed.contains(&None) || self.listed.contains(&Some(namespace.clone()))
-    }
-
     fn forget(&mut self, check: &Name) {
         if let Some(table) = self.table_of.remove(check)
             && let Some(checks) = self.of_table.get_mut(&table)
@@ -204,10 +201,10 @@ impl Relations<Checks> for QualityChecks {
 
     fn listed(&self, namespace: Option<&Arc<str>>) {
         let mut state = self.state();
-        state.listed.insert(namespace.cloned());
+        state.listed.add(namespace);
         let early = std::mem::take(&mut state.early);
         let (known, unknown): (HashSet<Name>, HashSet<Name>) =
-            early.into_iter().partition(|table| state.has_listed(&table.namespace));
+            early.into_iter().partition(|table| state.listed.has(&table.namespace));
         state.early = unknown;
         drop(state);
         self.wake(known.into_iter().collect());

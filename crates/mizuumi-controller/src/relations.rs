@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::config_maps::{ConfigMaps, Said, User};
 use crate::error::Error;
 use crate::ingest_jobs::IngestJobs;
+use crate::listed::Listed;
 use crate::name::Name;
 use crate::quality_checks::QualityChecks;
 use crate::queue::Queue;
@@ -61,8 +62,8 @@ pub(crate) struct Publications {
 #[derive(Debug, Default)]
 struct State {
     by_table: HashMap<Name, BTreeMap<Name, Run>>,
-    /// Namespaces of which the runs have been listed; none: all.
-    listed: HashSet<Option<Arc<str>>>,
+    /// Namespaces of which the runs have been listed.
+    listed: Listed,
     /// Tables that want to know what runs ask before those have been listed.
     early: HashSet<Name>,
     /// How far tables are, by their names in Glue: each may be kept by several resources.
@@ -155,10 +156,6 @@ impl State {
             })
             .collect()
     }
-
-    fn has_listed(&self, namespace: &Arc<str>) -> bool {
-        self.listed.contains(&None) || self.listed.contains(&Some(namespace.clone()))
-    }
 }
 
 impl Publications {
@@ -193,7 +190,7 @@ impl Publications {
         }
         let name = Name::of(table);
         let mut state = self.state();
-        if !state.has_listed(&name.namespace) {
+        if !state.listed.has(&name.namespace) {
             state.early.insert(name);
             return None;
         }
@@ -345,10 +342,10 @@ impl Relations<Runs> for Publications {
     fn listed(&self, namespace: Option<&Arc<str>>) {
         self.run_steps.runs_listed(namespace);
         let mut state = self.state();
-        state.listed.insert(namespace.cloned());
+        state.listed.add(namespace);
         let early = std::mem::take(&mut state.early);
         let (known, unknown): (Vec<Name>, Vec<Name>) =
-            early.into_iter().partition(|table| state.has_listed(&table.namespace));
+            early.into_iter().partition(|table| state.listed.has(&table.namespace));
         state.early = unknown.into_iter().collect();
         drop(state);
         Relations::<Runs>::wake(self, known);

@@ -15,6 +15,7 @@ use mizuumi_core::ingest_job::prewarm;
 use mizuumi_core::ingest_run::{Worker, attempt, own_cluster, work};
 
 use crate::error::{Error, in_time};
+use crate::listed::Listed;
 use crate::name::Name;
 use crate::queue::Queue;
 
@@ -38,8 +39,8 @@ struct State {
     job_awaits: HashMap<Name, (String, Vec<Awaited>)>,
     /// Runs whose work is a step and that are not over.
     waiting: BTreeSet<Name>,
-    /// Namespaces of which the runs have been listed; none: all.
-    listed: HashSet<Option<Arc<str>>>,
+    /// Namespaces of which the runs have been listed.
+    listed: Listed,
 }
 
 /// What a run needs to know of a cluster.
@@ -155,7 +156,7 @@ impl RunSteps {
     /// The runs of a namespace have been listed, or of all of them: what its clusters are asked for is known.
     pub(crate) fn runs_listed(&self, namespace: Option<&Arc<str>>) {
         let mut state = self.state();
-        if !state.listed.insert(namespace.cloned()) {
+        if !state.listed.add(namespace) {
             return;
         }
         let of_scope = |name: &&Name| namespace.is_none_or(|namespace| *namespace == name.namespace);
@@ -203,7 +204,7 @@ impl RunSteps {
         let name = Name::of(cluster);
         let asking: Vec<(Name, AskedStep)> = {
             let state = self.state();
-            if !state.listed.contains(&None) && !state.listed.contains(&Some(name.namespace.clone())) {
+            if !state.listed.has(&name.namespace) {
                 return Ok(None);
             }
             let is_asked =

@@ -12,6 +12,7 @@ use mizuumi_core::source_connection::{ConnectionKey, Connections, SeenConnection
 use mizuumi_core::{Ask, Errand, Failure, Lane, Port};
 
 use crate::error::Error;
+use crate::listed::Listed;
 use crate::name::Name;
 use crate::queue::Queue;
 use crate::relations::Relations;
@@ -35,16 +36,10 @@ struct State {
     tried: HashMap<Name, BTreeMap<Name, Tried>>,
     /// The connection of each run.
     of_run: HashMap<Name, Name>,
-    /// Namespaces of which the jobs have been listed, after the runs; none: all.
-    listed: HashSet<Option<Arc<str>>>,
+    /// Namespaces of which the jobs have been listed, after the runs.
+    listed: Listed,
     /// Connections that want to know who uses them before those have been listed.
     early: HashSet<Name>,
-}
-
-impl State {
-    fn has_listed(&self, namespace: &Arc<str>) -> bool {
-        self.listed.contains(&None) || self.listed.contains(&Some(namespace.clone()))
-    }
 }
 
 impl SourceConnections {
@@ -119,10 +114,10 @@ impl SourceConnections {
     /// The jobs of a namespace have been listed, or of all of them.
     pub(crate) fn jobs_listed(&self, namespace: Option<&Arc<str>>) {
         let mut state = self.state();
-        state.listed.insert(namespace.cloned());
+        state.listed.add(namespace);
         let early = std::mem::take(&mut state.early);
         let (known, unknown): (HashSet<Name>, HashSet<Name>) =
-            early.into_iter().partition(|connection| state.has_listed(&connection.namespace));
+            early.into_iter().partition(|connection| state.listed.has(&connection.namespace));
         state.early = unknown;
         drop(state);
         self.wake_all(known);
@@ -131,7 +126,7 @@ impl SourceConnections {
     /// Who uses a connection; nothing before the jobs have been listed.
     fn usage(&self, connection: &Name) -> Option<Usage> {
         let mut state = self.state();
-        if !state.has_listed(&connection.namespace) {
+        if !state.listed.has(&connection.namespace) {
             state.early.insert(connection.clone());
             return None;
         }
