@@ -11,7 +11,8 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::{Client, Resource};
 use mizuumi_api::{
-    Backfill, DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck, SourceConnection,
+    Backfill, DataTable, EmrCluster, IngestJob, IngestRun, Installation, QualityCheck, ResourceKind,
+    SourceConnection,
 };
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
@@ -38,8 +39,8 @@ use crate::{cluster_sweep, sweep, upstreams};
 const DRAIN: Duration = Duration::from_secs(20);
 /// Between two looks whether what runs rest on has been listed.
 const LISTED: Duration = Duration::from_millis(20);
-/// Kinds that are watched in each scope: it is ready once all of them have been listed.
-const WATCHED: usize = 7;
+/// Kinds that are watched in each scope: it is ready once all of them have been listed. Classes of clusters belong to none.
+const WATCHED: usize = ResourceKind::ALL.len() - 1;
 /// From this version on the API server streams lists by default (KEP-3157); before, they come in pages.
 const STREAMS: (u32, u32) = (1, 34);
 
