@@ -617,7 +617,12 @@ where
             None => backoff.reset(&self.ticket.name),
         }
         if let Evidence::Observed { plan, world, .. } = evidence {
-            reasons.extend(plan.wake_at.map(|moment| (until(moment), Lane::Data)));
+            let goes_on = matches!(plan.verdict, Verdict::Converging(..));
+            reasons.extend(plan.wake_at.map(until).map(|wait| match wait {
+                // Nothing is waited for: the work under way goes on, and what it still has to look at is no look of the clock's.
+                Duration::ZERO if goes_on => (wait, Lane::Progress),
+                _ => (wait, Lane::Data),
+            }));
             let look = goal.and_then(|goal| K::next_look(goal, world, now));
             reasons.extend(look.filter(|_| failed.is_none()).map(|look| {
                 let wait = until(look.at);

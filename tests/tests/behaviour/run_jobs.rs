@@ -1,6 +1,7 @@
 //! Runs whose work a Job of Kubernetes does: begun when the data is there, once an attempt, published when it is right.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use mizuumi_api::Installation;
@@ -91,6 +92,30 @@ async fn a_job_of_kubernetes_does_the_work_and_its_data_is_published() {
     );
     let note = team.event("first", "WorkStarted").await;
     assert!(note.contains(&attempt.worker), "{note}");
+}
+
+#[tokio::test]
+async fn runs_whose_work_has_ended_are_published_whatever_looks_at_data_may_cost() {
+    const RUNS: usize = 12;
+    let team = Team::new("burst").await;
+    let _controller = Controller::with(&team, |installation| {
+        with_jobs(installation);
+        // A run is looked at by six calls.
+        installation.rates.data_per_second = 1;
+    })
+    .await;
+    team.create_ready("orders", published()).await;
+    let _kubelet = team.kubelet(ending(&team.aws, |_| Exit::Code(0)));
+    let began = Instant::now();
+    let names: Vec<String> = (0..RUNS).map(|number| format!("run-{number}")).collect();
+    for name in &names {
+        team.create_run(name, run(json!({}))).await;
+    }
+    for name in &names {
+        team.run_phase(name, RunPhase::Succeeded).await;
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(40), "{took:?}");
 }
 
 #[tokio::test]
@@ -216,7 +241,7 @@ async fn a_run_that_was_over_for_long_enough_is_deleted() {
     // A minute is the least; what is checked here is that a run with a limit stays until then.
     team.create_run("first", run(json!({ "ttlAfterFinished": "1m" }))).await;
     let over = team.run_phase("first", RunPhase::Succeeded).await.status.expect("a status").finished_at;
-    team.within(std::time::Duration::from_secs(90), "first", "the run is gone", async || {
+    team.within(Duration::from_secs(90), "first", "the run is gone", async || {
         anyhow::ensure!(team.runs().get_opt("first").await?.is_none(), "it is there");
         Ok(())
     })
