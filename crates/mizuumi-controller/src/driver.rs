@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::object::HasStatus;
 use kube::{Api, Client, Resource, ResourceExt};
 use mizuumi_api::condition::{self, ConditionStatus, ConditionType};
-use mizuumi_api::{Installation, Reason, annotation};
+use mizuumi_api::{FINALIZER, Installation, Reason, annotation};
 use mizuumi_core::{
     Ask, Class, DataDue, DataReading, Errand, Evidence, Failure, Goal, Kind, Lane, Port, Problem, Reading,
     Still, Verdict,
@@ -97,6 +97,10 @@ where
     if let Some((newer, version)) = context.written.newer_than(&object) {
         *object.status_mut() = Some(newer);
         object.meta_mut().resource_version = Some(version);
+        // A status is only written to what is claimed.
+        if !gate::is_claimed(&object) {
+            object.finalizers_mut().push(FINALIZER.to_owned());
+        }
     }
     let pass = Pass::new(&object, context, ticket);
     let is_deleted = object.meta().deletion_timestamp.is_some();

@@ -98,7 +98,7 @@ async fn a_job_of_kubernetes_does_the_work_and_its_data_is_published() {
 async fn runs_whose_work_has_ended_are_published_whatever_looks_at_data_may_cost() {
     const RUNS: usize = 12;
     let team = Team::new("burst").await;
-    let _controller = Controller::with(&team, |installation| {
+    let controller = Controller::with(&team, |installation| {
         with_jobs(installation);
         // A run is looked at by six calls.
         installation.rates.data_per_second = 1;
@@ -116,6 +116,7 @@ async fn runs_whose_work_has_ended_are_published_whatever_looks_at_data_may_cost
     }
     let took = began.elapsed();
     assert!(took < Duration::from_secs(40), "{took:?}");
+    assert!(!controller.log().contains("trying again"), "{}", controller.log());
 }
 
 #[tokio::test]
