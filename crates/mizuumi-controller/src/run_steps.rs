@@ -139,7 +139,9 @@ impl RunSteps {
 
     fn wake_clusters(&self, beside: &Name, clusters: BTreeSet<String>) {
         for cluster in clusters {
-            self.cluster_queue.push(&Name { name: cluster.as_str().into(), ..beside.clone() }, Lane::Change);
+            // Each cluster in its turn: the newest would go first among changes, and one that is asked again and again before all others.
+            self.cluster_queue
+                .push(&Name { name: cluster.as_str().into(), ..beside.clone() }, Lane::Progress);
         }
     }
 
