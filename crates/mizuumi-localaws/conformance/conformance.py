@@ -207,7 +207,44 @@ def steps(glue, s3):
     yield "put if absent", lambda: s3.put_object(**place, Body=b"", IfNoneMatch="*")
     yield "delete objects", lambda: s3.delete_objects(
         Bucket=place["Bucket"], Delete={"Objects": [{"Key": place["Key"]}]})
+    yield from lists(s3, place["Bucket"])
     yield "delete bucket", lambda: s3.delete_bucket(Bucket=place["Bucket"])
+
+
+def lists(s3, bucket):
+    """Lists by prefix, which the endpoint answers from keys in order, while keys come and go."""
+    keys = ["a/1", "a/2", "a/b/1", "a/ü", "a0", "aa/1", "b/1"]
+
+    def listed():
+        asked = [
+            {"Prefix": prefix, **more}
+            for prefix in ("", "a", "a/", "a/b/", "b/1", "nosuch/")
+            for more in ({}, {"Delimiter": "/"}, {"StartAfter": "a/2"}, {"MaxKeys": 2})
+        ]
+        return [
+            {name: s3.list_objects_v2(Bucket=bucket, **one).get(name) for name in ("Contents", "CommonPrefixes")}
+            for one in asked
+        ]
+
+    for key in [*reversed(keys), "a/2"]:
+        yield f"put {key}", lambda key=key: s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    yield "list all", listed
+    yield "delete a/2", lambda: s3.delete_object(Bucket=bucket, Key="a/2")
+    yield "list without a/2", listed
+    yield "versions from now on", lambda: s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    yield "mark a/1 as deleted", lambda: s3.delete_object(Bucket=bucket, Key="a/1")
+    yield "list without a/1", listed
+    yield "put a/1 again", lambda: s3.put_object(Bucket=bucket, Key="a/1", Body=b"again")
+    yield "list with a/1", listed
+    for key in keys:
+        yield f"delete all versions of {key}", lambda key=key: [
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])["ResponseMetadata"]["HTTPStatusCode"]
+            for kind in ("Versions", "DeleteMarkers")
+            for version in s3.list_object_versions(Bucket=bucket, Prefix=key).get(kind, [])
+            if version["Key"] == key
+        ]
+    yield "list nothing", listed
 
 
 def client(service, url):

@@ -10,16 +10,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use crate::forward::Upstream;
 
-/// Runs `moto.server` as `python -m` would, and leaves when its standard input closes: then it cannot outlive us, even
-/// if we are killed.
-const LAUNCHER: &str = "\
-import os, runpy, sys, threading
-def leave():
-    sys.stdin.buffer.read()
-    os._exit(0)
-threading.Thread(target=leave, daemon=True).start()
-runpy.run_module('moto.server', run_name='__main__', alter_sys=True)
-";
+const LAUNCHER: &str = include_str!("moto_server.py");
 
 /// A running moto; stops when dropped.
 #[derive(Debug)]
