@@ -102,6 +102,20 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// There is a reason for a pass, and others like it will follow: all that come within a while make one pass.
+    pub(crate) fn gather(&self, name: &Name, lane: Lane, wait: Duration) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.ripen(now);
+        match state.entries.get(name).map(|entry| &entry.place) {
+            Some(Place::Ready(_) | Place::Running(_)) => state.push(name, lane, now),
+            Some(&Place::Later(when, other)) => state.put_off(name, when.min(now + wait), lane.min(other)),
+            None => state.put_off(name, now + wait, lane),
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// The resource is gone; a pass that is under way ends, and none follows.
     pub(crate) fn forget(&self, name: &Name) {
         let mut state = self.state();
@@ -149,9 +163,7 @@ impl Queue {
         if let Some((lane, since)) = again {
             state.push(&ticket.name, lane, since);
         } else if let Some((wait, lane)) = next {
-            let when = now + wait;
-            state.later.insert((when, ticket.name.clone()));
-            state.entries.insert(ticket.name.clone(), Entry { place: Place::Later(when, lane), since: when });
+            state.put_off(&ticket.name, now + wait, lane);
         }
         drop(state);
         self.changed.notify_one();
@@ -204,6 +216,15 @@ impl State {
         }
         self.entries.insert(name.clone(), Entry { place: Place::Ready(lane), since });
         self.ready[lane as usize].push(name.clone());
+    }
+
+    /// Whose pass comes then, and not before if nothing happens.
+    fn put_off(&mut self, name: &Name, when: Instant, lane: Lane) {
+        if let Some(Entry { place: Place::Later(before, _), .. }) = self.entries.get(name) {
+            self.later.remove(&(*before, name.clone()));
+        }
+        self.later.insert((when, name.clone()));
+        self.entries.insert(name.clone(), Entry { place: Place::Later(when, lane), since: when });
     }
 
     /// What was to come later and is due by now.
@@ -335,6 +356,28 @@ mod tests {
         let start = Instant::now();
         let ticket = queue.next().await.expect("open");
         assert_eq!((ticket.lane, start.elapsed().as_secs() / 60), (Lane::Drift, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reasons_that_are_gathered_make_one_pass_and_hold_up_no_other() {
+        let (queue, wait) = (Queue::new(1), Duration::from_secs(1));
+        let start = Instant::now();
+        queue.gather(&name("a/1"), Lane::Progress, wait);
+        time::advance(Duration::from_millis(900)).await;
+        queue.gather(&name("a/1"), Lane::Progress, wait);
+        let ticket = queue.next().await.expect("open");
+        assert_eq!((ticket.lane, start.elapsed()), (Lane::Progress, wait));
+        queue.gather(&name("a/1"), Lane::Progress, wait);
+        queue.done(&ticket, None);
+        let again = queue.next().await.expect("open");
+        assert_eq!(start.elapsed(), wait, "what comes during a pass makes another");
+        queue.done(&again, Some((Duration::from_hours(1), Lane::Drift)));
+        queue.gather(&name("a/1"), Lane::Progress, wait);
+        push(&queue, &["a/1"], Lane::Change);
+        let ticket = queue.next().await.expect("open");
+        assert_eq!((ticket.lane, start.elapsed()), (Lane::Change, wait));
+        queue.done(&ticket, None);
+        assert!(time::timeout(Duration::from_hours(2), queue.next()).await.is_err(), "once");
     }
 
     #[tokio::test(start_paused = true)]

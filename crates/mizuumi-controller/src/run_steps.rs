@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::{Api, Client, ResourceExt};
 use mizuumi_api::condition::{self, ConditionType};
@@ -18,6 +19,9 @@ use crate::error::{Error, in_time};
 use crate::listed::Listed;
 use crate::name::Name;
 use crate::queue::Queue;
+
+/// What runs ask a cluster for within so long is one request: EMR lets steps be added once in two seconds.
+const ASKS: Duration = Duration::from_secs(1);
 
 /// Runs and the clusters that do their work.
 pub(crate) struct RunSteps {
@@ -139,9 +143,9 @@ impl RunSteps {
 
     fn wake_clusters(&self, beside: &Name, clusters: BTreeSet<String>) {
         for cluster in clusters {
+            let cluster = Name { name: cluster.as_str().into(), ..beside.clone() };
             // Each cluster in its turn: the newest would go first among changes, and one that is asked again and again before all others.
-            self.cluster_queue
-                .push(&Name { name: cluster.as_str().into(), ..beside.clone() }, Lane::Progress);
+            self.cluster_queue.gather(&cluster, Lane::Progress, ASKS);
         }
     }
 
