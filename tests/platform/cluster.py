@@ -95,8 +95,10 @@ def quick_clusters(account):
 class Kubelet:
     """Runs the pods that bear the label of this run, until it is stopped."""
 
-    def __init__(self, api, folder, label, variables):
+    def __init__(self, api, folder, label, variables, programs=None):
+        """`programs`: which program an image has, where it is not the one in the PATH."""
         self.api, self.folder, self.label, self.variables = api, folder, label, variables
+        self.programs = programs or {}
         self.pods, self.stopped = {}, threading.Event()
         self.failed = None
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -165,8 +167,10 @@ class Pod:
             arguments.append(argument)
         environment = {**os.environ, **self.kubelet.variables, "KUBECONFIG": str(kubeconfig), "HOME": "/nowhere", "HOSTNAME": self.name}
         environment.update({one["name"]: one.get("value", "") for one in container.get("env", [])})
+        self.image = container["image"]
+        program = self.kubelet.programs.get(self.image, shutil.which("mizuumi"))
         with open(self.folder / f"{container['name']}.log", "w") as log:
-            return subprocess.Popen([shutil.which("mizuumi"), *arguments], env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen([program, *arguments], env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def look(self, pod):
         codes = [process.poll() for process in self.processes]
