@@ -1,6 +1,7 @@
 //! AWS Glue Data Catalog: databases, tables with versions, partitions, crawlers. State is kept per (account, region).
 
 mod answer;
+mod column_statistics;
 mod crawlers;
 mod databases;
 mod definition;
@@ -267,6 +268,10 @@ fn handler(operation: &str) -> Option<Handler> {
         "GetCrawlers" => crawlers::get_all,
         "BatchGetCrawlers" => crawlers::batch_get,
         "ListCrawlers" => crawlers::list,
+        "GetColumnStatisticsForTable" => column_statistics::of_table,
+        "GetColumnStatisticsForPartition" => column_statistics::of_partition,
+        "DeleteColumnStatisticsForTable" => column_statistics::delete_of_table,
+        "DeleteColumnStatisticsForPartition" => column_statistics::delete_of_partition,
         "GetTags" => tags::get,
         "TagResource" => tags::tag,
         "UntagResource" => tags::untag,

@@ -324,3 +324,27 @@ fn what_is_asked_of_a_link_is_asked_of_its_target() {
     );
     assert_eq!(local.get_table("target")["Description"], "changed");
 }
+
+#[test]
+fn statistics_of_columns_are_none_and_go_without_complaint() {
+    let local = Local::new();
+    local.table("orders", &[("day", "string")]);
+    let of = |table: &str| json!({"DatabaseName": "db", "TableName": table, "ColumnName": "userid", "ColumnNames": ["userid"]});
+    let none = json!({"ColumnStatisticsList": [], "Errors": []});
+    assert_eq!(local.ok("GetColumnStatisticsForTable", &of("orders")), none);
+    local.ok("DeleteColumnStatisticsForTable", &of("orders"));
+    for operation in ["GetColumnStatisticsForTable", "DeleteColumnStatisticsForTable"] {
+        assert_eq!(local.code(operation, &of("nosuch")), "EntityNotFoundException");
+    }
+    let mut day = of("orders");
+    day["PartitionValues"] = json!(["1"]);
+    for operation in ["GetColumnStatisticsForPartition", "DeleteColumnStatisticsForPartition"] {
+        assert_eq!(local.code(operation, &day), "EntityNotFoundException");
+    }
+    local.ok(
+        "CreatePartition",
+        &json!({"DatabaseName": "db", "TableName": "orders", "PartitionInput": {"Values": ["1"]}}),
+    );
+    assert_eq!(local.ok("GetColumnStatisticsForPartition", &day), none);
+    local.ok("DeleteColumnStatisticsForPartition", &day);
+}
