@@ -27,6 +27,9 @@ REFUSED = {
     "a misspelt key of the configuration": ({"config": {"intervals": {"sweepSecond": 5}}}, "'sweepSecond' not allowed"),
     "a misspelt key of a profile": ({"config": {"profiles": {"default": {"roleArns": "x"}}}}, "'roleArns' not allowed"),
     "namespaces in two places": ({"config": {"kubernetes": {"namespaces": ["kube-system"]}}}, "/config/kubernetes/namespaces"),
+    "shards in two places": ({"config": {"kubernetes": {"shards": 2}}}, "/config/kubernetes/shards"),
+    "no controller": ({"shards": 0}, "minimum: got 0, want 1"),
+    "more shards than anybody needs": ({"shards": 17}, "maximum: got 17, want 16"),
     "no namespaces": ({"watchNamespaces": []}, "name at least one namespace to watch"),
     "all and some namespaces": ({"watchAllNamespaces": True}, "exclude each other"),
     "the release's own namespace": ({"watchNamespaces": ["team-a", "mizuumi-system"]}, "is the namespace of this release"),
@@ -122,7 +125,7 @@ class Charts(unittest.TestCase):
         schema = json.loads((CHARTS / "mizuumi" / "values.schema.json").read_text())
         values = yaml.safe_load((CI / "everything.yaml").read_text())
         elsewhere = {"global", "watchAllNamespaces", "rbac", "serviceAccount.create", "config.aws.endpointUrl",
-                     "config.kubernetes.namespaces", "networkPolicy.enabled"}
+                     "config.kubernetes.namespaces", "config.kubernetes.shards", "networkPolicy.enabled"}
         missing = []
 
         def look(schema, value, path):

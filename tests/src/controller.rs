@@ -37,6 +37,7 @@ struct Start {
     log: PathBuf,
     variables: Vec<(&'static str, String)>,
     folder: Option<PathBuf>,
+    arguments: Vec<String>,
 }
 
 /// What is unusual about a controller that is to be started.
@@ -48,6 +49,8 @@ pub struct Launch {
     pub variables: Vec<(&'static str, String)>,
     /// Its working folder.
     pub folder: Option<PathBuf>,
+    /// More arguments.
+    pub arguments: Vec<String>,
     /// Where it writes its log, instead of a file.
     pub log: Option<PathBuf>,
     /// Laid over the configuration as it is written down: for what this program's types do not know.
@@ -109,6 +112,7 @@ impl Controller {
             log: launch.log.unwrap_or_else(|| team.folder().join(format!("{name}.log"))),
             variables,
             folder: launch.folder,
+            arguments: launch.arguments,
         };
         let mut controller = Self { command, child: None, _turn: turn };
         controller.restart();
@@ -203,6 +207,7 @@ impl Start {
             .arg("--config")
             .arg(&self.config)
             .args(["--metrics-listen", "127.0.0.1:0"])
+            .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

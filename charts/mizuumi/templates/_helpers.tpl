@@ -8,6 +8,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: controller
 {{- end }}
 
+{{- /* The Lease of a shard. The first one's is that of an only one: whichever comes instead of the other waits for it. */}}
+{{- define "mizuumi.lease" -}}
+{{ include "mizuumi.name" .root }}{{ if .shard }}-shard-{{ .shard }}{{ end }}
+{{- end }}
+
 {{- define "mizuumi.labels" -}}
 {{ include "mizuumi.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -39,6 +44,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- $config := deepCopy .Values.config }}
 {{- $_ := set $config "kubernetes" (merge (dict "namespaces" (.Values.watchNamespaces | default list)) ($config.kubernetes | default dict)) }}
+{{- if gt (int .Values.shards) 1 }}
+{{- $_ := set $config.kubernetes "shards" (int .Values.shards) }}
+{{- end }}
 {{- toYaml $config }}
 {{- end }}
 

@@ -83,6 +83,9 @@ pub struct Aws {
 pub struct Kubernetes {
     /// Namespaces to watch; none means all.
     pub namespaces: Vec<String>,
+    /// How many controllers share the namespaces out among them; each is told by `--shard` which of them it is.
+    #[schemars(range(min = 1, max = 16))]
+    pub shards: u16,
     /// How many objects of one kind are worked on at once.
     #[schemars(range(min = 1, max = 1_000))]
     pub concurrency: u16,
@@ -90,7 +93,17 @@ pub struct Kubernetes {
 
 impl Default for Kubernetes {
     fn default() -> Self {
-        Self { namespaces: Vec::new(), concurrency: 256 }
+        Self { namespaces: Vec::new(), shards: 1, concurrency: 256 }
+    }
+}
+
+impl Kubernetes {
+    fn problems(&self, problems: &mut Vec<String>) {
+        for (name, number, most) in [("shards", self.shards, 16), ("concurrency", self.concurrency, 1_000)] {
+            if !(1..=most).contains(&number) {
+                problems.push(format!("kubernetes.{name}: must be from 1 to {most}; it is {number}"));
+            }
+        }
     }
 }
 
@@ -267,7 +280,8 @@ impl Default for Intervals {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rates {
-    /// The part of an account's rates that this installation takes, in percent; less than 100 where several share one.
+    /// The part of an account's rates that this installation takes, in percent; less than 100 where several share one. Its shards
+    /// divide it evenly.
     #[schemars(range(min = 1, max = 100))]
     pub share_percent: u32,
     /// Calls of each Glue operation, before anything is learnt.
@@ -331,7 +345,8 @@ impl Rates {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Deletions {
-    /// When more resources than this are deleted within `window_seconds`, the rest waits until somebody confirms.
+    /// When more resources than this are deleted within `window_seconds`, the rest waits until somebody confirms. Each shard counts
+    /// its own.
     #[schemars(range(min = 1))]
     pub hold_above: u32,
     /// Over which time deletions are counted together.
@@ -477,12 +492,7 @@ impl Installation {
                 self.deletions.window_seconds
             ));
         }
-        if !(1..=1_000).contains(&self.kubernetes.concurrency) {
-            problems.push(format!(
-                "kubernetes.concurrency: must be from 1 to 1000; it is {}",
-                self.kubernetes.concurrency
-            ));
-        }
+        self.kubernetes.problems(&mut problems);
         if let Err(error) = self.partitions.quiet_period.length() {
             problems.push(format!("partitions.quietPeriod: {error}"));
         }
@@ -611,7 +621,7 @@ allow: { databases: ['a*b'], s3Prefixes: ['s3://lake', '/tmp/'] }
 intervals: { sweepSeconds: 0, retrySeconds: 9, retryMaxSeconds: 3 }
 rates: { sharePercent: 101, gluePerSecond: 0, s3PerSecond: 9, s3MaxPerSecond: 3 }
 deletions: { holdAbove: 0 }
-kubernetes: { concurrency: 0 }
+kubernetes: { concurrency: 0, shards: 0 }
 partitions: { quietPeriod: 10 minutes }
 freshnessParameters: { loadedAt: a, dataTime: a }
 profiles: { default: { crawlerRoleArn: crawler, athena: { workgroup: a b }, emr: { serviceRole: '', instanceProfile: p, subnets: [], logUri: /tmp }, ecs: { cluster: '', executionRoleArn: role, taskRoleArn: 'arn:aws:iam:::role/x', subnets: [], securityGroups: [default], images: [] } } }
@@ -633,6 +643,7 @@ clusters: { pollSeconds: 0, failuresPerDay: 11 }
             "rates.s3PerSecond:",
             "deletions.holdAbove:",
             "kubernetes.concurrency:",
+            "kubernetes.shards:",
             "partitions.quietPeriod:",
             "freshnessParameters:",
             "profiles.default.crawlerRoleArn:",

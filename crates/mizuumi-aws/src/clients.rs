@@ -77,7 +77,7 @@ impl Clients {
             loader = loader.endpoint_url(url);
         }
         let base = loader.load().await;
-        let pace = Pace::new(installation.rates.clone());
+        let pace = Pace::new(installation);
         // From the configuration or from AWS_ENDPOINT_URL.
         let own_endpoint = base.endpoint_url().is_some();
         let mut named = installation.profiles.clone();

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mizuumi_api::Installation;
 use mizuumi_api::installation::Rates;
 use mizuumi_core::Lane;
 use tokio::time::Instant;
@@ -42,12 +43,16 @@ const DATA: &str = "data looks";
 #[derive(Debug)]
 pub(crate) struct Pace {
     rates: Rates,
+    /// The part of an account's rates that is this process's.
+    share: f64,
     buckets: Mutex<HashMap<Place, Arc<Bucket>>>,
 }
 
 impl Pace {
-    pub(crate) fn new(rates: Rates) -> Arc<Self> {
-        Arc::new(Self { rates, buckets: Mutex::new(HashMap::new()) })
+    pub(crate) fn new(installation: &Installation) -> Arc<Self> {
+        let rates = installation.rates.clone();
+        let share = share(installation);
+        Arc::new(Self { rates, share, buckets: Mutex::new(HashMap::new()) })
     }
 
     /// Waits until the operation may be called; a throttled call has to be told to the turn.
@@ -80,16 +85,40 @@ impl Pace {
     }
 
     fn limits(&self, place: &Place) -> Limits {
-        let share = f64::from(self.rates.share_percent) / 100.0;
         let whole = match (presets::of(place.service, place.operation), place.service) {
             (Some(preset), _) => Limits::preset(preset),
             (None, DATA) => Limits::fixed(f64::from(self.rates.data_per_second)),
             (None, "s3") => Limits::learnt(self.rates.s3_per_second, self.rates.s3_max_per_second),
             (None, _) => Limits::learnt(self.rates.glue_per_second, self.rates.glue_max_per_second),
         };
-        whole.shared(share)
+        whole.shared(self.share)
     }
+}
+
+/// The part of an account's rates that one controller of an installation takes: all of its shards are at work together.
+fn share(installation: &Installation) -> f64 {
+    f64::from(installation.rates.share_percent) / 100.0 / f64::from(installation.kubernetes.shards.max(1))
 }
 
 /// How long a call that AWS throttled waits before it asks for its next turn: the bucket has slowed down by then.
 pub(crate) const AFTER_THROTTLING: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shards_of_an_installation_share_its_part_of_the_rates() {
+        let part = |percent: u32, shards: u16| {
+            let text = format!(
+                "{{ installation: demo, aws: {{ region: us-east-1 }}, allow: {{ databases: [nyc], s3Prefixes: ['s3://lake/'] }}, \
+                 rates: {{ sharePercent: {percent} }}, kubernetes: {{ shards: {shards} }} }}"
+            );
+            format!("{:.3}", share(&Installation::from_yaml(&text).expect("a configuration")))
+        };
+        assert_eq!(part(100, 1), "1.000");
+        assert_eq!(part(50, 1), "0.500");
+        assert_eq!(part(50, 4), "0.125");
+        assert_eq!(part(1, 16), "0.001");
+    }
+}

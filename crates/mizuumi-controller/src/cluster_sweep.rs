@@ -12,7 +12,7 @@ use mizuumi_api::{EmrCluster, Installation};
 use mizuumi_aws::ClusterPort;
 use mizuumi_aws::emr_cluster::Orphan;
 use mizuumi_core::emr_cluster::{ClusterKey, stem};
-use mizuumi_core::{Errand, Failure, Lane, Still};
+use mizuumi_core::{Errand, Failure, Lane, Shard, Still};
 use tracing::{info, warn};
 
 use crate::backoff::jittered;
@@ -27,6 +27,7 @@ const ORPHANS: Duration = Duration::from_mins(5);
 pub(crate) async fn sweep(
     port: Arc<ClusterPort>,
     scopes: Vec<Scope>,
+    shard: Shard,
     installation: Arc<Installation>,
     metrics: Metrics,
     wake: impl Fn(&ClusterKey),
@@ -43,7 +44,7 @@ pub(crate) async fn sweep(
         let patience = ORPHANS.min(Duration::from_secs(installation.clusters.orphan_seconds.into()));
         if sought.is_none_or(|at| at.elapsed() >= patience) && port.has_clusters() {
             sought = Some(tokio::time::Instant::now());
-            if let Err(failure) = orphans(&port, &scopes, &installation, &metrics).await {
+            if let Err(failure) = orphans(&port, &scopes, shard, &installation, &metrics).await {
                 warn!(%failure, "it could not be seen whether every EMR cluster has a resource");
             }
         }
@@ -68,6 +69,7 @@ impl Still for Always {
 async fn orphans(
     port: &ClusterPort,
     scopes: &[Scope],
+    shard: Shard,
     installation: &Installation,
     metrics: &Metrics,
 ) -> Result<(), Failure> {
@@ -98,6 +100,8 @@ async fn orphans(
         .filter(|orphan| !kept.iter().any(|stem| orphan.name.starts_with(stem.as_str())))
         // Another controller of this installation may watch another namespace.
         .filter(|orphan| watched.is_empty() || watched.contains(&orphan.namespace))
+        // And so may another shard: of its namespaces nothing was listed here.
+        .filter(|orphan| shard.works_for(&orphan.namespace))
         .filter(|orphan| orphan.created.is_some_and(|created| now.duration_since(created) >= old_enough))
         .collect();
     metrics.orphans(orphans.len());

@@ -179,7 +179,7 @@ pub(crate) async fn watch(scope: Scope, run_queue: Arc<Queue>) {
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::InitApply(job) | watcher::Event::Apply(job) | watcher::Event::Delete(job)) => {
-                if let Some(run) = run_of(&job) {
+                if let Some(run) = run_of(&job).filter(|_| scope.takes(&job)) {
                     run_queue.push(&run, Lane::Progress);
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mizuumi_core::Lane;
+use mizuumi_core::{Lane, Shard};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     conditions: Family<Said, Gauge>,
     started: Gauge<f64, AtomicU64>,
     leader: Gauge,
+    shard: Gauge,
+    shards: Gauge,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,6 +112,8 @@ impl Metrics {
             conditions: Family::default(),
             started: Gauge::default(),
             leader: Gauge::default(),
+            shard: Gauge::default(),
+            shards: Gauge::default(),
         };
         registry.register(
             "reconcile",
@@ -166,6 +170,16 @@ impl Metrics {
             "Whether this controller works (1), or waits for another one to end (0)",
             metrics.leader.clone(),
         );
+        registry.register(
+            "shard",
+            "Which of the installation's controllers this is, from 0",
+            metrics.shard.clone(),
+        );
+        registry.register(
+            "shards",
+            "How many controllers share the installation's namespaces out, as this one was told",
+            metrics.shards.clone(),
+        );
         metrics
     }
 
@@ -187,6 +201,8 @@ impl Metrics {
             orphans: _,
             started: _,
             leader: _,
+            shard: _,
+            shards: _,
         } = self;
         drop(passes.get_or_create(&Pass::default()));
         drop(durations.get_or_create(&Kind::default()));
@@ -202,6 +218,11 @@ impl Metrics {
     pub(crate) fn started(&self, seconds: i64) {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit in 53 bits")]
         self.started.set(seconds as f64);
+    }
+
+    pub(crate) fn is_shard(&self, shard: Shard) {
+        self.shard.set(shard.index().into());
+        self.shards.set(shard.of().into());
     }
 
     pub(crate) fn leads(&self, leads: bool) {

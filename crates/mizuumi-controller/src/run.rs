@@ -16,7 +16,7 @@ use mizuumi_api::{
 };
 use mizuumi_aws::Clients;
 use mizuumi_aws::catalog::Catalog;
-use mizuumi_core::Lane;
+use mizuumi_core::{Lane, Shard};
 use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -53,6 +53,7 @@ pub async fn run(
     installation: Installation,
     metrics_listen: Option<SocketAddr>,
     lease: Option<LeaseName>,
+    shard: Shard,
 ) -> Result<(), Error> {
     // Before anything is started: a signal that comes early must still stop it in order.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::StartSignals)?;
@@ -60,6 +61,7 @@ pub async fn run(
     let mut registry = metrics::registry();
     let metrics = Metrics::new(&mut registry);
     metrics.started(clock::now().as_second());
+    metrics.is_shard(shard);
     let aws_metrics = mizuumi_aws::Metrics::new(&mut registry);
     let listener = match metrics_listen {
         Some(address) => Some(telemetry::listen(address).await?),
@@ -70,7 +72,7 @@ pub async fn run(
     let clients = Clients::new(&installation, aws_metrics).await;
     let catalog = Arc::new(Catalog::new(clients.clone()));
     let concurrency = usize::from(installation.kubernetes.concurrency);
-    let scopes = scopes(&client, &installation);
+    let scopes = scopes(&client, &installation, shard);
     for scope in &scopes {
         can_list_all(scope).await?;
     }
@@ -103,7 +105,7 @@ pub async fn run(
         measured.set((kinds.clone(), clients)).ok();
     }
     let Kinds { tables, table_queue, config_maps, .. } = kinds.clone();
-    let watching_tables = future::join_all(scopes.iter().map(|scope| {
+    let watching_tables = all(scopes.iter().map(|scope| {
         let unlisted = [unlisted.clone(), before_runs.clone(), before_checks.clone()];
         watch::watch(scope.clone(), streams, tables.clone(), table_queue.clone(), unlisted.to_vec())
     }));
@@ -112,10 +114,10 @@ pub async fn run(
     let seeing_to_jobs = see_to_jobs(&scopes, streams, &kinds, &unlisted, &before_jobs);
     let check_lists = [unlisted.clone(), before_runs.clone()];
     let seeing_to_checks = see_to_checks(&scopes, streams, &kinds, &before_checks, &check_lists);
-    let watching_config_maps =
-        future::join_all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
+    let watching_config_maps = all(scopes.iter().map(|scope| config_maps.watch(scope.clone(), streams)));
     let cluster_lists = [unlisted.clone(), before_runs.clone()];
-    let seeing_to_clusters = see_to_clusters(&client, &scopes, streams, &kinds, &cluster_lists, metrics);
+    let seeing_to_clusters =
+        see_to_clusters(&client, &scopes, shard, streams, &kinds, &cluster_lists, metrics);
     let sweeping = sweep::sweep(
         catalog.clone(),
         Duration::from_secs(installation.intervals.sweep_seconds.into()),
@@ -128,11 +130,11 @@ pub async fn run(
     let mut working = tokio::spawn(kinds.clone().work(concurrency));
     info!(installation = installation.installation, region = installation.aws.region, "ready");
     tokio::select! {
-        _ = watching_tables => {}
+        () = watching_tables => {}
         () = seeing_to_runs => {}
         () = seeing_to_jobs => {}
         () = seeing_to_checks => {}
-        _ = watching_config_maps => {}
+        () = watching_config_maps => {}
         () = seeing_to_clusters => {}
         () = sweeping => {}
         _ = &mut working => {}
@@ -159,6 +161,15 @@ pub async fn run(
     }
     info!("stopped");
     Ok(())
+}
+
+/// All of these watches, for ever: a shard may have none.
+async fn all(watches: impl IntoIterator<Item: Future<Output = ()>>) {
+    let watches: Vec<_> = watches.into_iter().collect();
+    if watches.is_empty() {
+        return future::pending().await;
+    }
+    future::join_all(watches).await;
 }
 
 /// Answers questions from now on; measures what it answers with, once that is there.
@@ -209,13 +220,12 @@ async fn see_to_runs(
         while before_runs.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(LISTED).await;
         }
-        future::join_all(scopes.iter().map(|scope| {
+        all(scopes.iter().map(|scope| {
             watch::watch(scope.clone(), streams, runs.clone(), run_queue.clone(), unlisted.to_vec())
         }))
         .await;
     };
-    let watching_jobs =
-        future::join_all(scopes.iter().map(|scope| jobs::watch(scope.clone(), run_queue.clone())));
+    let watching_jobs = all(scopes.iter().map(|scope| jobs::watch(scope.clone(), run_queue.clone())));
     let looking_at_upstreams = upstreams::watch(catalog.clone(), publications.clone());
     future::join3(watching, watching_jobs, looking_at_upstreams).await;
 }
@@ -228,7 +238,7 @@ async fn see_to_jobs(
     unlisted: &Arc<AtomicUsize>,
     before_jobs: &Arc<AtomicUsize>,
 ) {
-    let watching_connections = future::join_all(scopes.iter().map(|scope| {
+    let watching_connections = all(scopes.iter().map(|scope| {
         let (connections, queue) = (kinds.connections.clone(), kinds.connection_queue.clone());
         let unlisted = vec![unlisted.clone(), before_jobs.clone()];
         watch::watch(scope.clone(), streams, connections, queue, unlisted)
@@ -239,7 +249,7 @@ async fn see_to_jobs(
         while before_jobs.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(LISTED).await;
         }
-        future::join_all(scopes.iter().map(|scope| {
+        all(scopes.iter().map(|scope| {
             let (jobs, queue) = (kinds.jobs.clone(), kinds.job_queue.clone());
             watch::watch(scope.clone(), streams, jobs, queue, vec![unlisted.clone(), jobs_unlisted.clone()])
         }))
@@ -250,7 +260,7 @@ async fn see_to_jobs(
         while jobs_unlisted.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(LISTED).await;
         }
-        future::join_all(scopes.iter().map(|scope| {
+        all(scopes.iter().map(|scope| {
             let (backfills, queue) = (kinds.backfills.clone(), kinds.backfill_queue.clone());
             watch::watch(scope.clone(), streams, backfills, queue, vec![unlisted.clone()])
         }))
@@ -271,7 +281,7 @@ async fn see_to_checks(
     while before_checks.load(Ordering::Relaxed) > 0 {
         tokio::time::sleep(LISTED).await;
     }
-    future::join_all(scopes.iter().map(|scope| {
+    all(scopes.iter().map(|scope| {
         let (checks, queue) = (kinds.checks.clone(), kinds.check_queue.clone());
         watch::watch(scope.clone(), streams, checks, queue, unlisted.to_vec())
     }))
@@ -282,6 +292,7 @@ async fn see_to_checks(
 async fn see_to_clusters(
     client: &Client,
     scopes: &[Scope],
+    shard: Shard,
     streams: bool,
     kinds: &Kinds,
     unlisted: &[Arc<AtomicUsize>],
@@ -291,13 +302,13 @@ async fn see_to_clusters(
     let watching = async {
         // A cluster whose class has not been listed yet would say that there is none.
         pieces.known().await;
-        future::join_all(scopes.iter().map(|scope| {
+        all(scopes.iter().map(|scope| {
             watch::watch(scope.clone(), streams, clusters.clone(), cluster_queue.clone(), unlisted.to_vec())
         }))
         .await;
     };
     let (port, installation) = (clusters.port.clone(), clusters.installation.clone());
-    let sweeping = cluster_sweep::sweep(port, scopes.to_vec(), installation, metrics, |key| {
+    let sweeping = cluster_sweep::sweep(port, scopes.to_vec(), shard, installation, metrics, |key| {
         for name in clusters.index.of(key) {
             cluster_queue.push(&name, Lane::Drift);
         }
@@ -333,14 +344,21 @@ async fn streams_lists(client: &Client) -> bool {
     (number(&version.major), number(&version.minor)) >= STREAMS
 }
 
-/// The namespaces of the configuration, or all of them as one.
-fn scopes(client: &Client, installation: &Installation) -> Vec<Scope> {
+/// The namespaces of the configuration that are this shard's, or all of them as one.
+fn scopes(client: &Client, installation: &Installation, shard: Shard) -> Vec<Scope> {
     let namespaces = &installation.kubernetes.namespaces;
+    let scope = |namespace| Scope { client: client.clone(), namespace, shard };
     if namespaces.is_empty() {
-        return vec![Scope { client: client.clone(), namespace: None }];
+        return vec![scope(None)];
     }
-    namespaces
-        .iter()
-        .map(|namespace| Scope { client: client.clone(), namespace: Some(namespace.as_str().into()) })
-        .collect()
+    let ours = namespaces.iter().filter(|namespace| shard.works_for(namespace));
+    let ours: Vec<Scope> = ours.map(|namespace| scope(Some(namespace.as_str().into()))).collect();
+    if ours.is_empty() {
+        info!(
+            shard = shard.index(),
+            shards = shard.of(),
+            "no namespace of the configuration is this shard's"
+        );
+    }
+    ours
 }

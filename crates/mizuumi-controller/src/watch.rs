@@ -10,7 +10,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_of};
 use kube::{Api, Client, Resource};
 use mizuumi_api::condition;
-use mizuumi_core::{Kind, Lane, Port};
+use mizuumi_core::{Kind, Lane, Port, Shard};
 use tracing::{info, warn};
 
 use crate::driver::{self, Context, Driven};
@@ -29,6 +29,8 @@ pub(crate) struct Scope {
     pub(crate) client: Client,
     /// None: all namespaces.
     pub(crate) namespace: Option<Arc<str>>,
+    /// What is of another shard's namespaces is not seen.
+    pub(crate) shard: Shard,
 }
 
 impl Scope {
@@ -41,6 +43,12 @@ impl Scope {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         }
+    }
+
+    /// Whether something that the API server answers for the scope is this shard's: it does not know of shards.
+    pub(crate) fn takes(&self, object: &impl Resource) -> bool {
+        let namespace = object.meta().namespace.as_deref();
+        self.namespace.is_some() || self.shard.works_for(namespace.unwrap_or_default())
     }
 
     pub(crate) fn has(&self, name: &Name) -> bool {
@@ -73,6 +81,8 @@ pub(crate) async fn watch<K, P>(
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => listing = Listing::new(context.store.begin_list()),
+            Ok(Event::InitApply(object) | Event::Apply(object) | Event::Delete(object))
+                if !scope.takes(&object) => {}
             Ok(Event::InitApply(object)) => listing.add(&context, object),
             Ok(Event::InitDone) => {
                 let gone = context.store.missing(listing.number);

@@ -29,6 +29,7 @@ pub mod problem;
 pub mod publication;
 pub mod quality_check;
 pub mod s3_uri;
+pub mod shard;
 pub mod source_connection;
 mod told;
 
@@ -38,3 +39,4 @@ pub use owner::OwnerKey;
 pub use packed::Packed;
 pub use plan::{Goal, Plan, Verdict};
 pub use problem::Problem;
+pub use shard::{Shard, shard_of};

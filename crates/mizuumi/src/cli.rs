@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mizuumi_api::Installation;
 use mizuumi_aws::SPANS;
+use mizuumi_core::Shard;
 use opentelemetry::trace::TracerProvider as _;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -143,6 +144,9 @@ struct ControllerArgs {
     /// Work only while holding this Lease, where several controllers of an installation run; without it, at once.
     #[arg(long, value_name = "NAMESPACE/NAME")]
     lease: Option<mizuumi_controller::LeaseName>,
+    /// Which of the configuration's `kubernetes.shards` this controller is, from 0.
+    #[arg(long, value_name = "INDEX")]
+    shard: Option<u16>,
 }
 
 /// An address, or none.
@@ -237,11 +241,17 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Controller(args) => {
             let installation = configuration(&args.config)?;
+            let shard = Shard::new(args.shard, installation.kubernetes.shards).map_err(anyhow::Error::msg)?;
             let runtime = runtime()?;
             let _within = runtime.enter();
             let traces = Traces::new()?;
             log_and_trace(args.log_json, "info,kube_runtime=warn", &traces);
-            runtime.block_on(mizuumi_controller::run(installation, args.metrics_listen.0, args.lease))?;
+            runtime.block_on(mizuumi_controller::run(
+                installation,
+                args.metrics_listen.0,
+                args.lease,
+                shard,
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds(args) => crds::run(args.out.as_deref()),

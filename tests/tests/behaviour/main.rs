@@ -56,6 +56,7 @@ mod run_shadows;
 mod run_steps;
 mod run_tasks;
 mod settings;
+mod shards;
 mod source_connections;
 mod sources;
 mod superseded;

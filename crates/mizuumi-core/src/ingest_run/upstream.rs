@@ -34,7 +34,9 @@ pub fn covered(parameters: Option<&BTreeMap<String, String>>, installation: &Ins
 /// In words, if it does not.
 pub fn may_look<'a>(table: &'a str, installation: &Installation) -> Result<(&'a str, &'a str), String> {
     let (database, name) = table.split_once('.').ok_or_else(|| "it is not `database.table`".to_owned())?;
-    if installation.allows_upstream(database) {
+    // What another shard keeps is nobody's here.
+    let is_shared = installation.kubernetes.shards > 1 && installation.allows_database(database);
+    if is_shared || installation.allows_upstream(database) {
         return Ok((database, name));
     }
     Err(format!(
@@ -54,6 +56,15 @@ mod tests {
         });
         whole["upstreams"] = more;
         serde_json::from_value(whole).expect("a configuration")
+    }
+
+    #[test]
+    fn tables_that_another_shard_may_keep_need_no_leave() {
+        let mut installation = installation(serde_json::json!({ "databases": [] }));
+        assert!(may_look("nyc.trips", &installation).is_err(), "nobody else keeps it");
+        installation.kubernetes.shards = 2;
+        assert_eq!(may_look("nyc.trips", &installation), Ok(("nyc", "trips")));
+        assert!(may_look("sales.orders", &installation).is_err(), "no shard may keep it");
     }
 
     fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
