@@ -270,14 +270,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let installation = configuration(&args.config)?;
             iam_policy::run(&args, &installation)
         }
-        Command::Explain(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(explain::run(&args, terminal))
-        }
-        Command::Describe(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(describe::run(&args, terminal))
-        }
+        Command::Explain(args) => quietly(explain::run(&args, terminal)),
+        Command::Describe(args) => quietly(describe::run(&args, terminal)),
         Command::Diff(args) => {
             let installation = configuration(&args.config)?;
             log(false, QUIET);
@@ -288,18 +282,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             log(false, QUIET);
             runtime()?.block_on(inventory::run(&args, &installation, terminal))
         }
-        Command::Lineage(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(lineage::run(&args, terminal))
-        }
-        Command::Status(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(status::run(&args, terminal))
-        }
-        Command::Freshness(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(freshness::run(&args, terminal))
-        }
+        Command::Lineage(args) => quietly(lineage::run(&args, terminal)),
+        Command::Status(args) => quietly(status::run(&args, terminal)),
+        Command::Freshness(args) => quietly(freshness::run(&args, terminal)),
         Command::Import(args) => {
             let installation = configuration(args.config())?;
             log(false, QUIET);
@@ -308,35 +293,17 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => quietly(run::run(&args)),
         Command::Rerun(args) => quietly(run::rerun(&args)),
         Command::Backfill(args) => quietly(backfill::run(&args)),
-        Command::Reconcile(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(ask::reconcile(&args))
-        }
-        Command::Suspend(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(ask::suspend(&args, true))
-        }
-        Command::Resume(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(ask::suspend(&args, false))
-        }
-        Command::Wait(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(wait::run(&args))
-        }
-        Command::Rollback(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(rollback::run(&args))
-        }
+        Command::Reconcile(args) => quietly(ask::reconcile(&args)),
+        Command::Suspend(args) => quietly(ask::suspend(&args, true)),
+        Command::Resume(args) => quietly(ask::suspend(&args, false)),
+        Command::Wait(args) => quietly(wait::run(&args)),
+        Command::Rollback(args) => quietly(rollback::run(&args)),
         Command::Check(args) => {
             let installation = configuration(&args.config)?;
             log(false, QUIET);
             runtime()?.block_on(check::run(&args, &installation, terminal))
         }
-        Command::Settings(args) => {
-            log(false, QUIET);
-            runtime()?.block_on(settings::run(&args))
-        }
+        Command::Settings(args) => quietly(settings::run(&args)),
     }
 }
 
