@@ -43,9 +43,11 @@ class Trino:
         # As Athena calls it: the texts of views name it.
         (etc / "catalog/awsdatacatalog.properties").write_text(
             "connector.name=hive\nhive.metastore=glue\nfs.native-s3.enabled=true\ns3.path-style-access=true\n"
-            "hive.partition-projection-enabled=true\n"
+            # Tables of Mizuumi are EXTERNAL ones; jobs write to those that stand for them.
+            "hive.partition-projection-enabled=true\nhive.non-managed-table-writes-enabled=true\n"
             # Statistics change no row, and a cache would show the table of a moment ago.
-            "hive.table-statistics-enabled=false\nhive.metastore-cache-ttl=0s\n"
+            "hive.table-statistics-enabled=false\nhive.collect-column-statistics-on-write=false\n"
+            "hive.metastore-cache-ttl=0s\n"
             f"hive.metastore.glue.region={REGION}\nhive.metastore.glue.endpoint-url={ENDPOINT}\n"
             f"hive.metastore.glue.aws-access-key={KEY}\nhive.metastore.glue.aws-secret-key={SECRET}\n"
             f"s3.endpoint={ENDPOINT}\ns3.region={REGION}\ns3.aws-access-key={KEY}\ns3.aws-secret-key={SECRET}\n"

@@ -10,6 +10,7 @@ import pathlib
 import sys
 import time
 
+import by_name
 import data
 import engines
 from lake import BUCKET, DATABASE, Lake
@@ -181,9 +182,10 @@ def run(judge):
     judge.read("after a second publication", published)
     back = {f"{name}-back": {"table": name, "engine": "Rollback", "rollback": {"run": f"{name}-r2"}} for name in published}
     lake.apply("IngestRun", back)
-    succeeded(lake)
+    lake.succeeded()
     judge.expected.update(before)
     judge.read("after its rollback", published)
+    by_name.run(judge)
 
 
 # What has no data of its own, and the table whose data it shows.
@@ -229,13 +231,8 @@ def publication(judge, names, run_name, session):
     at = f"2026-11-0{session}T00:00:00Z"
     runs = {f"{name}-{run_name}": {"table": name, "sessionTime": at, "engine": "External"} for name in names}
     judge.lake.apply("IngestRun", runs)
-    succeeded(judge.lake)
+    judge.lake.succeeded()
     judge.expected.update(brought)
-
-
-def succeeded(lake):
-    lake.until("Succeeded", "ingestruns", lambda run: run["by_type"].get("Succeeded", {}).get("status") == "True")
-    lake.settled()
 
 
 def wait_for_partitions(lake, judge, number):

@@ -8,10 +8,19 @@ import time
 
 import boto3
 
-BUCKET, DATABASE = "lake", "judge"
+BUCKET, DATABASE, SHADOWS = "lake", "judge", "shadows"
 CONFIG = """installation: judge
 aws: {region: us-east-1}
 allow: {databases: [judge], s3Prefixes: ["s3://lake/"], links: [{database: judge}]}
+profiles:
+  default:
+    emr:
+      serviceRole: EMR_DefaultRole_V2
+      instanceProfile: EMR_EC2_DefaultRole
+      subnets: [subnet-0a1b2c3d]
+      logUri: s3://lake/logs/
+clusters: {pollSeconds: 2}
+shadows: {database: shadows}
 intervals: {sweepSeconds: 5, dataSeconds: 2}
 """
 
@@ -74,6 +83,18 @@ class Lake:
             return is_new and (ready["status"] == "True" or ready["reason"] == "ApprovalRequired")
 
         return self.until("settled", "datatables", holds)
+
+    def succeeded(self, seconds=120):
+        """Once all runs have succeeded, and their tables say so."""
+
+        def holds(run):
+            told = run["by_type"].get("Succeeded", {})
+            if told.get("status") == "False":
+                raise SystemExit(f"judge: {run['metadata']['name']}: {told['message']}")
+            return told.get("status") == "True"
+
+        self.until("Succeeded", "ingestruns", holds, seconds)
+        self.settled()
 
     def put(self, key, body):
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
