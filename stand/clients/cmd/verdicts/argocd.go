@@ -27,8 +27,8 @@ type health struct {
 var statuses = []string{"Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"}
 
 // Runs a script as Argo CD's util/lua does: the same interpreter, the libraries that it opens for scripts from its configuration
-// (base, table, package and a safe os, no string and no math), the same second. util/lua itself takes 1,444 packages to build for
-// these hundred lines, and one of its modules is to be had in its version only from its own repository.
+// (base, table, package and a safe os, no string and no math), the same second. util/lua itself takes 1,410 packages to build for
+// these hundred lines: it runs the same tests by `make argocd`.
 func run(object *unstructured.Unstructured, script string) (any, error) {
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()
