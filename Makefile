@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(MIZUUMI_CACHE)/target
 STAND = $(CARGO_TARGET_DIR)/debug/mizuumi-stand
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo demo-emr test platform argocd upgrade idle bench bench-sources faults judge check crds controlplane-mod
+.PHONY: help up down demo demo-emr test platform dashboards argocd upgrade idle bench bench-sources faults judge check crds controlplane-mod
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test: ## Run all tests against a stand of their own, which is stopped afterwards
 platform: ## Try the charts and GitOps only: both Helms, two teams' installations, Argo CD, Flux; UPDATE=1 writes what is compared anew
 	cargo build --workspace --bins
 	@$(STAND) --dir .stand/platform with --fresh -- stand/platform.sh
+
+dashboards: ## Draw the chart's dashboards from a few minutes of load, and see that each panel has something to show
+	cargo build --workspace --bins
+	@stand/dashboards.sh
 
 argocd: ## Run the tests of health and actions by Argo CD's own engine, which is built the first time
 	@stand/argocd.sh

@@ -14,6 +14,7 @@ import unittest
 
 import yaml
 
+import panels
 import readme
 from charts import CHARTS, CI, FOR, HELMS, ROOT, documents, known_versions, must, run, template, values_file
 
@@ -177,6 +178,10 @@ class Charts(unittest.TestCase):
             self.assertEqual(alert["annotations"]["runbook_url"], f"https://wiki.example/mizuumi#{name.lower()}")
             self.assertRegex(alert["annotations"]["summary"], "^Mizuumi team-b: ")
             self.assertEqual(alert["labels"]["team"], "data-platform")
+
+    def test_no_panel_of_a_dashboard_lies_over_another(self):
+        for file in (CHARTS / "mizuumi" / "files" / "dashboards").glob("*.json"):
+            self.assertEqual(list(panels.overlaps(json.loads(file.read_text()))), [], file.name)
 
     def test_the_image_is_that_of_the_dockerfile_and_its_flags_are_known(self):
         dockerfile = (ROOT / "Dockerfile").read_text()
