@@ -272,7 +272,7 @@ mod tests {
         let team = granted(helpers, "define \"mizuumi.rules\" -}}", "{{- end }}");
         assert_eq!(asked(|right| is_in(right, Some("team-a"))), team);
         let rbac = include_str!("../../../charts/mizuumi/templates/rbac.yaml");
-        let lease = granted(rbac, "# Its own Lease, and no other.", "kind: RoleBinding");
+        let lease = granted(rbac, "# Its own Lease, one for each shard, and no other.", "kind: RoleBinding");
         assert_eq!(asked(|right| is_in(right, Some("mizuumi"))), lease);
         let roles = include_str!("../../../charts/mizuumi-crds/templates/roles.yaml");
         let reader = granted(roles, "name: mizuumi-reader", "---");
