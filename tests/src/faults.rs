@@ -125,6 +125,7 @@ faults! {
     "F23r" "a run deleted while it works, and made again at once" runs::load::made_anew;
     "F24" "a deletion is denied, or there is nothing left to delete" refused::deletion;
     "F24c" "the end of a cluster is denied, or it is protected, or has ended" clusters::ends::refused;
+    "F25n" "a namespace goes with a thousand tables" namespaces::with_role;
     "F25" "a namespace goes, and the role that could delete its tables is gone" namespaces::without_role;
     "F26" "restore: same names, new uids, empty status" restored::from_backup;
     "F27" "definitions become older or newer than the controller" definitions::changed;

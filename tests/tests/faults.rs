@@ -55,6 +55,7 @@ faults! {
     a_run_made_again_at_once_is_another_one "F23r";
     a_deletion_that_is_denied_waits_without_haste "F24";
     a_cluster_whose_end_is_denied_waits_without_haste "F24c";
+    a_namespace_takes_all_its_tables_with_it "F25n";
     a_namespace_without_its_role_waits_without_haste "F25";
     a_restored_cluster_finds_its_tables_again "F26";
     a_profile_that_loses_its_role_is_alone_with_it "F28";

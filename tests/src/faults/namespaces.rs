@@ -1,4 +1,4 @@
-//! F25: a namespace is deleted with all its tables, and the role that could delete them is gone.
+//! F25: a namespace is deleted with all its tables; the role that could delete them is there, or is gone.
 
 use std::time::Duration;
 
@@ -27,6 +27,36 @@ enum RoleGoes {
     Before,
     /// When a third of the tables have been deleted: the credentials of the session are taken back as well.
     Meanwhile,
+}
+
+/// A namespace with all its tables goes, whose deletion takes them off Glue.
+pub(super) async fn with_role(trial: &Trial) {
+    let number = trial.options.many(1_000, 12);
+    trial.point("the namespace goes", delete_all(number)).await;
+    trial.note(format!("{number} tables"));
+}
+
+async fn delete_all(number: usize) -> Point {
+    let team = Team::new("emptied").await;
+    let witness = Witness::of(&team).await;
+    let _controller = Controller::with(&team, |config| {
+        config.deletions.hold_above = u32::try_from(number).expect("a few thousand at most");
+    })
+    .await;
+    let names = many::names(number);
+    many::create(&team, &names, &json!({ "deletionPolicy": "Delete" })).await;
+    many::ready(&team, &names).await;
+    let began = Instant::now();
+    leave(&team).await;
+    many::gone(&team, &names).await;
+    gone(&team).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let mut finding = witness.judge().await;
+    let deleted = team.admin.writes().await.iter().filter(|write| write.operation == "DeleteTable").count();
+    if deleted != number {
+        finding.doubled.push(format!("{deleted} tables were deleted, and not {number}"));
+    }
+    Point { finding, seconds }
 }
 
 /// The role goes before or in the middle; some resources are let go without AWS, the others wait until it is back.
